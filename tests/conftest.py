@@ -1,0 +1,51 @@
+"""What every test stands on: a clean environment and how hard hypothesis looks. Fixtures live with their room.
+
+How tests find each other: pytest runs with `--import-mode=importlib` and with `tests/` on the path, so no folder needs
+an `__init__.py`, two rooms may both have a `test_claim.py`, and a module shared by tests is imported by its path from
+`tests/` on: `from vectors.cases import cases` reads `tests/vectors/cases.py`.
+"""
+
+import os
+import time
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+
+# What a developer's shell may hold and a test must not see. FLOWLORD_VECTORS says where the vectors are;
+# FLOWLORD_TEST_* are for sizes of tests (seeds, kills).
+KEPT = ("FLOWLORD_VECTORS", "FLOWLORD_TEST_")
+SCRUBBED = ("FLOWLORD_", "TASKFLOW_", "_TYPER_", "_FLOWLORD_")
+SCRUBBED_NAMES = {
+    "CLICOLOR",
+    "CLICOLOR_FORCE",
+    "COLUMNS",
+    "FORCE_COLOR",
+    "LINES",
+    "NO_COLOR",
+    "PYTHONWARNINGS",
+    "PY_COLORS",
+    "REDIS_URL",
+    "TTY_COMPATIBLE",
+    "TTY_INTERACTIVE",
+}
+
+
+def scrub(environment: "os._Environ[str] | dict[str, str]") -> None:
+    """Take out of `environment` whatever would change what flowlord does or prints."""
+    for name in list(environment):
+        if (name in SCRUBBED_NAMES or name.startswith(SCRUBBED)) and not name.startswith(KEPT):
+            del environment[name]
+    environment["XDG_CONFIG_HOME"] = str(Path(__file__).parent / "no-configuration-here")
+    environment["TZ"] = "Asia/Kathmandu"  # nobody's local time, so that code which relies on it shows
+
+
+scrub(os.environ)
+time.tzset()
+
+# No deadline: the machine is shared, and a slow example is no wrong example. Chance stays chance: a failure prints
+# the example and the database in .hypothesis remembers it.
+settings.register_profile("dev", deadline=None, max_examples=50)
+settings.register_profile(
+    "ci", deadline=None, max_examples=200, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")

@@ -1,0 +1,129 @@
+"""What each command may import before it answers: starting fast is a feature, lost by one careless import."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from guard.source import PACKAGE, ROOT
+
+WORKFLOW = '[[phase]]\ntask = "extract"\nrule = "cron=0 0 1 * * *"\n'
+# typer draws on these two; it brings click inside itself.
+TYPER = {"typer", "annotated_doc", "shellingham", "typing_extensions"}
+RICH = {"rich", "pygments", "markdown_it", "mdurl"}
+DATA = {"msgspec", "yaml", "_yaml", "croniter", "dateutil", "tzdata"}
+# Packages that each command may load, besides the standard library and flowlord itself. redis, httpx, starlette,
+# pydantic, sqlite_utils and rich.console in a pipe are missing on purpose.
+MAY_LOAD: dict[str, tuple[list[str], set[str]]] = {
+    "--version": (["--version"], set()),
+    "version": (["version"], TYPER),
+    "--help": (["--help"], TYPER | RICH),
+    "validate": (["validate", "one.toml"], TYPER | DATA),
+    "config": (["config"], TYPER | DATA),
+    "tasks": (["tasks"], TYPER | DATA),
+    "topics": (["topics"], TYPER | DATA),
+}
+# Rooms of ours that an offline command does not need.
+NOT_OURS: dict[str, set[str]] = {
+    "--version": {"model", "rules", "spec", "decide", "bus", "cache", "worker", "taskmaster", "config"},
+    "version": {"rules", "spec", "decide", "bus", "cache", "worker", "taskmaster"},
+    "--help": {"rules", "spec", "decide", "bus", "cache", "worker", "taskmaster"},
+    "validate": {"decide", "bus", "cache", "worker", "taskmaster"},
+    "config": {"rules", "spec", "decide", "bus", "cache", "worker", "taskmaster"},
+    "tasks": {"spec", "decide", "worker", "taskmaster"},
+    "topics": {"spec", "decide", "worker", "taskmaster"},
+}
+# Of the standard library: 51, 30 and 25 ms.
+HEAVY = {"asyncio", "ssl", "http.client", "multiprocessing", "concurrent.futures", "unittest", "xml.etree"}
+LINE = re.compile(r"import time:\s*\d+ \|\s*\d+ \|\s*(\S+)")
+
+
+def loaded(arguments: list[str], where: Path) -> set[str]:
+    """Run Python with `arguments` in `where`; return the names of all modules that it imported."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", *arguments],
+        cwd=where,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src"), "COVERAGE_PROCESS_START": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    said = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
+    assert done.returncode == 0, "\n".join(said)
+    return set(LINE.findall(done.stderr))
+
+
+def outside(names: set[str]) -> set[str]:
+    """The top packages among `names` that neither Python nor flowlord brings."""
+    top = {name.partition(".")[0] for name in names}
+    return {name for name in top if name not in sys.stdlib_module_names and name != "flowlord"}
+
+
+def strayed(command: str, names: set[str]) -> list[str]:
+    """What `command` loaded and should not have."""
+    packages = outside(names) - MAY_LOAD[command][1]
+    rooms = {f"flowlord.{room}" for room in NOT_OURS[command]} & names
+    heavy = names & HEAVY
+    return sorted(packages | rooms | heavy)
+
+
+@pytest.fixture(scope="session")
+def bare(tmp_path_factory):
+    """What an interpreter of this environment loads by itself."""
+    return loaded(["-c", "pass"], tmp_path_factory.mktemp("bare"))
+
+
+@pytest.fixture(scope="session")
+def known(tmp_path_factory):
+    """The commands that `flowlord --help` lists, and the two flags that answer for themselves."""
+    if not (PACKAGE / "cli" / "main.py").exists():
+        return set()
+    done = subprocess.run(
+        [sys.executable, "-m", "flowlord", "--help"],
+        cwd=tmp_path_factory.mktemp("help"), capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    return {"--help", "--version"} | set(re.findall(r"(?m)^\W*([a-z]+)\b", done.stdout))
+
+
+def test_every_command_of_the_table_exists(known):
+    if not known:
+        pytest.skip("no command line yet")
+    assert set(MAY_LOAD) <= known
+
+
+@pytest.mark.parametrize("command", MAY_LOAD)
+def test_a_command_loads_only_what_it_needs(command, bare, known, tmp_path):
+    if command not in known:
+        pytest.skip("no such command yet")
+    (tmp_path / "one.toml").write_text(WORKFLOW)
+    names = loaded(["-m", "flowlord", *MAY_LOAD[command][0]], tmp_path) - bare
+    assert any(name.startswith("flowlord") for name in names)
+    assert strayed(command, names) == []
+
+
+def test_a_stray_import_is_found(bare, tmp_path):
+    names = loaded(["-c", "import redis, asyncio, flowlord.model.task"], tmp_path) - bare
+    assert {"asyncio", "redis", "flowlord.model"} <= set(strayed("--version", names))
+
+
+def test_the_cap_on_typer_holds():
+    text = (ROOT / "pyproject.toml").read_text("utf-8")
+    assert re.search(r'"typer>=[\d.]+,<0\.29"', text)
+    for lock in (ROOT / "requirements").glob("*.lock"):
+        assert re.search(r"^typer==0\.2[678]\.", lock.read_text("utf-8"), re.MULTILINE), lock.name
+
+
+def test_no_module_of_the_command_line_imports_at_its_head_what_only_a_body_needs():
+    heads = {
+        f"{file.name}: {line.strip()}"
+        for file in sorted((PACKAGE / "cli").glob("*.py"))
+        for line in file.read_text("utf-8").splitlines()
+        if re.match(
+            r"(from|import) (redis|httpx|starlette|uvicorn|sqlite_utils|rich|yaml|croniter|asyncio)\b", line
+        )
+    }
+    assert heads == set()
