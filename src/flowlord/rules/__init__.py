@@ -1,0 +1,1 @@
+"""Pure arithmetic of phases: durations, cron, templates, moments, globs, batches, backoff, date ranges."""

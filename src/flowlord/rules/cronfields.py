@@ -1,0 +1,172 @@
+"""The fields of a cron text: each read into the numbers it selects, with the place of whatever is wrong."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from flowlord.rules.errors import Unreadable, quote
+
+_MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_WEEKDAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_NUMBER: Final = re.compile(r"\+?[0-9]+", re.ASCII)
+_ITEM: Final = re.compile(r"[^,]+")
+_LONGEST_DAY: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What a field may hold."""
+
+    name: str
+    low: int
+    high: int
+    names: tuple[str, ...] = ()
+
+
+_SECOND: Final = _Kind("second", 0, 59)
+_WEEKDAY: Final = _Kind("day of the week", 0, 6, _WEEKDAYS)
+_KINDS: Final = (
+    _SECOND,
+    _Kind("minute", 0, 59),
+    _Kind("hour", 0, 23),
+    _Kind("day of the month", 1, 31),
+    _Kind("month", 1, 12, _MONTHS),
+    _WEEKDAY,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field: the numbers it selects, ascending."""
+
+    numbers: tuple[int, ...]
+    starred: bool  # holds `*` or `?` with step 1: then the day rule asks for both days
+    open: bool  # holds `*` or `?` with any step: then the schedule follows real time
+    full: bool  # selects everything
+
+    def __str__(self) -> str:
+        return "*" if self.full else ",".join(map(str, self.numbers))
+
+
+_FIRST_SECOND: Final = Field((0,), starred=False, open=False, full=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The six fields of a schedule; a text of five has the first second of each minute."""
+
+    second: Field
+    minute: Field
+    hour: Field
+    day: Field
+    month: Field
+    weekday: Field
+
+    @property
+    def either_day(self) -> bool:
+        """One of the two days is enough; otherwise both must fit."""
+        return not (self.day.starred or self.weekday.starred)
+
+    @property
+    def fixed(self) -> bool:
+        """Neither minute nor hour holds a star, so daylight saving moves the times instead of dropping them."""
+        return not (self.minute.open or self.hour.open)
+
+
+def read_fields(text: str, start: int = 0) -> Fields:
+    """Return the fields that `text` has from `start` on, separated by any white space.
+
+    Raises:
+        Unreadable: not five or six fields, one that cannot be read, or a date that never comes. Offsets count
+            from the begin of `text`.
+    Source:
+        SEMANTICS part A "Cron", part B section 6.1.
+    """
+    parts = [(found[0], found.start()) for found in re.finditer(r"\S+", text[start:])]
+    if len(parts) not in (5, 6):
+        raise Unreadable(
+            f"{quote(text[start:])} has {len(parts)} fields: a schedule is "
+            '"minute hour day month weekday", with seconds in front if needed',
+            offset=start,
+        )
+    kinds = _KINDS[-len(parts) :]
+    fields = [_read_field(part, start + at, kind) for (part, at), kind in zip(parts, kinds, strict=True)]
+    if len(fields) == 5:
+        fields.insert(0, _FIRST_SECOND)
+    found = Fields(*fields)
+    if not found.either_day and not _some_day_comes(found):
+        raise Unreadable(
+            f"{quote(text[start:])} never comes: no such month has day {found.day}",
+            offset=start + parts[-3][1],
+        )
+    return found
+
+
+def _some_day_comes(fields: Fields) -> bool:
+    return any(fields.day.numbers[0] <= _LONGEST_DAY[month - 1] for month in fields.month.numbers)
+
+
+def _read_field(text: str, start: int, kind: _Kind) -> Field:
+    numbers: set[int] = set()
+    starred = opened = False
+    for item in _ITEM.finditer(text):
+        found, step, star = _read_item(item[0], start + item.start(), kind)
+        numbers.update(found)
+        opened |= star
+        starred |= star and step == 1
+    if not numbers:
+        raise Unreadable(f"the field {quote(text)} selects no {kind.name}", offset=start)
+    return Field(tuple(sorted(numbers)), starred, opened, len(numbers) == kind.high - kind.low + 1)
+
+
+def _read_item(text: str, start: int, kind: _Kind) -> tuple[set[int], int, bool]:
+    """Read `*`, `N`, `A-B`, each maybe with `/step`; return what it selects, its step and whether it is a star."""
+    span, slash, written = text.partition("/")
+    step = 1
+    if slash:
+        step = _read_number(written, start + len(span) + 1, f"a step of the {kind.name}")
+        if step == 0:
+            raise Unreadable(f"{quote(text)} has step 0: it would stand still", offset=start + len(span) + 1)
+    if span in ("*", "?"):
+        return set(range(kind.low, kind.high + 1, step)), step, True
+    if span[:1] in ("*", "?"):
+        raise Unreadable(
+            f'{quote(text)} has a tail after "{span[0]}": only a step may follow it', offset=start + 1
+        )
+    # As everywhere but in Go, 7 is Sunday too: at the end of a range it is the day after 6.
+    highest = 7 if kind is _WEEKDAY else kind.high
+    first, hyphen, last = span.partition("-")
+    low = _read_value(first, start, kind, highest)
+    if hyphen:
+        high = _read_value(last, start + len(first) + 1, kind, highest)
+        if high < low:
+            raise Unreadable(
+                f"the range {quote(span)} runs backwards: write it as two, with a comma", offset=start
+            )
+    elif slash:
+        low, high = low % 7 if kind is _WEEKDAY else low, kind.high
+    else:
+        high = low
+    numbers = range(low, high + 1, step)
+    return {number % 7 for number in numbers} if kind is _WEEKDAY else set(numbers), step, False
+
+
+def _read_value(text: str, start: int, kind: _Kind, highest: int) -> int:
+    if text.lower() in kind.names:
+        return kind.names.index(text.lower()) + kind.low
+    number = _read_number(text, start, f"the {kind.name}")
+    if not kind.low <= number <= highest:
+        raise Unreadable(f"{quote(text)} is no {kind.name}: {kind.low} to {highest} are", offset=start)
+    return number
+
+
+def _read_number(text: str, start: int, what: str) -> int:
+    if _NUMBER.fullmatch(text) is None:
+        raise Unreadable(
+            f"{quote(text)} is no number for {what}" if text else f"a number is missing for {what}",
+            offset=start,
+        )
+    digits = text.lstrip("+0")
+    return int(digits[:9] or "0") if len(digits) <= 9 else 10**9

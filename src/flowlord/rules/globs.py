@@ -1,0 +1,154 @@
+"""Patterns of file rules: Go's `filepath.Match`, and `**` which crosses slashes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from flowlord.rules.errors import TooLong, Unreadable, quote
+
+LONGEST_PATTERN: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class _Class:
+    """`[a-z_]` or `[^a-z_]`: the ranges and whether they are meant or excluded."""
+
+    ranges: tuple[tuple[str, str], ...]
+    negated: bool
+
+    def has(self, character: str) -> bool:
+        for low, high in self.ranges:
+            if low <= character <= high:
+                return not self.negated
+        return self.negated
+
+
+@dataclass(frozen=True, slots=True)
+class Glob:
+    """A compiled pattern; a whole path matches it or does not, case-sensitive.
+
+    `*` and `?` do not cross `/`, `**` does; `[a-z]` and `[^a-z]` are classes, which may match `/`; `\\` escapes;
+    braces and `!` are ordinary text.
+
+    Source:
+        SEMANTICS part B section 12; DESIGN section 6 for `**`.
+    """
+
+    # Bit i of a mask belongs to the i-th character that the pattern asks for; a match walks along the path with the
+    # set of places reached, so no path, however made, takes longer than its length.
+    pattern: str
+    _head: str  # ordinary text in front of everything else
+    _length: int
+    _letters: dict[str, int]
+    _any: int  # `?`
+    _classes: tuple[tuple[int, _Class], ...]
+    _stars: int  # places where `*` may stay
+    _deep: int  # places where `**` may stay
+
+    @classmethod
+    def compile(cls, pattern: str) -> Glob:
+        """Return the compiled `pattern`.
+
+        Raises:
+            Unreadable: a class that is empty or not closed, or a `\\` with nothing behind it.
+            TooLong: more than 4096 characters.
+        """
+        if len(pattern) > LONGEST_PATTERN:
+            raise TooLong(f"the pattern {quote(pattern)} has more than {LONGEST_PATTERN} characters")
+        letters: dict[str, int] = {}
+        classes: list[tuple[int, _Class]] = []
+        anything = stars = deep = 0
+        head: list[str] = []
+        at, bit = 0, 1
+        while at < len(pattern):
+            character = pattern[at]
+            if character == "*":
+                if pattern.startswith("**", at):
+                    deep |= bit
+                    at += 1
+                stars |= bit
+                at += 1
+                continue
+            if character == "?":
+                anything |= bit
+                at += 1
+            elif character == "[":
+                found, at = _read_class(pattern, at)
+                classes.append((bit, found))
+            else:
+                if character == "\\":
+                    at += 1
+                    if at == len(pattern):
+                        raise Unreadable(
+                            f'the pattern {quote(pattern)} ends in "\\", which escapes nothing', offset=at - 1
+                        )
+                    character = pattern[at]
+                letters[character] = letters.get(character, 0) | bit
+                if bit == 1 << len(head) and not stars:
+                    head.append(character)
+                at += 1
+            bit <<= 1
+        return cls(
+            pattern, "".join(head), bit.bit_length() - 1, letters, anything, tuple(classes), stars, deep
+        )
+
+    def matches(self, path: str) -> bool:
+        """Tell whether the whole of `path` fits the pattern."""
+        if not path.startswith(self._head):
+            return False
+        asked: dict[str, int] = {}
+        reached = 1 << len(self._head)
+        for character in path[len(self._head) :]:
+            fits = asked.get(character)
+            if fits is None:
+                fits = asked[character] = self._places_for(character)
+            stays = self._deep if character == "/" else self._deep | self._stars
+            reached = ((reached & fits) << 1) | (reached & stays)
+            if not reached:
+                return False
+        return bool(reached >> self._length & 1)
+
+    def _places_for(self, character: str) -> int:
+        places = self._letters.get(character, 0)
+        if character != "/":
+            places |= self._any
+        for bit, each in self._classes:
+            if each.has(character):
+                places |= bit
+        return places
+
+
+def _read_class(pattern: str, start: int) -> tuple[_Class, int]:
+    """Read the class that opens at `start`; return it and the place behind its `]`."""
+    at = start + 1
+    negated = pattern.startswith("^", at)
+    if negated:
+        at += 1
+    ranges: list[tuple[str, str]] = []
+    while not (ranges and pattern.startswith("]", at)):
+        low, at = _read_member(pattern, at, start)
+        high = low
+        if pattern.startswith("-", at):
+            high, at = _read_member(pattern, at + 1, start)
+        ranges.append((low, high))
+    return _Class(tuple(ranges), negated), at + 1
+
+
+def _read_member(pattern: str, at: int, start: int) -> tuple[str, int]:
+    """Read one character of the class that opens at `start`; return it and the place behind it."""
+    character = pattern[at : at + 1]
+    if character in ("-", "]"):
+        raise Unreadable(
+            f'the pattern {quote(pattern)} has "{character}" where a class wants a character: write "\\{character}"',
+            offset=at,
+        )
+    if character == "\\":
+        at += 1
+        character = pattern[at : at + 1]
+    if not character:
+        raise Unreadable(
+            f'the pattern {quote(pattern)} opens a class and never closes it: write "]", or "\\[" for a plain "["',
+            offset=start,
+        )
+    return character, at + 1
