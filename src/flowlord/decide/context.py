@@ -1,0 +1,25 @@
+"""What a decision is given besides its event: everything that the core may not ask for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+Rows = Sequence[Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The moment and the surroundings of a decision.
+
+    `now` is aware, UTC; `jitter` in [0, 1), drawn by the shell; `failed_topic` empty or `-` sends dead letters nowhere.
+    `sources` holds what was read for each `meta-file` that the decision needs: its rows, or the reason why not.
+    """
+
+    now: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    jitter: float = 0.0
+    host: str = ""
+    failed_topic: str = "retry-failed"
+    max_deliveries: int = 3
+    sources: Mapping[str, Rows | str] = field(default_factory=dict)

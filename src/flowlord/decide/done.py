@@ -1,0 +1,243 @@
+"""What follows when a task reports its result: children, a retry, a dead letter, or nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+import msgspec
+
+from flowlord.decide.context import Context
+from flowlord.decide.expand import CHUNK, Start, child_messages, compiled
+from flowlord.decide.keys import created, dispatch_key
+from flowlord.decide.tick import failed
+from flowlord.model.message import DEFAULT_PRIORITY, Message, Report
+from flowlord.model.plan import Fact, FactKind, FrozenBatch, Plan, Quarantined
+from flowlord.model.task import Result, Task, encode
+from flowlord.model.workflow import Phase, Workflow, Workflows
+from flowlord.rules.backoff import wait_ns
+from flowlord.rules.durations import short_duration
+from flowlord.rules.metastring import format_sorted, parse_meta
+from flowlord.rules.moments import time_of_task
+
+_COUNT = re.compile(r"[+-]?[0-9]{1,9}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A reported task with what its dispatch carried; all but `task` and `key` may be missing for foreign workers.
+
+    `key` is the dispatch key, or the identity that stands for it.
+    """
+
+    task: Task
+    key: str
+    phase: str = ""
+    revision: str = ""
+    cause: str = ""
+    batch: str = ""
+    priority: int = DEFAULT_PRIORITY
+    timeout_ns: int = 0
+    report: Report | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """Who made a task, read out of its meta."""
+
+    meta: Mapping[str, list[str]]
+    first: Mapping[str, str]
+    workflow: str
+    topic: str
+    job: str
+
+    @classmethod
+    def of(cls, task: Task) -> _Origin:
+        meta = parse_meta(task.meta)
+        first = {name: values[0] for name, values in meta.items()}
+        topic, _, rest = task.type.partition(":")
+        job = task.job or first.get("job", "") or rest
+        return cls(meta, first, first.get("workflow", ""), topic, job)
+
+
+def on_done(done: Done, flows: Workflows, ctx: Context) -> Plan:
+    """Return what must be committed before the result may be acknowledged.
+
+    Returns:
+        A plan, equal for every redelivery but for `created`: keys derive from the cause.
+    Source:
+        SEMANTICS.md part B sections 13 to 15 as changed by part A "Children" and "Failures".
+    """
+    origin = _Origin.of(done.task)
+    match done.task.result:
+        case Result.COMPLETE:
+            return _children(done, origin, flows, ctx)
+        case Result.ERROR:
+            return _failure(done, origin, flows.phase_of(origin.workflow, origin.topic, origin.job), ctx)
+        case Result.WARN:
+            return Plan(facts=(_done_fact(done),))
+        case Result.ALERT:
+            alert = _fact(FactKind.ALERT, done, done.task.msg or "the worker asked for attention")
+            return Plan(facts=(_done_fact(done), alert))
+        case other:
+            reason = f"unknown result {other!r}; a worker answers complete, error, warn or alert"
+            return Plan(
+                quarantine=(Quarantined("done", encode(done.task), reason),),
+                facts=(_fact(FactKind.QUARANTINED, done, reason),),
+            )
+
+
+def sources_of(done: Task, flows: Workflows) -> tuple[str, ...]:
+    """Return the meta-files that must be read before this result can be decided."""
+    if done.result != Result.COMPLETE:
+        return ()
+    origin = _Origin.of(done)
+    found = flows.children(origin.workflow, origin.topic, origin.job)
+    return tuple({phase.rule.meta_file: None for phase in found if phase.rule.meta_file})
+
+
+def missing(phase: Phase, meta: Mapping[str, list[str]]) -> str:
+    """Return the first name that `require` asks for and the parent's meta does not hold, or nothing.
+
+    The first value of a repeated key counts. Source: vectors/require.json.
+    """
+    for name in phase.rule.require:
+        if not meta.get(name, [""])[0]:
+            return name
+    return ""
+
+
+def _children(done: Done, origin: _Origin, flows: Workflows, ctx: Context) -> Plan:
+    flow = flows.by_name.get(origin.workflow, Workflow(origin.workflow))
+    messages: list[Message] = []
+    facts = [_done_fact(done)]
+    phases = flows.children(origin.workflow, origin.topic, origin.job)
+    time = time_of_task(done.task.info, origin.meta) if phases else None
+    for phase in phases:
+        if name := missing(phase, origin.meta):
+            facts.append(
+                _skipped(phase, done, f"it requires {{meta:{name}}}, which {done.task.name} did not return")
+            )
+            continue
+        start = Start(f"done:{done.key}:{phase.identity}", done.task.id)
+        cron = origin.first.get("cron", "")
+        try:
+            made = child_messages(phase, start, time, cron, origin.first, ctx, flow.revision, len(messages))
+        except (ValueError, OverflowError) as error:
+            text = f"{phase.base_name} could not be started by {done.task.name}: {error}"
+            facts.append(failed(phase, f"done:{done.key}", text, flow.revision))
+            continue
+        messages += [msgspec.structs.replace(message, cause=f"done:{done.key}") for message in made]
+        facts += _unknown_time(phase, made, time is None, done.key)
+    if len(messages) <= CHUNK:
+        return Plan(publish=tuple(messages), facts=tuple(facts))
+    frozen = FrozenBatch(dispatch_key(f"done:{done.key}"), tuple(messages))
+    return Plan(frozen=(frozen,), facts=tuple(facts))
+
+
+def _skipped(phase: Phase, done: Done, reason: str) -> Fact:
+    text = f"{phase.base_name} was not started: {reason}"
+    cause = f"done:{done.key}"
+    return Fact(
+        FactKind.SKIPPED, key=done.key, topic=phase.topic, phase=phase.identity, cause=cause, text=text
+    )
+
+
+def _unknown_time(phase: Phase, made: tuple[Message, ...], unknown: bool, key: str) -> list[Fact]:
+    """Time tokens that stay in an info are told, since a worker will hardly know what to do with them."""
+    if not unknown or not made or not compiled(phase.template).has_time:
+        return []
+    text = f"{phase.base_name} was started without a known time: the time tokens of its template stay as they are"
+    cause = f"done:{key}"
+    return [
+        Fact(
+            FactKind.SKIPPED, key=made[0].key, topic=phase.topic, phase=phase.identity, cause=cause, text=text
+        )
+    ]
+
+
+def _failure(done: Done, origin: _Origin, phase: Phase | None, ctx: Context) -> Plan:
+    told = _done_fact(done)
+    count = origin.first.get("retry", "")
+    tried = int(count) if _COUNT.fullmatch(count) else 0
+    if phase is None:
+        where = origin.workflow or "any workflow"
+        text = f"{done.task.name} failed and no loaded phase of {where} made it: no retry. {done.task.msg}"
+        return _dead(done, origin, max(tried, 0), text.strip(), ctx, silent=False, told=told)
+    if tried >= phase.retry:
+        return _dead(done, origin, phase.retry, done.task.msg, ctx, silent=phase.rule.no_alert, told=told)
+    rule = phase.rule
+    wait = wait_ns(
+        tried, delay=rule.retry_delay_ns, factor=rule.backoff, max_delay=rule.max_delay_ns, jitter=ctx.jitter
+    )
+    meta = {**origin.meta, "retry": [str(tried + 1)]}
+    if rule.retry_delay_ns is not None:
+        meta["delayed"] = [short_duration(wait)]
+    task = Task(
+        type=done.task.type,
+        job=phase.job,
+        info=done.task.info,
+        created=created(ctx.now, 0),
+        id=done.task.id,
+        meta=format_sorted(meta),
+    )
+    again = Message(
+        topic=phase.topic,
+        task=task,
+        key=dispatch_key(f"retry:{done.key}", tried + 1),
+        priority=done.priority,
+        due=ctx.now + timedelta(microseconds=wait // 1000) if wait else None,
+        timeout_ns=rule.timeout_ns,
+        phase=phase.identity,
+        revision=done.revision,
+        cause=f"retry:{done.key}",
+        batch=done.batch,
+    )
+    words = f"try {tried + 2} of {phase.retry + 1} in {short_duration(wait)}"
+    facts = (told, _fact(FactKind.RETRY, done, words))
+    return Plan(later=(again,), facts=facts) if wait else Plan(publish=(again,), facts=facts)
+
+
+def _dead(
+    done: Done, origin: _Origin, retried: int, text: str, ctx: Context, *, silent: bool, told: Fact
+) -> Plan:
+    meta = format_sorted({**origin.meta, "retry": ["failed"], "retried": [str(retried)]})
+    task = msgspec.structs.replace(done.task, meta=meta)
+    facts = [told, _fact(FactKind.DEAD, done, text)]
+    if not silent:
+        facts.append(msgspec.structs.replace(_fact(FactKind.ALERT, done, text), task=task))
+    if ctx.failed_topic in ("", "-"):
+        return Plan(facts=tuple(facts))
+    letter = Message(
+        topic=ctx.failed_topic,
+        task=task,
+        key=f"{done.key}:dead",
+        priority=done.priority,
+        phase=done.phase,
+        revision=done.revision,
+        cause=f"dead:{done.key}",
+        batch=done.batch,
+    )
+    return Plan(dead=(letter,), facts=tuple(facts))
+
+
+def _done_fact(done: Done) -> Fact:
+    return _fact(FactKind.DONE, done, "")
+
+
+def _fact(kind: FactKind, done: Done, text: str) -> Fact:
+    told = kind is FactKind.DONE
+    return Fact(
+        kind,
+        key=done.key,
+        topic=done.task.type,
+        phase=done.phase,
+        revision=done.revision,
+        cause=done.cause if told else "",
+        batch=done.batch if told else "",
+        text=text,
+        task=done.task if told or kind in (FactKind.ALERT, FactKind.QUARANTINED) else None,
+        report=done.report if told else None,
+    )

@@ -1,0 +1,54 @@
+"""Names that follow from a cause, so that the same cause always names the same thing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from uuid import UUID, uuid5
+
+_RUNS = UUID("7f0e6a3c-52b1-5a86-9d3e-8a1f0c4b6d27")
+_STAMP_STEP_US = 10
+"""Created stamps of one plan lie this far apart: the last digit belongs to the daemon, so that two never collide."""
+
+
+def dispatch_key(slot: str, n: int = 0) -> str:
+    """Return the key of the nth message of a slot: 32 hex digits, the same for ever."""
+    return blake2b(f"{slot}\x00{n}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def run_id(slot: str, n: int = 0) -> str:
+    """Return the id of the run whose root is the nth task of a slot: a UUID in text form."""
+    return str(uuid5(_RUNS, f"{slot}\x00{n}".encode("utf-8", "surrogatepass").hex()))
+
+
+def short_token(key: str) -> str:
+    """Return the 8 hex digits that `{uuid}` stands for in the task with this key."""
+    return blake2b(key.encode(), digest_size=4).hexdigest()
+
+
+def stamp(time: datetime) -> str:
+    """Return RFC 3339 in UTC with microseconds and `Z`, as `created` carries it."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def created(now: datetime, n: int) -> str:
+    """Return the `created` of the nth task of a plan decided at `now`."""
+    return stamp(now + timedelta(microseconds=n * _STAMP_STEP_US) if n else now)
+
+
+def after(now: datetime, tasks: int) -> datetime:
+    """Return the earliest time at which the next plan may be decided without repeating a stamp."""
+    return now + timedelta(microseconds=max(tasks, 1) * _STAMP_STEP_US)
+
+
+def outcome_identities(key: str, type_: str, job: str, run: str, created_text: str) -> tuple[str, ...]:
+    """Return the identities under which a result is remembered, so that it counts once.
+
+    The dispatch key when the worker handed it back, and the (type, job, id, created) of the task for workers that
+    return only the JSON; both, so that a task that passed from one kind of worker to the other counts once as well.
+    A hand-made task without id or created has only its acknowledgement. Source: DESIGN.md section 5.
+    """
+    found = [key] if key else []
+    if run and created_text:
+        found.append(f"{type_}\x00{job}\x00{run}\x00{created_text}")
+    return tuple(found)

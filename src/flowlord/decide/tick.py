@@ -1,0 +1,61 @@
+"""What follows when the clock reaches a planned instant of a phase."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from flowlord.decide.context import Context
+from flowlord.decide.expand import Start, as_plan, later, root_messages, single_message, utc_text
+from flowlord.decide.schedule import Missed
+from flowlord.model.plan import Fact, FactKind, Plan
+from flowlord.model.workflow import Phase
+from flowlord.rules.batch import truncate_hour
+
+
+def slot_of(phase: Phase, instant: datetime) -> str:
+    """Return the identity of a tick, the same for every daemon and for ever."""
+    return f"tick:{phase.identity}:{utc_text(instant)}"
+
+
+def on_tick(phase: Phase, instant: datetime, ctx: Context, revision: str = "") -> Plan:
+    """Return the tasks of one tick.
+
+    Args:
+        instant: the planned instant, aware, in the zone of the rule: it, not the time of firing, feeds the template.
+    Returns:
+        One message, a batch, or the recorded reason why nothing can be made; equal for every daemon but for `created`.
+    Source:
+        SEMANTICS.md part A "Batches", part B section 10.
+    """
+    slot = slot_of(phase, instant)
+    try:
+        time = later(instant, phase.rule.offset_ns)
+        if not phase.rule.is_batch:
+            return Plan(publish=(single_message(phase, Start(slot), time, ctx, revision),))
+        return as_plan(root_messages(phase, Start(slot), truncate_hour(time), ctx, revision), slot)
+    except (ValueError, OverflowError) as error:
+        return Plan(facts=(failed(phase, slot, f"{phase.base_name} could not start: {error}", revision),))
+
+
+def on_missed(phase: Phase, missed: Missed, revision: str = "") -> Plan:
+    """Return the record that ticks were not started; nothing missed is silent."""
+    first, last = utc_text(missed.first), utc_text(missed.last)
+    span = first if missed.count == 1 else f"{first} to {last} ({missed.count} starts)"
+    text = f"{phase.base_name} did not start at {span}: {missed.reason}"
+    fact = Fact(
+        FactKind.MISSED,
+        phase=phase.identity,
+        topic=phase.topic,
+        revision=revision,
+        cause=slot_of(phase, missed.first),
+        text=text,
+    )
+    alert = () if phase.rule.no_alert else (failed(phase, fact.cause, text, revision),)
+    return Plan(facts=(fact, *alert))
+
+
+def failed(phase: Phase, cause: str, text: str, revision: str = "") -> Fact:
+    """Return the alert that a phase could not do what its event asked for."""
+    return Fact(
+        FactKind.ALERT, topic=phase.topic, phase=phase.identity, revision=revision, cause=cause, text=text
+    )

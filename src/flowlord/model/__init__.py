@@ -1,0 +1,1 @@
+"""Frozen values that every room speaks. Imports nothing of ours."""

@@ -1,0 +1,76 @@
+"""What travels on the bus: a task with the attributes of its dispatch, and the same once a consumer holds it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from flowlord.model.task import Task, decode
+
+DEFAULT_PRIORITY = 5
+BANDS = ("low", "normal", "high", "critical")
+
+
+def band(priority: int) -> int:
+    """Return the index into BANDS of a priority 0-10: low 0-3, normal 4-6, high 7-8, critical 9-10."""
+    return 0 if priority < 4 else 1 if priority < 7 else 2 if priority < 9 else 3
+
+
+class Report(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What our workers tell beside the task that they hand back; foreign workers tell nothing.
+
+    `deliveries` is the delivery that ran, from 1; `output` the tail of stdout and stderr, capped by the worker.
+    """
+
+    worker: str = ""
+    deliveries: int = 0
+    output: str = ""
+
+
+class Message(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A task on its way to a topic.
+
+    `key` is the dispatch key: one slot, one key, for ever. `priority` is 0-10, higher first. `due` is aware, UTC;
+    None is now. `timeout_ns` bounds one run, 0 is without bound. `phase` is the identity of the phase
+    (`workflow` and name, see `Phase.identity`), `revision` that of its file, `cause` the slot in words, `batch` the id of the batch.
+    """
+
+    topic: str
+    task: Task
+    key: str
+    priority: int = DEFAULT_PRIORITY
+    due: datetime | None = None
+    timeout_ns: int = 0
+    phase: str = ""
+    revision: str = ""
+    cause: str = ""
+    batch: str = ""
+    report: Report | None = None
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """A message while a consumer holds it under a lease.
+
+    `payload` is the task as it lies on the bus, which may be no task at all; `entry` names it on its topic, `token`
+    is the lease. `deliveries` counts the starts, this one included: 1 unless a consumer crashed with it.
+    """
+
+    topic: str
+    entry: str
+    payload: bytes
+    token: str
+    consumer: str
+    deliveries: int = 1
+    key: str = ""
+    priority: int = DEFAULT_PRIORITY
+    timeout_ns: int = 0
+    phase: str = ""
+    revision: str = ""
+    cause: str = ""
+    batch: str = ""
+    report: Report | None = None
+
+    def task(self) -> Task:
+        """Read the payload; raises InvalidTask when it is none."""
+        return decode(self.payload)

@@ -1,0 +1,130 @@
+"""What a decision is: a value that the bus can land in one step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import msgspec
+
+from flowlord.model.message import Delivery, Message, Report
+from flowlord.model.task import Task
+
+
+class FactKind(StrEnum):
+    """What the journal may tell."""
+
+    PUBLISHED = "published"  # written by the bus itself for every message that a commit lands
+    DONE = "done"
+    RETRY = "retry"
+    DEAD = "dead"
+    SKIPPED = "skipped"
+    MISSED = "missed"
+    FILE = "file"
+    QUARANTINED = "quarantined"
+    ALERT = "alert"
+    RELOAD = "reload"
+    CANCELLED = "cancelled"
+
+
+class Fact(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One thing that happened, for those who follow the journal.
+
+    `key` is the dispatch key that it is about, `text` the reason in words for people; `task` is the task as it was at
+    that moment. `due` is microseconds since 1970 UTC, 0 when not delayed.
+    """
+
+    kind: FactKind
+    key: str = ""
+    topic: str = ""
+    phase: str = ""
+    revision: str = ""
+    cause: str = ""
+    batch: str = ""
+    priority: int = 5
+    due: int = 0
+    text: str = ""
+    task: Task | None = None
+    report: Report | None = None
+
+
+class Quarantined(msgspec.Struct, frozen=True):
+    """A message that cannot be understood, kept byte for byte with the reason."""
+
+    topic: str
+    payload: bytes
+    reason: str
+
+
+class FrozenBatch(msgspec.Struct, frozen=True):
+    """A large batch, expanded once and then published chunk by chunk by the bus (`Bus.advance`)."""
+
+    key: str
+    messages: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What must land together with the acknowledgement of what caused it.
+
+    `publish` goes to topics now, `later` waits for its `due`, `dead` goes to the topic that its messages name and
+    is told as dead in the journal, `frozen` is published in chunks.
+    """
+
+    publish: tuple[Message, ...] = ()
+    later: tuple[Message, ...] = ()
+    dead: tuple[Message, ...] = ()
+    frozen: tuple[FrozenBatch, ...] = ()
+    quarantine: tuple[Quarantined, ...] = ()
+    facts: tuple[Fact, ...] = ()
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """Every message that landing this plan puts on the bus sooner or later."""
+        return self.publish + self.later + self.dead + tuple(m for b in self.frozen for m in b.messages)
+
+
+class _Anything:
+    """The type of ANY."""
+
+    def __repr__(self) -> str:
+        return "ANY"
+
+
+ANY = _Anything()
+"""As `Mark.seen`: whatever the mark holds, set it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A compare-and-set cell on the bus.
+
+    `seen` is the value that the decision saw, None when absent; `new` the value to set, None to remove it.
+    `ttl_s` lets the bus sweep it that many seconds after it was last set; 0 keeps it for ever.
+    """
+
+    key: str
+    seen: str | None | _Anything
+    new: str | None
+    ttl_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A plan with everything that must hold for it to land, and what ends with it.
+
+    `outcomes` are identities of the dispatch whose result this is: when one of them is recorded already, the
+    result came twice, so the plan is dropped and only the acknowledgement lands.
+    """
+
+    plan: Plan = field(default_factory=Plan)
+    acknowledge: tuple[Delivery, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    outcomes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The commit landed; `duplicate` when its outcome had been recorded before and only the acknowledgement landed."""
+
+    duplicate: bool = False

@@ -1,0 +1,192 @@
+"""Phases as they were written, checked and ready to decide with; immutable, swapped whole at a reload."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The options of a phase, decoded.
+
+    Durations are whole nanoseconds, None when absent. `pairs` has every option as written, unknown ones included, in order;
+    `unknown` those that are not ours: they travel into the meta of file tasks.
+    Source: SEMANTICS.md part A, "Rule strings".
+    """
+
+    cron: str = ""
+    tz: str = ""
+    offset_ns: int = 0
+    job: str = ""
+    files: tuple[str, ...] = ()
+    count: int = 0
+    require: tuple[str, ...] = ()  # names of meta keys
+    retry_delay_ns: int | None = None
+    backoff: float | None = None
+    max_delay_ns: int | None = None
+    no_alert: bool = False
+    for_ns: int = 0
+    by: str = ""
+    meta: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    has_meta: bool = False
+    meta_file: str = ""
+    pass_on: tuple[str, ...] = ()
+    batch_limit: int = 100_000
+    catchup: str = ""  # none, last, all; empty: all, but none for rules that start more often than each minute
+    catchup_window_ns: int = 3_600_000_000_000
+    priority: int = 5
+    timeout_ns: int = 0
+    pairs: tuple[tuple[str, str], ...] = ()
+    unknown: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def is_batch(self) -> bool:
+        """Whether one start makes several tasks."""
+        return bool(self.for_ns) or self.has_meta or bool(self.meta_file)
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A recipe for tasks.
+
+    `name` is `topic:job` (`topic` when there is no job), with `#2` for the second of that name in its workflow.
+    `parent` is what `dependsOn` names, split; `parent_job` empty means any job.
+    """
+
+    workflow: str
+    topic: str
+    job: str = ""
+    name: str = ""
+    parent: str = ""
+    parent_job: str = ""
+    rule: Rule = Rule()
+    retry: int = 0
+    template: str = ""
+    task: str = ""
+    depends_on: str = ""
+    rule_text: str = ""
+    line: int = 0
+    column: int = 0
+
+    @property
+    def identity(self) -> str:
+        """One name among all workflows, as keys and attributes carry it."""
+        return f"{self.workflow}:{self.name}"
+
+    @property
+    def base_name(self) -> str:
+        """`topic` or `topic:job`."""
+        return f"{self.topic}:{self.job}" if self.job else self.topic
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """One file of phases; `revision` is a digest of its bytes, `path` where it was read, for people."""
+
+    name: str
+    phases: tuple[Phase, ...] = ()
+    revision: str = ""
+    path: str = ""
+    _index: _Index | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def index(self) -> _Index:
+        """Its phases by name and by parent, made at the first question."""
+        if self._index is None:
+            object.__setattr__(self, "_index", _Index.of(self.phases))
+        assert self._index is not None
+        return self._index
+
+    def phase_of(self, topic: str, job: str) -> Phase | None:
+        """Return the first phase of that name, or None.
+
+        A job in front of a further colon finds its phase too (`a`, `b` finds `a:b:c`): so its tasks were named before.
+        """
+        topic, job = _split(topic, job)
+        return self.index.exact.get((topic, job)) or self.index.cut.get((topic, job))
+
+    def children(self, topic: str, job: str) -> tuple[Phase, ...]:
+        """Return the phases that a completed `topic:job` starts, in name order."""
+        topic, job = _split(topic, job)
+        index = self.index
+        found = index.children.get((topic, ""), ())
+        if not job:
+            return found
+        more = index.children.get((topic, job), ())
+        if (topic, job) not in index.exact:
+            more += index.cut_children.get((topic, job), ())
+        return tuple(sorted((*found, *more), key=_name_of)) if more else found
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """What is asked of a workflow for every result, by topic and job; children by parent, in name order.
+
+    `cut` and `cut_children` know jobs with a colon by their first part.
+    """
+
+    exact: Mapping[tuple[str, str], Phase]
+    cut: Mapping[tuple[str, str], Phase]
+    children: Mapping[tuple[str, str], tuple[Phase, ...]]
+    cut_children: Mapping[tuple[str, str], tuple[Phase, ...]]
+
+    @classmethod
+    def of(cls, phases: Sequence[Phase]) -> _Index:
+        exact: dict[tuple[str, str], Phase] = {}
+        cut: dict[tuple[str, str], Phase] = {}
+        children: dict[tuple[str, str], list[Phase]] = {}
+        cut_children: dict[tuple[str, str], list[Phase]] = {}
+        for phase in phases:
+            exact.setdefault((phase.topic, phase.job), phase)
+            first, colon, _ = phase.job.partition(":")
+            if colon:
+                cut.setdefault((phase.topic, first), phase)
+            if phase.parent:
+                children.setdefault((phase.parent, phase.parent_job), []).append(phase)
+                first, colon, _ = phase.parent_job.partition(":")
+                if colon:
+                    cut_children.setdefault((phase.parent, first), []).append(phase)
+        return cls(exact, cut, _sorted(children), _sorted(cut_children))
+
+
+def _sorted(children: Mapping[tuple[str, str], list[Phase]]) -> dict[tuple[str, str], tuple[Phase, ...]]:
+    return {parent: tuple(sorted(found, key=_name_of)) for parent, found in children.items()}
+
+
+def _name_of(phase: Phase) -> str:
+    return phase.name
+
+
+def _split(topic: str, job: str) -> tuple[str, str]:
+    """Take apart a type that holds the job: nobody's topic has a colon."""
+    if ":" not in topic:
+        return topic, job
+    topic, _, rest = topic.partition(":")
+    return topic, f"{rest}:{job}" if rest and job else rest or job
+
+
+@dataclass(frozen=True, slots=True)
+class Workflows:
+    """All loaded workflows by name."""
+
+    by_name: Mapping[str, Workflow] = field(default_factory=dict)
+
+    def phase_of(self, workflow: str, topic: str, job: str) -> Phase | None:
+        """Return the phase that made a task, or None.
+
+        A task that names its workflow is looked up there only; one without (or with `*`) gets the first phase of that
+        name, files in name order. Source: SEMANTICS.md part A, "Children".
+        """
+        names = [workflow] if workflow and workflow != "*" else sorted(self.by_name)
+        for name in names:
+            flow = self.by_name.get(name)
+            phase = flow.phase_of(topic, job) if flow else None
+            if phase is not None:
+                return phase
+        return None
+
+    def children(self, workflow: str, topic: str, job: str) -> tuple[Phase, ...]:
+        """Return the phases that a completed task starts; none when it names no loaded workflow."""
+        flow = self.by_name.get(workflow)
+        return flow.children(topic, job) if flow else ()

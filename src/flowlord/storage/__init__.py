@@ -1,0 +1,1 @@
+"""Reading, listing and writing files, wherever they lie."""

@@ -1,0 +1,174 @@
+"""One running taskmaster: starts its loops, keeps them alive, and drains when told to stop."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+
+from flowlord.bus.port import Presence
+from flowlord.cache.historian import Historian
+from flowlord.model.errors import BusError
+from flowlord.model.workflow import Workflows
+from flowlord.spec import load as files
+from flowlord.taskmaster.follower import Follower
+from flowlord.taskmaster.reaper import move_due, reap
+from flowlord.taskmaster.reload import Reloader
+from flowlord.taskmaster.router import Router
+from flowlord.taskmaster.scheduler import Scheduler
+from flowlord.taskmaster.supervisor import Health, Supervisor
+from flowlord.taskmaster.surroundings import Surroundings
+
+log = logging.getLogger("flowlord.taskmaster")
+
+PROMOTE_EVERY_S = 0.1
+SWEEP_EVERY_S = 60.0
+IDLE_LOOK_S = 0.1
+STEP_LIMIT_S = 15.0
+MOST_LAST_BATCHES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often the daemon looks; seconds."""
+
+    reload_s: float = 10.0
+    grace_s: float = 25.0
+
+
+class Taskmaster:
+    """Decides and publishes. `hosted` runs workers beside the loops: it is called with their stop event in a thread."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        path: str,
+        *,
+        historian: Historian | None = None,
+        hosted: Callable[[threading.Event], None] | None = None,
+        pace: Pace | None = None,
+        presence: Presence,
+    ) -> None:
+        self.around = around
+        self.health = Health()
+        self.reloader = Reloader(around, path, self.health)
+        self._historian = historian
+        self._hosted = hosted
+        self._pace = pace or Pace()
+        self._presence = presence
+        self._supervisor = Supervisor(self.health)
+        self._hosted_stop = threading.Event()
+        self._hosted_thread: threading.Thread | None = None
+
+    def load(self) -> files.Loaded:
+        """Load the workflow files; must come before `run`."""
+        return self.reloader.start()
+
+    def run(self, stop: threading.Event, *, once: bool = False) -> None:
+        """Work until `stop` is set, or, with `once`, until nothing is left to do; then drain."""
+        around = self.around
+        scheduler = Scheduler(around, around.changed)
+        if once:
+            scheduler.decide_due()
+        else:
+            self._supervisor.start("scheduler", scheduler.step)
+            self._supervisor.start("reload", self._every(self._pace.reload_s, self.reloader.step))
+        self._supervisor.start("router", discard(Router(around).step))
+        self._supervisor.start("promoter", self._every(PROMOTE_EVERY_S, self._move))
+        self._supervisor.start("reaper", self._every(min(around.lease_ns / 4e9, 5.0), lambda: reap(around)))
+        self._supervisor.start("beat", self._every(min(around.lease_ns / 3e9, 5.0), self._beat))
+        self._supervisor.start("sweeper", self._every(SWEEP_EVERY_S, around.bus.sweep))
+        follower = Follower(around.bus, self._historian) if self._historian else None
+        if follower:
+            self._supervisor.start("history", discard(follower.step))
+        if self._hosted:
+            self._hosted_thread = threading.Thread(
+                target=self._hosted, args=(self._hosted_stop,), name="flowlord-hosted"
+            )
+            self._hosted_thread.start()
+        self._wait(stop, once)
+        self._drain(follower)
+
+    def _wait(self, stop: threading.Event, once: bool) -> None:
+        while not stop.wait(IDLE_LOOK_S if once else 1.0):
+            if once and self._is_idle():
+                return
+
+    def _is_idle(self) -> bool:
+        """Nothing of ours waits, runs or is due later: what nobody here can do anything about does not count."""
+        around = self.around
+        topics = {around.done_topic} | topics_of(around.workflows)
+        for state in around.bus.topics():
+            if state.topic in topics and (state.waiting or state.running or state.later):
+                return False
+        return not around.bus.marks_like("batch:")
+
+    def _drain(self, follower: Follower | None) -> None:
+        around = self.around
+        log.info("finishing; a second signal leaves at once", extra={"action": "drain"})
+        self._hosted_stop.set()
+        if self._hosted_thread:
+            self._hosted_thread.join(self._pace.grace_s)
+        around.changed.set()
+        late = self._supervisor.join(STEP_LIMIT_S)
+        if late:
+            log.error("these loops did not end in time: %s", ", ".join(late), extra={"action": "drain.late"})
+        try:
+            router = Router(around)
+            for _ in range(MOST_LAST_BATCHES):
+                if not router.step(0.0):
+                    break
+            if follower:
+                follower.catch_up()
+            around.bus.leave(around.consumer)
+        except BusError as error:  # what is left waits on the bus for the next daemon
+            log.error("the bus went away while finishing: %s", error, extra={"action": "drain.bus"})
+
+    def _move(self) -> None:
+        while move_due(self.around) and not self._supervisor.stop.is_set():
+            pass
+
+    def _beat(self) -> None:
+        faults = "; ".join(f"{subject}: {text}" for subject, text in self.health.faults().items())
+        colour = self.health.colour()
+        presence = Presence(
+            consumer=self.around.consumer,
+            kind="taskmaster",
+            host=self._presence.host,
+            pid=self._presence.pid,
+            started_us=self._presence.started_us,
+            version=self._presence.version,
+            lease_ns=self.around.lease_ns,
+            revision=revision_of(self.around.workflows),
+            health=f"{colour}: {faults}" if faults else colour,
+        )
+        self.around.bus.beat(presence)
+
+    def _every(self, seconds: float, work: Callable[[], object]) -> Callable[[], None]:
+        def step() -> None:
+            work()
+            self._supervisor.stop.wait(seconds)
+
+        return step
+
+
+def discard(step: Callable[[], object]) -> Callable[[], None]:
+    """Make a loop of a step whose answer is not needed."""
+
+    def run() -> None:
+        step()
+
+    return run
+
+
+def topics_of(flows: Workflows) -> set[str]:
+    """Return the topics that the loaded phases publish to."""
+    return {phase.topic for flow in flows.by_name.values() for phase in flow.phases}
+
+
+def revision_of(flows: Workflows) -> str:
+    """Return one short digest of everything loaded, equal where two daemons run the same files."""
+    text = "\n".join(f"{name} {flows.by_name[name].revision}" for name in sorted(flows.by_name))
+    return sha256(text.encode()).hexdigest()[:8]

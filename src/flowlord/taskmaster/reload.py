@@ -1,0 +1,124 @@
+"""Loads workflow files, watches them for change, and keeps each file's last good version working."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable
+
+from flowlord.model.plan import ANY, Fact, FactKind, Mark, Plan
+from flowlord.model.problem import Problem, Severity
+from flowlord.model.workflow import Workflow, Workflows
+from flowlord.spec import load as files
+from flowlord.taskmaster.supervisor import Health
+from flowlord.taskmaster.surroundings import Surroundings
+
+log = logging.getLogger("flowlord.reload")
+
+MARK = "workflow:"
+
+
+class Reloader:
+    """Holds what is loaded now; one step looks for changes and swaps the whole when there are any."""
+
+    def __init__(self, around: Surroundings, path: str, health: Health) -> None:
+        self._around = around
+        self._path = path
+        self._health = health
+        self._loaded = files.Loaded(Workflows())
+        self._stamp: object = None
+
+    @property
+    def loaded(self) -> files.Loaded:
+        """What the last look at the files found."""
+        return self._loaded
+
+    def start(self) -> files.Loaded:
+        """Load for the first time; files that are broken now are taken from the bus as they last worked.
+
+        A path that cannot be read at all raises OSError.
+        """
+        self._stamp = files.stamp(self._path)
+        self._loaded = files.load(self._path)
+        restored = self._restored() if self._loaded.broken else []
+        flows = dict(self._loaded.workflows.by_name) | {flow.name: flow for flow in restored}
+        self._swap(Workflows(flows), Workflows(), restored)
+        return self._loaded
+
+    def step(self) -> None:
+        """Load again when a file has changed."""
+        stamp = files.stamp(self._path)
+        if stamp == self._stamp:
+            return
+        before = self._around.workflows
+        loaded = files.reload(self._loaded, self._path)
+        flows = dict(loaded.workflows.by_name)
+        for name in loaded.broken:  # one that was broken at the start goes on as it was kept on the bus
+            if name not in flows and name in before.by_name:
+                flows[name] = before.by_name[name]
+        self._loaded = loaded
+        self._swap(Workflows(flows), before, ())
+        self._stamp = stamp
+
+    def _swap(self, flows: Workflows, before: Workflows, restored: Iterable[Workflow]) -> None:
+        facts = [*self._changes(flows, before), *self._faults(self._loaded.problems)]
+        for flow in restored:
+            text = f"{flow.name} is broken; its last good version, as kept on the bus, runs"
+            facts.append(Fact(FactKind.RELOAD, phase=flow.name, revision=flow.revision, text=text))
+        marks = [
+            Mark(MARK + name, ANY, json.dumps({"revision": flow.revision, "text": text}))
+            for name, flow in flows.by_name.items()
+            if (text := self._loaded.text_of(name))
+            and (name not in before.by_name or before.by_name[name].revision != flow.revision)
+        ]
+        if facts or marks:
+            self._around.bus.commit(Plan(facts=tuple(facts)), marks=marks)
+        self._around.workflows = flows
+        self._around.changed.set()
+        for fact in facts:
+            level = logging.ERROR if fact.kind is FactKind.ALERT else logging.INFO
+            log.log(level, "%s", fact.text, extra={"action": "reload", "workflow": fact.phase})
+
+    def _changes(self, flows: Workflows, before: Workflows) -> list[Fact]:
+        facts = []
+        for name in sorted(flows.by_name.keys() | before.by_name.keys()):
+            new, old = flows.by_name.get(name), before.by_name.get(name)
+            if new is None:
+                facts.append(Fact(FactKind.RELOAD, phase=name, text=f"{name} was removed"))
+            elif old is None or old.revision != new.revision:
+                verb = "changed" if old else "loaded"
+                text = f"{name} was {verb}: {len(new.phases)} phases"
+                facts.append(Fact(FactKind.RELOAD, phase=name, revision=new.revision, text=text))
+        return facts
+
+    def _faults(self, problems: Iterable[Problem]) -> list[Fact]:
+        """One alert for each broken file, once for each version of it; health is yellow while it is broken."""
+        broken: dict[str, list[Problem]] = {}
+        for problem in problems:
+            if problem.severity is Severity.ERROR:
+                broken.setdefault(problem.path, []).append(problem)
+        for subject in self._health.faults():
+            if subject.startswith("file ") and subject.removeprefix("file ") not in broken:
+                self._health.mended(subject)
+        facts = []
+        for path, found in broken.items():
+            first = found[0]
+            more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+            hint = f"; {first.hint}" if first.hint else ""
+            text = f"{first.place}: {first.text}{hint}{more}"
+            if self._health.fault(f"file {path}", text, Severity.WARNING):
+                facts.append(Fact(FactKind.ALERT, phase=path, cause=f"file:{path}", text=text))
+        return facts
+
+    def _restored(self) -> list[Workflow]:
+        """Return the broken files as they last worked, out of the bus."""
+        kept = self._around.bus.marks([MARK + name for name in self._loaded.broken])
+        found = []
+        for name in self._loaded.broken:
+            try:
+                flow, _ = files.parse(json.loads(kept[MARK + name])["text"].encode(), name)
+            except (ValueError, KeyError, TypeError):  # never kept, or by a release that kept it otherwise
+                continue
+            if flow is not None:
+                found.append(flow)
+        return found

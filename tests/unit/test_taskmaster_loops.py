@@ -1,0 +1,296 @@
+"""The daemon's loops one step at a time, on the memory bus and a clock that the test moves."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+from support.clock import VirtualClock
+from support.flows import flows_of
+
+from flowlord.bus.memory import MemoryBus
+from flowlord.model.errors import BusUnavailable
+from flowlord.model.message import Delivery, Message
+from flowlord.model.plan import FactKind, Plan
+from flowlord.model.task import Task
+from flowlord.model.workflow import Workflows
+from flowlord.taskmaster.chance import Chance, Stamps
+from flowlord.taskmaster.reaper import move_due, reap
+from flowlord.taskmaster.reload import Reloader
+from flowlord.taskmaster.router import Router
+from flowlord.taskmaster.scheduler import Scheduler
+from flowlord.taskmaster.supervisor import Health, Supervisor
+from flowlord.taskmaster.surroundings import Surroundings
+
+START = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
+LEASE = 60_000_000_000
+
+CHAIN = {
+    "f.toml": [
+        {"task": "root", "rule": "cron=* * * * *", "template": "?t={yyyy}-{mm}-{dd}T{hh}:{min}", "retry": 1},
+        {"task": "leaf", "dependsOn": "root", "template": "{meta:n}", "rule": "meta=n:1,2"},
+    ]
+}
+
+
+class Farm:
+    """A bus, a clock and any number of daemons on them."""
+
+    def __init__(self, fault: Callable[[str], None] | None = None) -> None:
+        self.clock = VirtualClock(START)
+        self.bus = MemoryBus(self.clock, fault)
+
+    def daemon(self, flows: Workflows, name: str = "d1", digit: int = 1) -> Surroundings:
+        return Surroundings(
+            bus=self.bus,
+            clock=self.clock,
+            chance=Chance(7),
+            stamps=Stamps(self.clock, digit),
+            consumer=name,
+            workflows=flows,
+        )
+
+    def work(self, topic: str, result: str = "complete", limit: int = 100, msg: str = "") -> list[Delivery]:
+        """Do what a worker does: claim, then acknowledge together with the result."""
+        found = self.bus.claim([topic], "worker", limit)
+        for delivery in found:
+            task = msgspec.structs.replace(delivery.task(), result=result, msg=msg)
+            message = Message(
+                "done", task, delivery.key, phase=delivery.phase, revision=delivery.revision, cause=delivery.cause
+            )
+            self.bus.commit(Plan(publish=(message,)), acknowledge=[delivery])
+        return found
+
+    def facts(self, kind: FactKind) -> list[str]:
+        entries = self.bus.journal(0, 10_000)
+        return [fact.text or fact.key for entry in entries for fact in entry.facts if fact.kind is kind]
+
+
+def scheduler_of(around: Surroundings) -> Scheduler:
+    return Scheduler(around, around.changed)
+
+
+def test_a_new_phase_starts_counting_now_and_then_ticks_once_each_minute() -> None:
+    farm = Farm()
+    around = farm.daemon(flows_of(CHAIN))
+    scheduler = scheduler_of(around)
+    scheduler.decide_due()
+    assert farm.bus.claim(["root"], "w", 10) == []
+    farm.clock.advance(30)
+    scheduler.decide_due()
+    scheduler.decide_due()
+    [delivery] = farm.bus.claim(["root"], "w", 10)
+    assert delivery.task().info == "?t=2026-03-01T12:01"
+    assert delivery.cause == "tick:f.toml:root:2026-03-01T12:01:00Z"
+
+
+def test_two_daemons_share_the_ticks_and_never_double_one() -> None:
+    farm = Farm()
+    schedulers = [scheduler_of(farm.daemon(flows_of(CHAIN), f"d{n}", n)) for n in (1, 2)]
+    for scheduler in schedulers:
+        scheduler.decide_due()
+    for minute in range(20):
+        farm.clock.advance(60)
+        for scheduler in schedulers if minute % 2 else reversed(schedulers):
+            scheduler.decide_due()
+    infos = [delivery.task().info for delivery in farm.bus.claim(["root"], "w", 100)]
+    assert infos == [f"?t=2026-03-01T12:{minute:02}" for minute in range(1, 21)]
+
+
+def test_a_daemon_that_was_down_catches_up_with_the_planned_instants() -> None:
+    farm = Farm()
+    scheduler_of(farm.daemon(flows_of(CHAIN))).decide_due()
+    farm.clock.advance(3 * 3600)
+    again = scheduler_of(farm.daemon(flows_of(CHAIN), "d2"))
+    while again.decide_due():
+        pass
+    infos = [delivery.task().info for delivery in farm.bus.claim(["root"], "w", 500)]
+    assert infos[0] == "?t=2026-03-01T14:01"
+    assert infos[-1] == "?t=2026-03-01T15:00"
+    assert len(infos) == 60
+    [missed] = farm.facts(FactKind.MISSED)
+    assert "2026-03-01T12:01:00Z to 2026-03-01T14:00:00Z (120 starts)" in missed
+    assert farm.facts(FactKind.ALERT) == [missed]
+
+
+def test_a_clock_that_goes_back_fires_nothing_again() -> None:
+    farm = Farm()
+    scheduler = scheduler_of(farm.daemon(flows_of(CHAIN)))
+    scheduler.decide_due()
+    farm.clock.advance(600)
+    scheduler.decide_due()
+    assert len(farm.work("root")) == 10
+    farm.clock.jump(-600)
+    scheduler_of(farm.daemon(flows_of(CHAIN), "d2")).decide_due()
+    assert farm.work("root") == []
+
+
+def test_a_chain_ends_with_every_child_once_though_the_result_is_told_twice() -> None:
+    farm = Farm()
+    around = farm.daemon(flows_of(CHAIN))
+    scheduler = scheduler_of(around)
+    scheduler.decide_due()
+    farm.clock.advance(30)
+    scheduler.decide_due()
+    [root] = farm.work("root")
+    twice = msgspec.structs.replace(root.task(), result="complete")
+    farm.bus.publish([Message("done", twice, "")])  # a foreign worker that ran it too hands back the JSON alone
+    router = Router(around)
+    assert router.step(0.0) == 2
+    leaves = farm.work("leaf")
+    assert [leaf.task().info for leaf in leaves] == ["1", "2"]
+    assert {leaf.task().id for leaf in leaves} == {root.task().id}
+    assert router.step(0.0) == 2
+    assert len(farm.facts(FactKind.DONE)) == 3
+
+
+def test_a_failure_waits_on_the_bus_and_a_later_one_is_a_dead_letter() -> None:
+    farm = Farm()
+    around = farm.daemon(flows_of(CHAIN))
+    scheduler = scheduler_of(around)
+    scheduler.decide_due()
+    farm.clock.advance(30)
+    scheduler.decide_due()
+    farm.work("root", "error", msg="boom")
+    Router(around).step(0.0)
+    assert farm.bus.claim(["root"], "w", 1) == []
+    other = farm.daemon(flows_of(CHAIN), "another daemon altogether")
+    farm.clock.advance(2)
+    assert move_due(other) == 1
+    [again] = farm.work("root", "error", msg="boom again")
+    assert "retry=1" in again.task().meta
+    Router(other).step(0.0)
+    [letter] = farm.bus.peek("retry-failed", 10)
+    assert b"retry=failed" in letter.payload
+    assert farm.facts(FactKind.DEAD) == ["boom again"]
+    assert other.counters.dead == 1
+
+
+@pytest.mark.parametrize(
+    ("payload", "words"),
+    [
+        (b"not json", "not JSON"),
+        (b"[1,2]", "array"),
+        (b'{"type":"root","info":5}', "number"),
+        (b'{"type":"root","info":"","result":"finished"}', "unknown result"),
+        (b"", "not JSON"),
+        (b'{"type":"' + b"\xff" + b'"}', "not JSON"),
+        (b"[" * 100_000, ""),
+    ],
+)
+def test_a_message_that_is_no_result_is_set_aside_with_its_reason_and_the_loop_goes_on(payload: bytes, words: str) -> None:
+    farm = Farm()
+    around = farm.daemon(flows_of(CHAIN))
+    good = Task(type="root", info="", id="r", created="c", meta="workflow=f.toml", result="complete")
+    farm.bus.publish([Message("done", Task(type="x", info=""), "k1"), Message("done", good, "k2")])
+    [first] = farm.bus.claim(["done"], "hand", 1)
+    poisoned = msgspec.structs.replace(first, payload=payload)
+    router = Router(around)
+    answers = farm.bus.commit_many([router._commit(poisoned, around.workflows)])
+    assert len(answers) == 1
+    router.step(0.0)
+    quarantined = farm.facts(FactKind.QUARANTINED)
+    assert any(words in text for text in quarantined)
+    assert len(farm.bus.claim(["leaf"], "w", 10)) == 2
+
+
+def test_a_task_that_kills_its_workers_becomes_a_dead_letter_and_the_others_run() -> None:
+    farm = Farm()
+    around = farm.daemon(flows_of(CHAIN))
+    farm.bus.publish([Message("leaf", Task(type="leaf", info=name, id=name), name) for name in ("poison", "fine")])
+    for _ in range(3):
+        [held] = farm.bus.claim(["leaf"], "victim", 1)
+        assert held.key == "poison"
+        farm.clock.advance(61)
+        reap(around)
+    [fine] = farm.bus.claim(["leaf"], "w", 10)
+    assert fine.key == "fine"
+    assert [p.key for p in farm.bus.peek("retry-failed", 10)] == ["poison:dead"]
+    assert "3 workers died" in farm.facts(FactKind.DEAD)[0]
+
+
+def test_a_lost_answer_of_the_bus_changes_nothing() -> None:
+    lost = {"commit.applied": 3}
+
+    def fault(step: str) -> None:
+        if lost.get(step, 0) > 0:
+            lost[step] -= 1
+            raise BusUnavailable("the answer was lost")
+
+    farm = Farm(fault)
+    around = farm.daemon(flows_of(CHAIN))
+    scheduler = scheduler_of(around)
+    scheduler.decide_due()
+    farm.clock.advance(30)
+    scheduler.decide_due()
+    assert lost["commit.applied"] == 0
+    assert len(farm.work("root")) == 1
+    Router(around).step(0.0)
+    assert len(farm.work("leaf")) == 2
+
+
+GOOD = '[[phase]]\ntask = "a"\nrule = "cron=@daily"\n'
+BROKEN = '[[phase]]\ntask = "a"\nrule = "cron=nope"\n'
+
+
+def test_a_file_that_breaks_keeps_its_last_good_version_also_over_a_restart(tmp_path: Path) -> None:
+    farm = Farm()
+    (tmp_path / "a.toml").write_text(GOOD)
+    (tmp_path / "b.toml").write_text(GOOD.replace('"a"', '"b"'))
+    health = Health()
+    around = farm.daemon(Workflows())
+    reloader = Reloader(around, str(tmp_path), health)
+    reloader.start()
+    before = around.workflows.by_name["a.toml"]
+    (tmp_path / "a.toml").write_text(BROKEN)
+    reloader.step()
+    assert around.workflows.by_name["a.toml"] == before
+    assert health.colour() == "yellow"
+    [alert] = farm.facts(FactKind.ALERT)
+    assert "a.toml:3:" in alert
+    reloader.step()
+    assert len(farm.facts(FactKind.ALERT)) == 1
+
+    restarted = farm.daemon(Workflows(), "d2")
+    Reloader(restarted, str(tmp_path), Health()).start()
+    assert restarted.workflows.by_name["a.toml"].phases == before.phases
+    (tmp_path / "a.toml").write_text(GOOD + "retry = 2\n")
+    (tmp_path / "b.toml").unlink()
+    reloader.step()
+    assert around.workflows.by_name["a.toml"].phases[0].retry == 2
+    assert list(around.workflows.by_name) == ["a.toml"]
+    assert health.colour() == "green"
+
+
+def test_a_loop_that_fails_turns_health_red_and_is_started_again() -> None:
+    health = Health()
+    supervisor = Supervisor(health, first_pause_s=0.001)
+    colours: list[str] = []
+    works = threading.Event()
+
+    def step() -> None:
+        colours.append(health.colour())
+        if len(colours) < 3:
+            raise RuntimeError("planned")
+        if health.colour() == "green":
+            works.set()
+            supervisor.stop.wait(10)
+
+    supervisor.start("planned", step)
+    assert works.wait(10)
+    assert supervisor.join(10) == []
+    assert colours == ["green", "red", "red", "green"]
+
+
+def test_stamps_never_repeat_and_end_with_the_daemons_digit() -> None:
+    clock = VirtualClock(START)
+    stamps = Stamps(clock, 7)
+    first = stamps.now()
+    stamps.used(first, 50)
+    second = stamps.now()
+    assert (second - first).total_seconds() >= 50 * 10e-6
+    assert first.microsecond % 10 == second.microsecond % 10 == 7
