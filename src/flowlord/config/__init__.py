@@ -1,0 +1,24 @@
+"""Settings: flag > FLOWLORD_* > alias variable > file > default, each with its origin."""
+
+from flowlord.config.resolve import masked, resolve
+from flowlord.config.settings import (
+    BusSettings,
+    CacheSettings,
+    Entry,
+    LogSettings,
+    Settings,
+    TaskmasterSettings,
+    WorkerSettings,
+)
+
+__all__ = [
+    "BusSettings",
+    "CacheSettings",
+    "Entry",
+    "LogSettings",
+    "Settings",
+    "TaskmasterSettings",
+    "WorkerSettings",
+    "masked",
+    "resolve",
+]

@@ -1,0 +1,151 @@
+"""The configuration file: its values with their places, from TOML or YAML."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from flowlord.model.problem import Problem
+
+MAX_BYTES: Final = 64 * 1024
+_AT: Final = re.compile(r" \(at line (\d+), column (\d+)\)\Z")
+_HEADER: Final = re.compile(r"""\s*\[\s*["']?([^"'\]]+?)["']?\s*\]""")
+
+
+class Value(NamedTuple):
+    """One value; `key` is `name` or `section.name`, a table deeper down is a value of its own."""
+
+    key: str
+    value: object
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a file says, or why nothing."""
+
+    values: tuple[Value, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+def read_file(path: Path) -> Read:
+    """Return the values of a configuration file, in its order."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            return _wrong(path, f"has more than {MAX_BYTES:,} bytes")
+        text = data.decode("utf-8-sig").replace("\r\n", "\n")
+        return Read(tuple(_yaml(text) if path.suffix in (".yaml", ".yml") else _toml(text)))
+    except OSError as error:
+        return _wrong(path, f"cannot be read: {error.strerror or error}")
+    except UnicodeDecodeError as error:
+        return _wrong(path, f"is not UTF-8: byte {error.start}")
+    except _NoYaml as error:
+        return Read(problems=(Problem(str(path), error.line, error.column, str(error), "", "FL200"),))
+    except tomllib.TOMLDecodeError as error:
+        found = _AT.search(str(error))
+        line, column = (int(found[1]), int(found[2])) if found else (0, 0)
+        words = _AT.sub("", str(error))
+        return Read(problems=(Problem(str(path), line, column, f"no valid TOML: {words}", "", "FL200"),))
+    except (RecursionError, ValueError) as error:
+        return _wrong(path, f"cannot be read: {error}")
+
+
+def _wrong(path: Path, text: str) -> Read:
+    return Read(problems=(Problem(str(path), 0, 0, text, "", "FL200"),))
+
+
+def _toml(text: str) -> Iterator[Value]:
+    lines = text.split("\n")
+    for key, value in tomllib.loads(text).items():
+        if not isinstance(value, dict):
+            yield Value(key, value, *_find(lines, "", key))
+            continue
+        for name, each in value.items():
+            line, column = _find(lines, key, name)
+            if not line:  # an inline table or dotted keys
+                line, column = _find(lines, "", key)
+            yield Value(f"{key}.{name}", each, line, column)
+
+
+def _find(lines: list[str], section: str, key: str) -> tuple[int, int]:
+    """Return line and column of a key; of the section's header when the key is written in a rarer way."""
+    pattern = re.compile(rf"""\s*(?:{re.escape(section)}\s*\.\s*)?["']?{re.escape(key)}["']?\s*[=.]\s*""")
+    inside = ""
+    header = 0, 0
+    for number, line in enumerate(lines, 1):
+        if found := _HEADER.match(line):
+            inside = found[1]
+            if inside in (section, key):
+                header = (number, len(line) - len(line.lstrip()) + 1)
+        elif (
+            inside in ("", section)
+            and (found := pattern.match(line))
+            and (inside == section or "." in found[0])
+        ):
+            return number, found.end() + 1
+    return header
+
+
+class _NoYaml(ValueError):
+    """A text that is no YAML, or more of it than a configuration needs."""
+
+    def __init__(self, text: str, mark: Any) -> None:
+        super().__init__(text)
+        self.line: int = mark.line + 1 if mark else 0
+        self.column: int = mark.column + 1 if mark else 0
+
+
+def _yaml(text: str) -> Iterator[Value]:
+    """Read two levels of tables; all values are texts, or lists that nobody reads."""
+    import yaml
+
+    try:
+        events = yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        yield from _table(yaml, iter(events), "")
+    except yaml.YAMLError as error:
+        words = getattr(error, "problem", None) or str(error)
+        raise _NoYaml(f"no valid YAML: {words}", getattr(error, "problem_mark", None)) from error
+
+
+def _table(yaml: Any, events: Iterator[Any], section: str) -> Iterator[Value]:
+    """Read the pairs of a table up to its end; at the top, find the table first."""
+    if not section:
+        for event in events:
+            if isinstance(event, yaml.StreamEndEvent):
+                return
+            if isinstance(event, yaml.MappingStartEvent):
+                break
+            if isinstance(event, yaml.ScalarEvent | yaml.SequenceStartEvent | yaml.AliasEvent):
+                raise _NoYaml("the file is no table: write KEY: VALUE", event.start_mark)
+    seen: set[str] = set()
+    for event in events:
+        if isinstance(event, yaml.MappingEndEvent):
+            return
+        if not isinstance(event, yaml.ScalarEvent):
+            raise _NoYaml("a key is a word", event.start_mark)
+        key = f"{section}.{event.value}" if section else event.value
+        if key in seen:
+            raise _NoYaml(f"the key {key!r} is repeated", event.start_mark)
+        seen.add(key)
+        value = next(events)
+        place = value.start_mark.line + 1, value.start_mark.column + 1
+        if isinstance(value, yaml.ScalarEvent):
+            yield Value(key, value.value, *place)
+        elif isinstance(value, yaml.MappingStartEvent) and not section:
+            yield from _table(yaml, events, key)
+        elif isinstance(value, yaml.SequenceStartEvent | yaml.MappingStartEvent):
+            depth = 1
+            while depth:
+                event = next(events)
+                depth += isinstance(event, yaml.SequenceStartEvent | yaml.MappingStartEvent)
+                depth -= isinstance(event, yaml.SequenceEndEvent | yaml.MappingEndEvent)
+            yield Value(key, [], *place)
+        else:
+            raise _NoYaml("aliases are not taken here", value.start_mark)

@@ -1,0 +1,189 @@
+"""From flags, variables and a file to settings; every problem at once, every value with its origin."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from flowlord.config.settings import (
+    BusSettings,
+    CacheSettings,
+    Entry,
+    LogSettings,
+    Settings,
+    TaskmasterSettings,
+    WorkerSettings,
+)
+from flowlord.config.table import LATER, SECTIONS, SETTINGS, VARIABLES_OF_OTHERS, Setting
+from flowlord.config.values import Wrong
+from flowlord.model.errors import InvalidConfig
+from flowlord.model.problem import Problem, Severity
+
+
+def resolve(
+    flags: Mapping[str, object],
+    environment: Mapping[str, str] | None = None,
+    folder: str | os.PathLike[str] = ".",
+) -> Settings:
+    """Return the effective settings.
+
+    Args:
+        flags: those that were given on the command line, by name; `config` names the file, `no_cache` switches the
+            history off.
+        environment: the process's own when None; an empty variable counts as not given.
+        folder: where `flowlord.toml` or `flowlord.yaml` is looked for.
+    Raises:
+        InvalidConfig: with everything that is wrong.
+    """
+    variables = os.environ if environment is None else environment
+    found = _Collected()
+    file = _file_of(flags.get("config"), variables, Path(folder), found)
+    if file is not None:
+        from flowlord.config.file import read_file
+
+        read = read_file(file)
+        found.problems += read.problems
+        for key, value, line, column in read.values:
+            _from_file(found, str(file), key, value, line, column)
+    for setting in SETTINGS:
+        for name in (setting.variable, *setting.aliases):
+            if variables.get(name):
+                found.take(setting, variables[name], name, Problem(name, 0, 0, ""))
+                if name != setting.variable:
+                    found.note(name, f"is read as {setting.variable}")
+                break
+        value = flags.get(setting.flag) if setting.flag else None
+        if value is not None:
+            option = f"--{setting.flag.replace('_', '-')}"
+            found.take(setting, value, option, Problem(option, 0, 0, ""))
+    if flags.get("no_cache"):
+        enabled = next(setting for setting in SETTINGS if setting.name == "cache.enabled")
+        found.take(enabled, False, "--no-cache", Problem("--no-cache", 0, 0, ""))
+    found.misspelt(variables)
+    if found.problems:
+        raise InvalidConfig(sorted(found.problems, key=lambda each: (each.path, each.line, each.column)))
+    return found.settings(str(file) if file else "")
+
+
+class _Collected:
+    """What the sources said so far; a later one replaces an earlier one."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, tuple[object, str, str]] = {}  # value, as written, origin
+        self.problems: list[Problem] = []
+        self.notes: list[Problem] = []
+        self.later: list[tuple[str, Problem]] = []  # settings of other versions, with their places
+
+    def take(self, setting: Setting, value: object, origin: str, place: Problem) -> None:
+        try:
+            read = setting.read(value)
+        except Wrong as error:
+            shown = str(value) if len(str(value)) < 60 else f"{str(value)[:59]}…"
+            text = f"{setting.name}: {masked(shown)!r} {error}"
+            self.problems.append(Problem(place.path, place.line, place.column, text, setting.help, "FL202"))
+            return
+        shown = ("true" if value else "false") if isinstance(value, bool) else str(value)
+        self.values[setting.name] = read, shown, origin
+
+    def misspelt(self, variables: Mapping[str, str]) -> None:
+        """Note variables that look like ours and are not."""
+        known = {name for setting in SETTINGS for name in (setting.variable, *setting.aliases)}
+        for name in sorted(variables):
+            if not name.startswith("FLOWLORD_") or name in known or name.startswith(VARIABLES_OF_OTHERS):
+                continue
+            like = _like(name, known, 0.88)
+            if like:
+                text = f"nobody reads the variable {name}"
+                self.note(name, text, f"did you mean {like}?")
+
+    def note(self, path: str, text: str, hint: str = "", line: int = 0, column: int = 0) -> None:
+        self.notes.append(Problem(path, line, column, text, hint, "FL203", Severity.NOTE))
+
+    def settings(self, file: str) -> Settings:
+        if self.later:
+            names = ", ".join(name for name, _ in self.later)
+            place = self.later[0][1]
+            self.note(place.path, f"this version does not read {names}", "", place.line, place.column)
+        rooms: dict[str, dict[str, Any]] = {
+            room: {} for room in ("bus", "cache", "taskmaster", "worker", "log")
+        }
+        entries: list[Entry] = []
+        for setting in SETTINGS:
+            value, shown, origin = self.values.get(setting.name) or (None, setting.default, "default")
+            if origin != "default":
+                for room, name in setting.places:
+                    rooms[room][name] = value
+            entries.append(Entry(setting.name, masked(shown), origin, setting.variable, setting.help))
+        return Settings(
+            BusSettings(**rooms["bus"]),
+            CacheSettings(**rooms["cache"]),
+            TaskmasterSettings(**rooms["taskmaster"]),
+            WorkerSettings(**rooms["worker"]),
+            LogSettings(**rooms["log"]),
+            tuple(entries),
+            tuple(self.notes),
+            file,
+        )
+
+
+def masked(text: str) -> str:
+    """Return a text with the password of an address in it hidden."""
+    return re.sub(r"(?<=://)([^/@\s:]*):[^/\s]*@", r"\1:***@", text)
+
+
+def _file_of(flag: object, variables: Mapping[str, str], folder: Path, found: _Collected) -> Path | None:
+    """Return the configuration file to be read; None when there is none."""
+    named = str(flag) if flag else variables.get("FLOWLORD_CONFIG", "")
+    if named:
+        if not Path(named).is_file():
+            source = "--config" if flag else "FLOWLORD_CONFIG"
+            found.problems.append(
+                Problem(named, 0, 0, f"{source} names a file that is not there", "", "FL200")
+            )
+            return None
+        return Path(named)
+    home = variables.get("XDG_CONFIG_HOME") or os.path.join(variables.get("HOME", ""), ".config")
+    for place in (folder, Path(home) / "flowlord"):
+        here = [place / f"flowlord.{suffix}" for suffix in ("toml", "yaml", "yml")]
+        here = [path for path in here if path.is_file()]
+        if len(here) > 1:
+            text = f"there is {here[1].name} beside it: one of them must go"
+            found.problems.append(Problem(str(here[0]), 0, 0, text, "", "FL200"))
+        if here:
+            return here[0]
+    return None
+
+
+def _from_file(found: _Collected, path: str, key: str, value: object, line: int, column: int) -> None:
+    """Take one value of the file; `key` is `name` or `section.name` as written."""
+    plain = _plain(key)
+    section, dot, rest = plain.partition(".")
+    plain = f"{SECTIONS.get(section, section)}{dot}{rest}"
+    for setting in SETTINGS:
+        if plain in map(_plain, setting.keys):
+            found.take(setting, value, f"{path}:{line}", Problem(path, line, column, ""))
+            return
+    later = {_plain(each) for each in LATER}
+    if plain in later or plain.partition(".")[0] in later:
+        found.later.append((key, Problem(path, line, column, "")))
+        return
+    like = _like(plain, {each: _plain(each) for setting in SETTINGS for each in setting.keys}, 0.6)
+    hint = f"did you mean {like!r}?" if like else "flowlord config shows all settings"
+    found.problems.append(Problem(path, line, column, f"unknown setting {key!r}", hint, "FL201"))
+
+
+def _plain(key: str) -> str:
+    """A key as keys are compared: `LocalPath`, `local-path` and `local_path` are one."""
+    return key.lower().replace("_", "").replace("-", "")
+
+
+def _like(word: str, known: Mapping[str, str] | set[str], least: float) -> str:
+    from difflib import get_close_matches
+
+    words = known if isinstance(known, Mapping) else {each: each for each in known}
+    back = {plain: name for name, plain in words.items()}
+    found = get_close_matches(word, back, 1, least)
+    return back[found[0]] if found else ""

@@ -1,0 +1,87 @@
+"""Settings as the rooms get them, one frozen class for each; durations are whole nanoseconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from flowlord.model.problem import Problem
+
+SECOND: Final = 1_000_000_000
+DAY: Final = 86_400 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class BusSettings:
+    """Where tasks travel, and for how long a claim of one holds."""
+
+    address: str = "sqlite:///.flowlord/bus.db"
+    namespace: str = "flowlord"
+    lease_ns: int = 60 * SECOND
+    max_deliveries: int = 3
+    dedupe_retention_ns: int = 7 * DAY
+
+
+@dataclass(frozen=True, slots=True)
+class CacheSettings:
+    """The history."""
+
+    path: str = ".flowlord/tasks.db"
+    enabled: bool = True
+    retention_ns: int = 90 * DAY
+
+
+@dataclass(frozen=True, slots=True)
+class TaskmasterSettings:
+    """What the daemon runs; an empty `failed_topic` sends dead letters nowhere, an empty `zone` is UTC."""
+
+    workflows: str = "workflows"
+    done_topic: str = "done"
+    failed_topic: str = "retry-failed"
+    reload_ns: int = 10 * SECOND
+    grace_ns: int = 25 * SECOND
+    zone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """How a worker ends."""
+
+    grace_ns: int = 25 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What is logged, and how."""
+
+    level: str = "info"
+    format: str = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One setting as `flowlord config` shows it: its value as it was written, and who wrote it."""
+
+    name: str
+    value: str
+    origin: str
+    variable: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings; `notes` tell what was read and is not honoured yet."""
+
+    bus: BusSettings = field(default_factory=BusSettings)
+    cache: CacheSettings = field(default_factory=CacheSettings)
+    taskmaster: TaskmasterSettings = field(default_factory=TaskmasterSettings)
+    worker: WorkerSettings = field(default_factory=WorkerSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+    entries: tuple[Entry, ...] = ()
+    notes: tuple[Problem, ...] = ()
+    file: str = ""
+
+
+class _Wrong(ValueError):
+    """A value that cannot be; the text tells what can."""

@@ -1,0 +1,151 @@
+"""The table of settings: where each stands, how it is read, what it is when nobody says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from flowlord.config import values as v
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """`name` is `section.name` in the file, `keys` where else it may stand; `aliases` are other variables."""
+
+    name: str
+    places: tuple[tuple[str, str], ...]  # room, field
+    read: Callable[[object], object]
+    default: str
+    variable: str
+    keys: tuple[str, ...]
+    flag: str
+    aliases: tuple[str, ...]
+    help: str
+
+
+def _setting(
+    name: str,
+    places: str,
+    read: Callable[[object], object],
+    default: str,
+    *,
+    variable: str,
+    keys: str,
+    told: str,
+    flag: str = "",
+    aliases: str = "",
+) -> Setting:
+    rooms = tuple((room, field) for room, _, field in (place.partition(".") for place in places.split()))
+    return Setting(
+        name, rooms, read, default, variable, (name, *keys.split()), flag, tuple(aliases.split()), told
+    )
+
+
+SETTINGS: Final = (
+    _setting(
+        "taskmaster.workflows", "taskmaster.workflows", v.read_text, "workflows",
+        variable="FLOWLORD_WORKFLOWS", keys="workflows workflow",
+        flag="workflows",
+        aliases="FLOWLORD_WORKFLOW WORKFLOW",
+        told="file or folder of workflows",
+    ),
+    _setting(
+        "bus.address", "bus.address", v.read_text, "sqlite:///.flowlord/bus.db",
+        variable="FLOWLORD_BUS", keys="bus bus.url",
+        flag="bus",
+        told="address of the bus",
+    ),
+    _setting(
+        "bus.namespace", "bus.namespace", v.read_namespace, "flowlord",
+        variable="FLOWLORD_NAMESPACE", keys="namespace",
+        told="what its keys begin with",
+    ),
+    _setting(
+        "bus.lease", "bus.lease_ns", v.read_duration, "60s",
+        variable="FLOWLORD_LEASE", keys="lease",
+        flag="lease",
+        aliases="TASKFLOW_LOCK_TTL",
+        told="a dead worker's task is offered again after this",
+    ),
+    _setting(
+        "bus.max_deliveries", "bus.max_deliveries", v.read_number, "3",
+        variable="FLOWLORD_MAX_DELIVERIES", keys="max_deliveries",
+        told="a task that crashed so often is a dead letter",
+    ),
+    _setting(
+        "bus.dedupe_retention", "bus.dedupe_retention_ns", v.read_duration, "7d",
+        variable="FLOWLORD_DEDUPE_RETENTION", keys="dedupe_retention",
+        told="how long a second report is recognised",
+    ),
+    _setting(
+        "cache.path", "cache.path", v.read_path, ".flowlord/tasks.db",
+        variable="FLOWLORD_CACHE", keys="cache cache.local_path",
+        flag="cache",
+        told="the history file",
+    ),
+    _setting(
+        "cache.enabled", "cache.enabled", v.read_switch, "true",
+        variable="FLOWLORD_CACHE_ENABLED", keys="cache_enabled",
+        told="whether there is a history",
+    ),
+    _setting(
+        "cache.retention", "cache.retention_ns", v.read_duration, "90d",
+        variable="FLOWLORD_RETENTION", keys="retention",
+        told="how long history is kept",
+    ),
+    _setting(
+        "taskmaster.done_topic", "taskmaster.done_topic", v.read_topic, "done",
+        variable="FLOWLORD_DONE_TOPIC", keys="done_topic",
+        flag="done_topic",
+        aliases="DONE_TOPIC",
+        told="where workers report",
+    ),
+    _setting(
+        "taskmaster.failed_topic", "taskmaster.failed_topic", v.read_topic_or_none, "retry-failed",
+        variable="FLOWLORD_FAILED_TOPIC", keys="failed_topic",
+        flag="failed_topic",
+        aliases="FAILED_TOPIC",
+        told="where dead letters go, - for nowhere",
+    ),
+    _setting(
+        "taskmaster.reload", "taskmaster.reload_ns", v.read_duration, "10s",
+        variable="FLOWLORD_RELOAD", keys="reload refresh",
+        flag="reload",
+        told="how often files are looked at",
+    ),
+    _setting(
+        "taskmaster.grace", "taskmaster.grace_ns worker.grace_ns", v.read_grace, "25s",
+        variable="FLOWLORD_GRACE", keys="grace",
+        flag="grace",
+        told="how long running tasks may finish",
+    ),
+    _setting(
+        "taskmaster.zone", "taskmaster.zone", v.read_zone, "UTC",
+        variable="FLOWLORD_ZONE", keys="zone tz timezone",
+        flag="zone",
+        aliases="FLOWLORD_TZ",
+        told="time zone of schedules that name none",
+    ),
+    _setting(
+        "log.level", "log.level", v.one_of("debug", "info", "warning", "error"), "info",
+        variable="FLOWLORD_LOG_LEVEL", keys="log_level",
+        flag="log_level",
+        told="least important lines that are logged",
+    ),
+    _setting(
+        "log.format", "log.format", v.one_of("text", "json"), "text",
+        variable="FLOWLORD_LOG_FORMAT", keys="log_format",
+        flag="log_format",
+        told="text or json",
+    ),
+)  # fmt: skip
+
+# Read by the Go program or by a later version: accepted with a note, so that nobody need take a configuration apart.
+LATER: Final = frozenset((
+    "file_topic", "status_port", "port", "host", "slack", "file", "http", "server", "cache.backup_path",
+    "cache.task_ttl", "bus.bus", "bus.in_bus", "bus.out_bus", "bus.in_topic", "bus.in_channel", "bus.nsqd_hosts",
+    "bus.lookupd_hosts", "bus.pubsub_host", "bus.project_id", "bus.json_auth",
+))  # fmt: skip
+SECTIONS: Final = {"sqlite": "cache"}  # old names of sections
+VARIABLES_OF_OTHERS: Final = ("FLOWLORD_CONFIG", "FLOWLORD_TASK_", "FLOWLORD_TEST_")

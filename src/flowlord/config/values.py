@@ -1,0 +1,107 @@
+"""How the value of a setting is read, out of a file, a variable or a flag."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from flowlord.config.settings import DAY, SECOND
+
+
+class Wrong(ValueError):
+    """A value that cannot be; the text goes on after the value and tells what can."""
+
+
+_UNITS: Final = {
+    "ns": 1, "us": 1_000, "µs": 1_000, "μs": 1_000, "ms": 1_000_000, "s": SECOND, "m": 60 * SECOND,
+    "h": 3_600 * SECOND, "d": DAY, "w": 7 * DAY,
+}  # fmt: skip
+_PART: Final = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,9}))?(ns|us|µs|μs|ms|s|m|h|d|w)")
+_TOPIC: Final = re.compile(r"[^\s\x00-\x1f\x7f:]{1,200}")
+
+
+def read_text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise Wrong("is no text")
+    return value
+
+
+def read_path(value: object) -> str:
+    if str(value).lower() in ("true", "false", "yes", "no", "on", "off"):
+        raise Wrong("is no path; cache.enabled switches the history on and off")
+    return read_text(value)
+
+
+def read_duration(value: object) -> int:
+    """Whole nanoseconds of Go's notation; longer than nothing."""
+    text = value if isinstance(value, str) else ""
+    total = at = 0
+    while found := _PART.match(text, at):
+        unit = _UNITS[found[3]]
+        total += int(found[1]) * unit + int(found[2] or "0") * unit // 10 ** len(found[2] or "")
+        at = found.end()
+    if not text or at < len(text):
+        plain = isinstance(value, int) or text.isdecimal()
+        like = f"{value}s" if plain else "90s, 15m or 7d"
+        raise Wrong(f"is no duration: write it with its unit, such as {like}")
+    if not 0 < total < 2**63:
+        raise Wrong("is no duration longer than nothing and shorter than 292 years")
+    return total
+
+
+def read_grace(value: object) -> int:
+    return 0 if value in ("0", "0s") else read_duration(value)
+
+
+def read_number(value: object) -> int:
+    text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    if not re.fullmatch(r"[0-9]{1,6}", text) or not int(text):
+        raise Wrong("is no number from 1 to 999999")
+    return int(text)
+
+
+def read_switch(value: object) -> bool:
+    word = str(value).lower()
+    if word not in ("true", "false", "1", "0", "yes", "no", "on", "off"):
+        raise Wrong("is neither true nor false")
+    return word in ("true", "1", "yes", "on")
+
+
+def read_topic(value: object) -> str:
+    if not isinstance(value, str) or not _TOPIC.fullmatch(value):
+        raise Wrong("is no topic: a word without blanks and colons")
+    return value
+
+
+def read_topic_or_none(value: object) -> str:
+    return "" if value in ("", "-", None) else read_topic(value)
+
+
+def one_of(*words: str) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        if str(value).lower() not in words:
+            raise Wrong(f"is none of {', '.join(words)}")
+        return str(value).lower()
+
+    return read
+
+
+def read_zone(value: object) -> str:
+    if not isinstance(value, str):
+        raise Wrong("is no time zone")
+    if value in ("", "UTC"):
+        return ""
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise Wrong("is no time zone, such as Europe/Berlin or UTC") from None
+    return value
+
+
+def read_namespace(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", value):
+        raise Wrong("is no namespace: letters, digits, . _ and - are")
+    return value

@@ -1,0 +1,122 @@
+"""How the phases of a file hang together: parents that are not there, and circles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from flowlord.model.problem import Problem
+from flowlord.model.workflow import Phase
+from flowlord.spec.document import Finding, Path
+from flowlord.spec.near import nearest
+
+_MOST_CIRCLES: Final = 100
+_MOST_HINTS: Final = 100  # looking for a like name compares with all of them
+
+
+class Lost(NamedTuple):
+    """A child whose parent is not in the file, and what to say about it."""
+
+    topic: str
+    job: str
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """The same, with its place."""
+
+    topic: str
+    job: str
+    problem: Problem
+
+
+def check_chains(phases: Sequence[Phase], paths: Sequence[Path], findings: list[Finding]) -> list[Lost]:
+    """Return the children without parents and add every circle to `findings`; `paths` lead to each `dependsOn`."""
+    topics: dict[str, int] = {}  # the last phase of a topic, of a topic with a job
+    jobs: dict[tuple[str, str], int] = {}
+    for number, phase in enumerate(phases):
+        topics[phase.topic] = number
+        jobs[phase.topic, phase.job] = number
+    lost: list[Lost] = []
+    backwards = False
+    for number, phase in enumerate(phases):
+        parent = phase.parent
+        if not parent:
+            continue
+        last = jobs.get((parent, phase.parent_job)) if phase.parent_job else topics.get(parent)
+        if last is None:
+            lost.append(_lost(phase, paths[number], phases, len(lost) < _MOST_HINTS))
+        elif last >= number:
+            backwards = True
+    if backwards:  # when all parents stand above their children there is no circle
+        _circles(phases, paths, findings)
+    return lost
+
+
+def _lost(phase: Phase, path: Path, phases: Sequence[Phase], hinted: bool) -> Lost:
+    known = dict.fromkeys(each.base_name for each in phases if each is not phase)
+    like = nearest(phase.depends_on, known) if hinted else ""
+    hint = "it starts when a task of that name is reported that names this workflow"
+    if like:
+        line = next(each.line for each in phases if each.base_name == like)
+        hint = f"did you mean {like!r} (line {line})?"
+    text = f"dependsOn names {phase.depends_on!r}, which is no phase here"
+    return Lost(phase.parent, phase.parent_job, Finding("FL102", path, text, hint))
+
+
+def _circles(phases: Sequence[Phase], paths: Sequence[Path], findings: list[Finding]) -> None:
+    """Walk down all chains; meeting a phase that is still being walked closes a circle.
+
+    Children hang on hubs, one for a topic and one for a topic with a job, so that many phases of a topic with many
+    children stay a small graph.
+    """
+    children: dict[tuple[str, str], list[int]] = {}
+    for number, phase in enumerate(phases):
+        if phase.parent:
+            children.setdefault((phase.parent, phase.parent_job), []).append(number)
+    hubs: dict[tuple[str, str], int] = {}
+    below: list[list[int]] = [[] for _ in phases]
+    for number, phase in enumerate(phases):
+        for hub in {(phase.topic, ""), (phase.topic, phase.job)}:
+            if hub not in children:
+                continue
+            if hub not in hubs:
+                hubs[hub] = len(below)
+                below.append(children[hub])
+            below[number].append(hubs[hub])
+    fresh, open_, done = 0, 1, 2
+    state = [fresh] * len(below)
+    told: set[int] = set()
+    closed = 0
+    for start in range(len(phases)):
+        if state[start] != fresh:
+            continue
+        walk = [start]
+        rest = [iter(below[start])]
+        state[start] = open_
+        while walk:
+            step = next(rest[-1], None)
+            if step is None:
+                state[walk.pop()] = done
+                rest.pop()
+            elif state[step] == fresh:
+                state[step] = open_
+                walk.append(step)
+                rest.append(iter(below[step]))
+            elif state[step] == open_:
+                circle = [each for each in walk[walk.index(step) :] if each < len(phases)]
+                closed += 1
+                if closed > _MOST_CIRCLES:
+                    return
+                if not told.issuperset(circle):
+                    told.update(circle)
+                    findings.append(_circle([phases[each] for each in circle], paths[circle[0]]))
+
+
+def _circle(circle: list[Phase], path: Path) -> Finding:
+    names = [phase.base_name for phase in circle]
+    shown = names if len(names) <= 12 else [*names[:6], "…", *names[-5:]]
+    text = f"the phases start each other for ever: {' -> '.join([*shown, names[0]])}"
+    return Finding("FL100", path, text, "take one dependsOn out")

@@ -1,0 +1,288 @@
+"""From a document to phases: every field read, everything wrong with it told."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from flowlord.model.problem import Problem, Severity
+from flowlord.model.workflow import Phase, Rule, Workflow
+from flowlord.spec.chains import Orphan, check_chains
+from flowlord.spec.codes import CODES, problem
+from flowlord.spec.document import Document, Finding, Item, Path, kind_of
+from flowlord.spec.near import near_miss, nearest
+from flowlord.spec.options import NO_MISSES, Options
+from flowlord.spec.rule import EMPTY, parse_rule, parse_table, rule_text
+from flowlord.spec.toml import TABLES
+
+MOST_FINDINGS: Final = 1_000  # of one file
+MOST_RETRIES: Final = 1_000_000
+FIELDS: Final = {
+    "task": "task",
+    "dependsOn": "dependsOn",
+    "dependson": "dependsOn",
+    "depends_on": "dependsOn",
+    "rule": "rule",
+    "retry": "retry",
+    "template": "template",
+}
+TOKENS: Final = (
+    "yyyy", "yy", "mm", "dd", "hh", "min", "ts", "slug", "hour_slug", "day_slug", "month_slug", "host", "pod", "uuid",
+)  # fmt: skip
+
+_PLAIN: Final = {key: key for key in ("task", "dependsOn", "rule", "retry", "template")}
+_KNOWN_KEYS: Final = ("dependsOn", "dependson", "depends_on", "rule", "retry", "task", "template")
+# A word in braces that is no token of ours; JSON and other text in braces is left alone.
+_ODD_TOKEN: Final = re.compile(
+    r"\{(?!meta:[0-9A-Za-z_]+\}|(?i:" + "|".join(TOKENS) + r")\})([A-Za-z][0-9A-Za-z_:.-]*)\}", re.ASCII
+)
+_META_TOKEN: Final = re.compile(r"\{meta:([0-9A-Za-z_]+)\}", re.ASCII)
+_OWN_META: Final = frozenset(("workflow", "cron", "job"))
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """One file: its workflow, None when it cannot be used, and what is wrong with it.
+
+    `orphans` are children whose parents are not in the file; they may be in another one. `phases` counts what the
+    file holds, good or not.
+    """
+
+    workflow: Workflow | None
+    problems: tuple[Problem, ...]
+    orphans: tuple[Orphan, ...] = ()
+    phases: int = 0
+
+
+def check(document: Document, name: str, revision: str) -> Parsed:
+    """Return the workflow that a document describes, with every problem in it, sorted by place."""
+    reader = _Reader(document, name)
+    phases = reader.read()
+    orphans = check_chains(phases, reader.paths, reader.findings)
+    told = [document.problem(found) for found in reader.findings[:MOST_FINDINGS]]
+    lost = tuple(
+        Orphan(each.topic, each.job, document.problem(each.finding)) for each in orphans[:MOST_FINDINGS]
+    )
+    told += [each.problem for each in lost]
+    told.sort(key=lambda each: (each.line, each.column, each.code))
+    if len(reader.findings) > MOST_FINDINGS:
+        more = len(reader.findings) - MOST_FINDINGS
+        told.append(problem("FL009", document.source.path, text=f"{more:,} more problems are not told"))
+    broken = any(CODES[found.code].severity is Severity.ERROR for found in reader.findings)
+    workflow = None if broken else Workflow(name, tuple(phases), revision, document.source.path)
+    return Parsed(workflow, tuple(told), lost, len(document.items))
+
+
+class _Reader:
+    """A walk over the phases of one document; `paths` has one for each phase that was made."""
+
+    def __init__(self, document: Document, name: str) -> None:
+        self.document = document
+        self.name = name
+        self.options = Options()
+        self.findings: list[Finding] = []
+        self.paths: list[Path] = []
+        self.names: set[str] = set()
+        self.rules: dict[str, tuple[Rule, tuple[Finding, ...]]] = {"": (EMPTY, ())}
+
+    def tell(
+        self,
+        code: str,
+        path: Path,
+        text: str,
+        hint: str = "",
+        *,
+        on_key: bool = False,
+        start: int = -1,
+        end: int = -1,
+    ) -> None:
+        self.findings.append(Finding(code, path, text, hint, on_key, start, end))
+
+    def read(self) -> list[Phase]:
+        for key, value in self.document.data.items():
+            if key.lower() not in TABLES:
+                self.stray(key, (key,), TABLES)
+            elif not isinstance(value, list):
+                text = f"{key!r} is {kind_of(value)}, not a list of phases"
+                self.tell(
+                    "FL010", (key,), text, f"write [[{key}]] for each phase, or a list in YAML", on_key=True
+                )
+        if not self.document.items and not self.findings:
+            self.tell("FL017", (), "the file has no phases")
+        return [phase for item in self.document.items if (phase := self.phase(item)) is not None]
+
+    def stray(self, key: str, path: Path, known: tuple[str, ...]) -> None:
+        """A key that nobody reads: misspelt, or just unknown."""
+        meant = "" if key.lower() in NO_MISSES else near_miss(key.lower(), [each.lower() for each in known])
+        if meant:
+            meant = next(each for each in known if each.lower() == meant)
+            self.tell("FL012", path, f"unknown key {key!r}", f"did you mean {meant!r}?", on_key=True)
+            return
+        like = nearest(key, known)
+        hint = f"did you mean {like!r}?" if like else "nobody reads it"
+        self.tell("FL013", path, f"unknown key {key!r}", hint, on_key=True)
+
+    def phase(self, item: Item) -> Phase | None:
+        path, table, line, column = item
+        if not isinstance(table, dict):
+            self.tell("FL010", path, f"a phase is a table, not {kind_of(table)}")
+            return None
+        values: dict[str, object] = {}
+        keys: dict[str, str] = {}
+        if table.keys() <= _PLAIN.keys():
+            values, keys = table, _PLAIN
+        for key, value in table.items() if values is not table else ():
+            field = FIELDS.get(key) or FIELDS.get(key.lower())
+            if field is None:
+                self.stray(key, (*path, key), _KNOWN_KEYS)
+            elif field in values:
+                text = f"{key!r} gives {field!r} a second time; {keys[field]!r} did already"
+                self.tell("FL014", (*path, key), text, "keep one of them", on_key=True)
+            else:
+                values[field] = value
+                keys[field] = key
+        task = self.text(path, keys, values, "task")
+        topic, colon, job = task.partition(":")
+        if not task.strip():
+            if "task" not in values or values["task"] in (None, "") or isinstance(values["task"], str):
+                text = "the task is empty" if "task" in values else "the phase has no task"
+                where = (*path, keys["task"]) if "task" in keys else path
+                self.tell("FL011", where, text, 'write task = "TOPIC" or "TOPIC:JOB"')
+        elif not topic.strip():
+            self.tell("FL018", (*path, keys["task"]), f"the task {task!r} has no topic in front of the colon")
+        rule, written = EMPTY, ""
+        if "rule" in values:
+            rule, written = self.rule((*path, keys["rule"]), values["rule"])
+        if not colon or not job:
+            job = rule.job
+        depends_on = parent = parent_job = ""
+        if "dependsOn" in values:
+            depends_on = self.parent((*path, keys["dependsOn"]), path, keys, values)
+            parent, _, parent_job = depends_on.partition(":")
+        template = self.text(path, keys, values, "template")
+        retry = 0
+        if "retry" in values:
+            retry = self.retry((*path, keys["retry"]), values["retry"])
+        if template:
+            if _ODD_TOKEN.search(template):
+                self.tokens((*path, keys["template"]), template)
+            if not depends_on and rule.cron and "{meta:" in template:
+                self.empty_tokens((*path, keys["template"]), template, rule)
+        if not depends_on and not rule.cron and not rule.files and topic:
+            hint = "give it a cron or files in its rule, or dependsOn"
+            self.tell("FL101", (*path, keys["task"]), f"nothing starts {task!r} by itself", hint)
+        name = f"{topic}:{job}" if job else topic
+        if name in self.names:
+            name = self.again(name, (*path, keys.get("task", "")))
+        self.names.add(name)
+        self.paths.append((*path, keys.get("dependsOn", "")))
+        return Phase(
+            self.name,
+            topic,
+            job,
+            name,
+            parent,
+            parent_job,
+            rule,
+            retry,
+            template,
+            task,
+            depends_on,
+            written,
+            line,
+            column,
+        )
+
+    def text(self, path: Path, keys: dict[str, str], values: dict[str, object], field: str) -> str:
+        value = values.get(field)
+        if value is None or isinstance(value, str):
+            return value or ""
+        hint = "put it in quotes" if isinstance(value, bool | int | float) else ""
+        self.tell("FL010", (*path, keys[field]), f"{keys[field]!r} is {kind_of(value)}, not text", hint)
+        return ""
+
+    def parent(self, where: Path, path: Path, keys: dict[str, str], values: dict[str, object]) -> str:
+        value = values["dependsOn"]
+        if isinstance(value, list):
+            text = "a list of parents means waiting for all of them, which this version cannot do yet"
+            self.tell("FL016", where, text, "name one parent")
+            return ""
+        depends_on = self.text(path, keys, values, "dependsOn")
+        if depends_on and not depends_on.partition(":")[0].strip():
+            self.tell("FL018", where, f"dependsOn names {depends_on!r}, which has no topic")
+        return depends_on
+
+    def retry(self, where: Path, value: object) -> int:
+        if not isinstance(value, int) or isinstance(value, bool):
+            hint = "write it without quotes" if isinstance(value, str) and value.isdecimal() else ""
+            self.tell("FL010", where, f"retry is {kind_of(value)}, not an integer", hint)
+            return 0
+        if not 0 <= value <= MOST_RETRIES:
+            shown = str(value) if abs(value) < 10**18 else "far"
+            self.tell("FL015", where, f"retry is {shown}: 0 to {MOST_RETRIES:,} are possible")
+            return 0
+        return value
+
+    def rule(self, where: Path, value: object) -> tuple[Rule, str]:
+        if isinstance(value, str):
+            known = self.rules.get(value)
+            if known is None:
+                known = self.rules[value] = parse_rule(value, self.options)
+            rule, found = known
+            written = value
+        elif isinstance(value, dict):
+            rule, found = parse_table(value, self.options)
+            written = rule_text(rule)
+        elif value is None:
+            return EMPTY, ""
+        else:
+            self.tell("FL010", where, f"rule is {kind_of(value)}, not text or a table")
+            return EMPTY, ""
+        if found:
+            self.findings += [each._replace(path=(*where, *each.path)) for each in found]
+        if rule.has_meta and len({len(items) for items in rule.meta.values()}) > 1:
+            self.unequal(where, value, rule)
+        return rule, written
+
+    def unequal(self, where: Path, value: object, rule: Rule) -> None:
+        lengths = ", ".join(f"{key} has {len(items)}" for key, items in rule.meta.items())
+        text = f"the lists of meta have unequal lengths: {lengths}"
+        start = end = -1
+        if isinstance(value, str):
+            found = re.search(r"(?i)(?:^\??|&)\s*meta\s*=([^&]*)", value)
+            start, end = found.span(1) if found else (-1, -1)
+        else:
+            where = (*where, next(key for key, _ in rule.pairs if key.lower() == "meta"))
+        self.tell("FL061", where, text, "row n takes item n of each list", start=start, end=end)
+
+    def tokens(self, where: Path, template: str) -> None:
+        protected = template.find("#")
+        for found in _ODD_TOKEN.finditer(template, 0, protected if protected > 0 else len(template)):
+            word = found[1]
+            if word.lower().startswith("meta:"):
+                hint = "it is {meta:name}, with letters, digits and _"
+            else:
+                like = nearest(word, TOKENS)
+                hint = f"did you mean '{{{like}}}'?" if like else "it stays as it is"
+            self.tell(
+                "FL040", where, f"unknown token {found[0]!r}", hint, start=found.start(), end=found.end()
+            )
+
+    def empty_tokens(self, where: Path, template: str, rule: Rule) -> None:
+        """A scheduled phase has no meta but its own rows; what they do not name is always empty."""
+        if rule.meta_file or rule.files:
+            return
+        for found in _META_TOKEN.finditer(template):
+            if found[1] not in rule.meta and found[1] not in _OWN_META:
+                text = f"{found[0]!r} is always empty: the schedule gives no such value"
+                hint = "give it by meta= or meta-file= in the rule"
+                self.tell("FL042", where, text, hint, start=found.start(), end=found.end())
+
+    def again(self, name: str, where: Path) -> str:
+        number = 2
+        while f"{name}#{number}" in self.names:
+            number += 1
+        text = f"a second phase {name!r}; it is known as '{name}#{number}'"
+        self.tell("FL104", where, text, "results come back to the first one: give it a job of its own")
+        return f"{name}#{number}"

@@ -1,0 +1,79 @@
+"""What can be wrong with a file: one code, one title, one severity for each kind of problem.
+
+FL001-009 the file, FL010-019 its phases, FL020-079 rules and templates, FL100-109 chains, FL200-209 configuration.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from flowlord.model.problem import Problem, Severity
+
+
+class Code(NamedTuple):
+    """A kind of problem."""
+
+    title: str
+    severity: Severity
+
+
+_ERROR, _WARNING, _NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
+
+CODES: Final[dict[str, Code]] = {
+    "FL001": Code("the file cannot be read", _ERROR),
+    "FL002": Code("the file is not UTF-8 text", _ERROR),
+    "FL003": Code("more than flowlord takes", _ERROR),
+    "FL004": Code("nested too deeply", _ERROR),
+    "FL005": Code("no valid TOML", _ERROR),
+    "FL006": Code("no valid YAML", _ERROR),
+    "FL007": Code("a part of YAML that flowlord does not take", _ERROR),
+    "FL008": Code("a key is repeated", _ERROR),
+    "FL009": Code("more problems than are told", _NOTE),
+    "FL010": Code("a value of the wrong type", _ERROR),
+    "FL011": Code("the task is missing", _ERROR),
+    "FL012": Code("a misspelt key", _ERROR),
+    "FL013": Code("an unknown key", _WARNING),
+    "FL014": Code("a field is given twice", _ERROR),
+    "FL015": Code("retry is out of range", _ERROR),
+    "FL016": Code("several parents", _ERROR),
+    "FL017": Code("no phases", _NOTE),
+    "FL018": Code("a name without a topic", _ERROR),
+    "FL020": Code("an unknown rule option", _WARNING),
+    "FL021": Code("a misspelt rule option", _ERROR),
+    "FL022": Code("a rule option of a later version", _ERROR),
+    "FL023": Code("a rule option has an impossible value", _ERROR),
+    "FL024": Code("a rule option is given twice", _WARNING),
+    "FL025": Code("a bad escape", _WARNING),
+    "FL026": Code("a schedule without cron=", _WARNING),
+    "FL027": Code("an old notation", _WARNING),
+    "FL030": Code("the schedule cannot be read", _ERROR),
+    "FL031": Code("the time zone is unknown", _ERROR),
+    "FL040": Code("an unknown token", _WARNING),
+    "FL041": Code("require names no token", _ERROR),
+    "FL042": Code("a token that is always empty", _WARNING),
+    "FL043": Code("require holds more than tokens", _WARNING),
+    "FL050": Code("the duration cannot be read", _ERROR),
+    "FL051": Code("the duration is negative", _ERROR),
+    "FL060": Code("the lists of meta cannot be read", _ERROR),
+    "FL061": Code("the lists of meta have unequal lengths", _ERROR),
+    "FL062": Code("meta and meta-file together", _ERROR),
+    "FL064": Code("an unknown step", _WARNING),
+    "FL070": Code("the pattern of files cannot be read", _ERROR),
+    "FL071": Code("a plus in files is a space", _WARNING),
+    "FL100": Code("a cycle", _ERROR),
+    "FL101": Code("nothing starts the phase", _WARNING),
+    "FL102": Code("the parent is unknown", _WARNING),
+    "FL103": Code("the parent is in another file", _WARNING),
+    "FL104": Code("two phases of one name", _WARNING),
+    "FL200": Code("the configuration cannot be read", _ERROR),
+    "FL201": Code("an unknown setting", _ERROR),
+    "FL202": Code("a setting has an impossible value", _ERROR),
+    "FL203": Code("a setting of a later version", _NOTE),
+}
+
+
+def problem(
+    code: str, path: str, line: int = 0, column: int = 0, *, text: str, hint: str = "", end: int = 0
+) -> Problem:
+    """Return a problem of a registered kind, with its severity."""
+    return Problem(path, line, column, text, hint, code, CODES[code].severity, end)

@@ -1,0 +1,134 @@
+"""What both formats become: plain values, and on demand the place of every one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple, TypeAlias
+
+from flowlord.model.problem import Problem
+from flowlord.spec.source import Source
+
+Path: TypeAlias = tuple[str | int, ...]
+Table: TypeAlias = dict[str, object]
+
+
+@dataclass(slots=True)
+class Node:
+    """Where a value stands; all are offsets into the text.
+
+    `start` and `end` of a table made by a header are those of the header. `key` is where its key stands, equal to
+    `key_end` when it has none. `inside` has the parts of a table by key, those of a list by number.
+    """
+
+    start: int
+    end: int
+    key: int
+    key_end: int
+    inside: dict[str, Node] | list[Node] | None = None
+
+
+class Finding(NamedTuple):
+    """One thing wrong, before anybody asked where that is in the text.
+
+    `start` and `end` count characters within the decoded text of the value at `path`; -1 is the whole of it.
+    """
+
+    code: str
+    path: Path
+    text: str
+    hint: str = ""
+    on_key: bool = False
+    start: int = -1
+    end: int = -1
+
+
+class Item(NamedTuple):
+    """A phase as it stands in the file."""
+
+    path: Path
+    value: object
+    line: int
+    column: int
+
+
+@dataclass
+class Document:
+    """A read file: `data` holds what it says, `scan` finds out where.
+
+    `spell` maps each character of the text at a node, and its end, to its offset in the source.
+    """
+
+    source: Source
+    data: Table
+    scan: Callable[[], Node]
+    spell: Callable[[Node, str], list[int]]
+    items: list[Item] = field(default_factory=list)
+
+    @cached_property
+    def root(self) -> Node:
+        """The places of all values."""
+        return self.scan()
+
+    def node(self, path: Path) -> Node:
+        """Return where the value at `path` stands; the nearest above it when there is none."""
+        node = self.root
+        for part in path:
+            match node.inside, part:
+                case dict(inside), str() if part in inside:
+                    node = inside[part]
+                case list(entries), int() if part < len(entries):
+                    node = entries[part]
+                case _:
+                    break
+        return node
+
+    def value(self, path: Path) -> object:
+        """Return the value at `path`; None when there is none."""
+        value: object = self.data
+        for part in path:
+            if isinstance(value, dict):
+                value = value.get(part)
+            elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+                value = value[part]
+            else:
+                return None
+        return value
+
+    def problem(self, found: Finding) -> Problem:
+        """Return the finding with its place."""
+        node = self.node(found.path)
+        start, end = (
+            (node.key, node.key_end) if found.on_key and node.key < node.key_end else (node.start, node.end)
+        )
+        text = self.value(found.path)
+        if found.start >= 0 and not found.on_key and isinstance(text, str):
+            spelt = self.spell(node, text)
+            last = len(spelt) - 1
+            start = spelt[min(found.start, last)]
+            end = spelt[min(max(found.end, found.start), last)]
+            if end <= start:
+                end = start + 1
+        return self.source.problem(found.code, start, end, found.text, found.hint)
+
+
+def kind_of(value: object) -> str:
+    """Return what a value is, with its article, for people."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return "true or false"
+        case str():
+            return "text"
+        case int():
+            return "an integer"
+        case float():
+            return "a decimal number"
+        case list():
+            return "a list"
+        case dict():
+            return "a table"
+        case _:
+            return "a date or time"

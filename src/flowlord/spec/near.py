@@ -1,0 +1,57 @@
+"""Which known word was meant: edit distance, near misses and the nearest name for a hint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+_LONGEST: Final = 64  # characters of words that are compared at all
+_SHORTEST: Final = 4  # letters of known words; nothing is a near miss of a shorter one
+_LONG: Final = 7  # from here on two letters may be wrong
+
+
+def distance(one: str, other: str) -> int:
+    """Return how many letters must be changed, added, taken out or swapped with their neighbour."""
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, a in enumerate(one, 1):
+        older, before, row = before, row, [i]
+        for j, b in enumerate(other, 1):
+            best = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
+            if older and j > 1 and a == other[j - 2] and b == one[i - 2]:
+                best = min(best, older[j - 2] + 1)
+            row.append(best)
+    return row[-1]
+
+
+def near_miss(word: str, known: Iterable[str]) -> str:
+    """Return the known word that `word` must have been meant for, or nothing.
+
+    One wrong letter, or a swap of neighbours, from known words of 4 and more letters; two from those of 7 and more.
+    Source: SEMANTICS.md part A "Phase files".
+    """
+    found = ""
+    least = 3
+    for each in known:
+        if len(each) < _SHORTEST or abs(len(word) - len(each)) > 2 or len(word) > _LONGEST:
+            continue
+        far = distance(word, each)
+        if far < least and far <= (2 if len(each) >= _LONG else 1):
+            found, least = each, far
+    return found
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return the known word that is most like `word`, for a hint; nothing when none is like it."""
+    if len(word) > _LONGEST:
+        return ""
+    found = ""
+    least = max(1, len(word) // 3) + 1
+    low = word.lower()
+    for each in known:
+        if abs(len(word) - len(each)) >= least or len(each) > _LONGEST:
+            continue
+        far = distance(low, each.lower())
+        if far < least:
+            found, least = each, far
+    return found

@@ -1,0 +1,163 @@
+"""Rules: strings and tables of options become a Rule, with the place of whatever is wrong."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from flowlord.model.workflow import Rule
+from flowlord.rules.metastring import unescape
+from flowlord.spec.document import Finding, Table
+from flowlord.spec.options import Options, Pair, Remark
+
+_BITS: Final = re.compile(r"(?:%[0-9A-Fa-f]{2})+|\+")
+EMPTY: Final = Rule()
+
+
+def parse_rule(text: str, options: Options | None = None) -> tuple[Rule, tuple[Finding, ...]]:
+    """Return the rule that `text` tells and what is wrong with it; the rule is as good as can be.
+
+    Findings count characters of `text`.
+
+    Source:
+        SEMANTICS.md part A "Rule strings".
+    """
+    if not text:
+        return EMPTY, ()
+    options = options or Options()
+    pairs: list[Pair] = []
+    body = text.removeprefix("?")
+    plain = "%" not in body and "+" not in body
+    for number, piece in enumerate(body.split("&")):
+        if not piece:
+            continue
+        key, _, value = piece.partition("=")
+        if not plain:
+            key, value = unescape(key), unescape(value)
+        pairs.append((number, key.strip(), value))
+    rule = options.read(pairs)
+    if plain and not options.remarks:
+        return rule, ()
+    return rule, tuple(_placed(text, pairs, options.remarks, plain))
+
+
+def parse_table(table: Table, options: Options | None = None) -> tuple[Rule, tuple[Finding, ...]]:
+    """Return the rule that a table of options tells, its texts taken literally; a list is a repeated option.
+
+    Findings have paths within the table.
+    """
+    pairs: list[Pair] = []
+    paths: list[tuple[str | int, ...]] = []
+    findings: list[Finding] = []
+    for key, value in table.items():
+        values: list[tuple[tuple[str | int, ...], object]] = [((key,), value)]
+        if isinstance(value, list):
+            values = [((key, number), each) for number, each in enumerate(value)]
+        for path, each in values:
+            text = _word(each)
+            if text is None:
+                wanted = (
+                    "a list holds texts"
+                    if len(path) > 1
+                    else "an option is text, a number, true or false, or a list of them"
+                )
+                findings.append(Finding("FL010", path, f"the rule option {key!r} cannot be read", wanted))
+                continue
+            pairs.append((len(paths), key.strip(), text))
+            paths.append(path)
+    options = options or Options()
+    rule = options.read(pairs)
+    for code, number, text, hint, on_key, start, end in options.remarks:
+        path = paths[number]
+        findings.append(Finding(code, path[:1] if on_key else path, text, hint, on_key, start, end))
+    return rule, tuple(findings)
+
+
+def rule_text(rule: Rule) -> str:
+    """Return a rule string that means what a table of options said."""
+    from flowlord.rules.metastring import format_meta
+
+    return format_meta(rule.pairs)
+
+
+def _word(value: object) -> str | None:
+    """The text of an option in a table; None for what cannot be one."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case str() | int() | float():
+            return str(value)
+        case _:
+            return None
+
+
+def decoded(raw: str) -> tuple[str, list[int]]:
+    """Return what `unescape` makes of `raw`, and for each of its characters and its end the offset in `raw`."""
+    text: list[str] = []
+    places: list[int] = []
+    at = 0
+    for found in _BITS.finditer(raw):
+        text.append(raw[at : found.start()])
+        places.extend(range(at, found.start()))
+        at = found.start()
+        for character in unescape(found[0]):
+            text.append(character)
+            places.append(at)
+            # Escapes of one character go together; what is no UTF-8 stays as it is, letter by letter.
+            same = raw[at] == "%" and unescape(raw[at : at + 3 * len(character.encode())]) == character
+            at += 3 * len(character.encode()) if same else 1
+        at = found.end()
+    text.append(raw[at:])
+    places.extend(range(at, len(raw) + 1))
+    return "".join(text), places
+
+
+def _placed(text: str, pairs: list[Pair], remarks: list[Remark], plain: bool) -> list[Finding]:
+    """Give each remark its place in the rule string, and add what only the writing of it shows."""
+    findings: list[Finding] = []
+    start = 1 if text.startswith("?") else 0
+    pieces: list[tuple[int, str]] = []
+    for piece in text[start:].split("&"):
+        pieces.append((start, piece))
+        start += len(piece) + 1
+    for code, number, words, hint, on_key, first, last in remarks:
+        at, piece = pieces[number]
+        key, equals, value = piece.partition("=")
+        if on_key or not equals:
+            word = key.strip() or key
+            begin = at + key.index(word)
+            findings.append(Finding(code, (), words, hint, False, begin, begin + len(word)))
+            continue
+        at += len(key) + 1
+        _, places = decoded(value)
+        ends = len(places) - 1
+        begin = at + (places[min(first, ends)] if first >= 0 else 0)
+        end = at + (places[min(last, ends)] if last >= 0 else len(value))
+        findings.append(Finding(code, (), words, hint, False, begin, max(end, begin)))
+    if not plain:
+        for number, key, _ in pairs:
+            findings += _escapes(*pieces[number], key)
+    return findings
+
+
+def _escapes(at: int, piece: str, key: str) -> list[Finding]:
+    findings: list[Finding] = []
+    text, places = decoded(piece)
+    for number, character in enumerate(text):
+        place = places[number]
+        if character == "%" and piece[place : place + 3] != "%25":
+            words = "a % that escapes nothing stays as it is"
+            findings.append(
+                Finding("FL025", (), words, "write %25 for a percent sign", False, at + place, at + place + 1)
+            )
+    plus = piece.find("+", piece.find("=") + 1)
+    if key.lower() == "files" and plus >= 0:
+        words = "a + in a rule string is a space"
+        findings.append(
+            Finding(
+                "FL071", (), words, "write %2B for a plus, %20 for a space", False, at + plus, at + plus + 1
+            )
+        )
+    return findings

@@ -1,0 +1,185 @@
+"""TOML to a document: tomllib reads the values, and says no to what is too much before it starts.
+
+The places are found by `toml_places`, and only when somebody asks.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from itertools import repeat
+from typing import Final
+
+from flowlord.model.problem import Problem
+from flowlord.spec.document import Document, Item, Table
+from flowlord.spec.source import MAX_DEPTH, MAX_LINE, MAX_PHASES, Refused, Source
+from flowlord.spec.toml_places import scan, spell
+from flowlord.spec.toml_plain import read_plain
+
+MAX_DOTS: Final = 16  # in one key; tomllib takes seconds for thousands
+TABLES: Final = ("phase", "phases")  # in any case
+
+# Strings and comments, closed or not: what is left of a text without them are keys, numbers and brackets. Never goes
+# back (possessive), so it takes a time that grows with the length of the text only.
+_STRINGS: Final = re.compile(
+    r'"(?:""(?:[^"\\]++|\\.|"{1,2}(?!"))*+(?:"{3,5}|\\?\Z)|(?:[^"\\\n]++|\\[^\n])*+(?:"|\\?(?=\n|\Z)))'
+    r"|'(?:''(?:[^']++|'{1,2}(?!'))*+(?:'{3,5}|\Z)|[^'\n]*+'?)"
+    r"|#[^\n]*+",
+    re.DOTALL,
+)
+_HEADER: Final = re.compile(r"([ \t]*)\[\[[ \t]*([A-Za-z]+)[ \t]*\]\]")
+_KEY: Final = re.compile(r"[^=\n,{}\[\]]++")  # or a value; no number has many dots
+_NESTED: Final = frozenset((dict, list))
+_BRACKET: Final = re.compile(r"[\[{\]}]")
+_PLACE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)\Z")
+_LONG_NUMBER: Final = re.compile(r"[0-9][0-9_]{4000,}")
+
+
+def read(source: Source) -> Document:
+    """Return what the text says.
+
+    Raises:
+        Refused: no TOML, or more than flowlord takes.
+    """
+    _limit(source)
+    try:
+        plain = read_plain(source.text, len(source.lines))
+        data: Table = tomllib.loads(source.text) if plain is None else plain
+    except tomllib.TOMLDecodeError as error:
+        raise Refused(_syntax(source, str(error))) from error
+    except RecursionError:
+        _limit_depth(source)
+        raise  # deep down ourselves, with a file that is not
+    except (ValueError, OverflowError) as error:
+        found = _LONG_NUMBER.search(source.text)
+        start, end = found.span() if found else (0, 0)
+        raise Refused(source.problem("FL005", start, end, "a number is too long")) from error
+    document = Document(source, data, lambda: scan(source.text), lambda node, _: spell(source.text, node))
+    if plain is None and any(
+        map(_holds, data.values())
+    ):  # nothing is deep in a file of headers and plain values
+        _limit_depth(source)
+    document.items = _items(document)
+    return document
+
+
+def _holds(value: object) -> bool:
+    """Tell whether a value has lists or tables in tables in it, or lists in lists."""
+    if isinstance(value, dict):
+        return not _NESTED.isdisjoint(map(type, value.values()))
+    if isinstance(value, list):
+        return any(isinstance(each, list) or (isinstance(each, dict) and _holds(each)) for each in value)
+    return False
+
+
+def _limit(source: Source) -> None:
+    """Refuse what would cost tomllib more time than it is worth."""
+    lines = source.lines
+    if (longest := max(map(len, lines))) > MAX_LINE:
+        at = source.offset([len(line) for line in lines].index(longest) + 1, 1)
+        text = f"a line has {longest:,} characters, more than {MAX_LINE:,}"
+        raise Refused(source.problem("FL003", at, at, text))
+    if max(map(str.count, lines, repeat("."))) <= MAX_DOTS:
+        return
+    for found in _KEY.finditer(_STRINGS.sub(_blank, source.text)):
+        if found[0].count(".") > MAX_DOTS:
+            text = f"a key with more than {MAX_DOTS} dots"
+            raise Refused(source.problem("FL004", found.start(), found.end(), text))
+
+
+def _blank(found: re.Match[str]) -> str:
+    """Overwrite a string or a comment, so that what stands in it is no dot and what follows keeps its place."""
+    return "\n".join("_" * len(line) for line in found[0].split("\n"))
+
+
+def _limit_depth(source: Source) -> None:
+    """Refuse lists and tables that lie too deep in each other; headers close what they open."""
+    depth = 0
+    for found in _BRACKET.finditer(_STRINGS.sub(_blank, source.text)):
+        depth = depth + 1 if found[0] in "[{" else depth - 1
+        if depth > MAX_DEPTH:
+            text = f"lists and tables more than {MAX_DEPTH} deep"
+            raise Refused(source.problem("FL004", found.start(), found.end(), text))
+
+
+def _items(document: Document) -> list[Item]:
+    """Return the phases of all spellings of the table in the order of the file."""
+    source, data = document.source, document.data
+    lists: dict[str, list[object]] = {
+        key: value for key, value in data.items() if key.lower() in TABLES and isinstance(value, list)
+    }
+    total = sum(map(len, lists.values()))
+    if total > MAX_PHASES:
+        raise Refused(
+            source.problem("FL003", 0, 0, f"the file has {total:,} phases, more than {MAX_PHASES:,}")
+        )
+    items: list[Item] = []
+    used = dict.fromkeys(lists, 0)
+    seen: dict[
+        str, tuple[str, int]
+    ] = {}  # header as written -> its name and its column; nearly all are alike
+    for line, text in enumerate(source.lines, 1):
+        if "[[" not in text:
+            continue
+        header = seen.get(text)
+        if header is None:
+            found = _HEADER.match(text)
+            if found is None or found[2] not in lists:
+                continue
+            header = seen[text] = found[2], len(found[1]) + 1
+        key, column = header
+        number = used[key]
+        used[key] = number + 1
+        if number < len(lists[key]):
+            items.append(Item((key, number), lists[key][number], line, column))
+    # Inline tables and quoted headers were not seen, and in long strings some lines only look like headers.
+    if (
+        used != {key: len(values) for key, values in lists.items()}
+        or '"""' in source.text
+        or "'''" in source.text
+    ):
+        return _items_by_place(document, lists)
+    return items
+
+
+def _items_by_place(document: Document, lists: dict[str, list[object]]) -> list[Item]:
+    found = [
+        (document.node((key, number)).start, (key, number), value)
+        for key, values in lists.items()
+        for number, value in enumerate(values)
+    ]
+    found.sort(key=lambda each: each[0])
+    return [Item(path, value, *document.source.place(start)) for start, path, value in found]
+
+
+_HINTS: Final = {
+    "Invalid value": "text stands in quotes: \"…\" or '…'",
+    "Expected '=' after a key in a key/value pair": "a line is KEY = VALUE or [[phase]]; text stands in quotes",
+    "Unescaped '\\' in a string": "write \\\\ for a backslash, or use '…' in which it is ordinary text",
+}
+
+
+def _syntax(source: Source, message: str) -> Problem:
+    found = _PLACE.search(message)
+    text = message[: found.start()] if found else message
+    at = len(source.text)
+    if found and found[1]:
+        at = source.offset(int(found[1]), int(found[2]))
+    if text == "Illegal character '\\n'" or text == "Unterminated string" or text.startswith("Expected \"'"):
+        opened = _unclosed(source.text, at)
+        if opened >= 0:
+            return source.problem(
+                "FL005", opened, at, "the string is not closed", "its closing quote is missing"
+            )
+    hint = _HINTS.get(text, "")
+    return source.problem("FL005", at, at + 1, text[:1].lower() + text[1:], hint)
+
+
+def _unclosed(text: str, at: int) -> int:
+    """Return where the string opens that is still open at `at`; -1 when none is."""
+    for found in _STRINGS.finditer(text):
+        if found.start() >= at:
+            break
+        if found.end() >= at and not found[0].startswith("#"):
+            return found.start()
+    return -1

@@ -1,0 +1,199 @@
+"""YAML to a document, built from libyaml's events: nothing is made that was not counted first.
+
+Plain words stay text (`no`, `1:30:00`, dates); only integers, `true`, `false` and `null` mean something else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final, NoReturn
+
+import yaml
+
+from flowlord.model.problem import Problem
+from flowlord.spec.document import Document, Item, Node, Table, kind_of
+from flowlord.spec.source import MAX_DEPTH, MAX_PHASES, Refused, Source
+from flowlord.spec.toml import TABLES
+from flowlord.spec.yaml_places import spell
+
+MAX_NODES: Final = 100_000
+MAX_ALIASES: Final = 100
+_CORE: Final = "tag:yaml.org,2002:"
+_INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}", re.ASCII)
+_WORDS: Final = {
+    "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
+    "null": None, "Null": None, "NULL": None, "~": None, "": None,
+}  # fmt: skip
+
+
+def read(source: Source) -> Document:
+    """Return what the text says.
+
+    Raises:
+        Refused: no YAML, a part of it that flowlord does not take, or more than it takes.
+    """
+    compose = _Compose(source)
+    try:
+        data, root = compose.run()
+    except yaml.YAMLError as error:
+        raise Refused(_syntax(source, error)) from error
+    except RecursionError as error:
+        raise Refused(source.problem("FL004", 0, 0, "the file is nested too deeply")) from error
+    document = Document(source, data, lambda: root, lambda node, text: spell(source.text, node, text))
+    document.items = _items(document)
+    return document
+
+
+class _Compose:
+    """One walk through the events; counts what it meets."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        self.events: Iterator[Any] = yaml.parse(source.text, Loader=loader)
+        self.nodes = 0
+        self.aliases = 0
+        self.anchors: dict[str, tuple[object, Node] | None] = {}  # None while its value is still open
+
+    def run(self) -> tuple[Table, Node]:
+        next(self.events)  # start of the stream
+        event = next(self.events)
+        empty = Node(0, 0, 0, 0, {})
+        if isinstance(event, yaml.StreamEndEvent):
+            return {}, empty
+        first = next(self.events)
+        data, root = self.value(first, 0)
+        next(self.events)  # end of the document
+        event = next(self.events)
+        if not isinstance(event, yaml.StreamEndEvent):
+            self.refuse("FL007", event, "a second document in one file", "one file is one workflow: split it")
+        if data is None:
+            return {}, empty
+        if not isinstance(data, dict):
+            self.refuse("FL010", first, f"the file is {kind_of(data)}, not a table", "begin with 'phases:'")
+        return data, root
+
+    def value(self, event: Any, depth: int) -> tuple[object, Node]:
+        """Read the value that `event` begins; return it with its place."""
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            self.refuse("FL003", event, f"the file has more than {MAX_NODES:,} values")
+        if isinstance(event, yaml.AliasEvent):
+            return self.alias(event)
+        start, end = _span(event)
+        node = Node(start, end, start, start)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = None
+        data: object
+        if isinstance(event, yaml.ScalarEvent):
+            data = self.scalar(event)
+        elif depth >= MAX_DEPTH:
+            self.refuse("FL004", event, f"lists and tables more than {MAX_DEPTH} deep")
+        elif isinstance(event, yaml.SequenceStartEvent):
+            data = self.sequence(event, node, depth)
+        else:
+            data = self.mapping(event, node, depth)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = data, node
+        return data, node
+
+    def alias(self, event: Any) -> tuple[object, Node]:
+        self.aliases += 1
+        if self.aliases > MAX_ALIASES:
+            self.refuse("FL007", event, f"the file has more than {MAX_ALIASES} aliases")
+        if event.anchor not in self.anchors:
+            self.refuse("FL006", event, f"no anchor {event.anchor!r} stands above")
+        known = self.anchors[event.anchor]
+        if known is None:
+            self.refuse("FL007", event, f"the anchor {event.anchor!r} holds itself")
+        return known
+
+    def sequence(self, opening: Any, node: Node, depth: int) -> list[object]:
+        self.tagged(opening, "seq")
+        data: list[object] = []
+        places: list[Node] = []
+        while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
+            value, place = self.value(event, depth + 1)
+            data.append(value)
+            places.append(place)
+        node.end = _span(event)[1]
+        node.inside = places
+        return data
+
+    def mapping(self, opening: Any, node: Node, depth: int) -> Table:
+        self.tagged(opening, "map")
+        data: Table = {}
+        places: dict[str, Node] = {}
+        while not isinstance(event := next(self.events), yaml.MappingEndEvent):
+            key = self.key(event)
+            if key in data:
+                line = self.source.place(places[key].key)[0]
+                self.refuse("FL008", event, f"the key {key!r} is repeated", f"line {line} has it already")
+            start, end = _span(event)
+            value, place = self.value(next(self.events), depth + 1)
+            data[key] = value
+            places[key] = Node(place.start, place.end, start, end, place.inside)
+        node.end = _span(event)[1]
+        node.inside = places
+        return data
+
+    def key(self, event: Any) -> str:
+        if not isinstance(event, yaml.ScalarEvent):
+            self.refuse("FL007", event, "a key must be a word")
+        if event.value == "<<" and event.style is None:
+            self.refuse("FL007", event, "merge keys (<<) are not taken", "write the fields out")
+        self.value(event, MAX_DEPTH)  # counted, and its tag and anchor seen
+        return str(event.value)
+
+    def scalar(self, event: Any) -> object:
+        text: str = event.value
+        tag = (event.tag or "").removeprefix(_CORE)
+        # Empty style is what libyaml reports for plain text, None what the parser in Python does.
+        plain = not event.style and not event.tag
+        if (plain or tag in ("bool", "null")) and text in _WORDS:
+            return _WORDS[text]
+        if (plain or tag == "int") and _INTEGER.fullmatch(text):
+            return int(text)
+        if tag not in ("", "!", "str"):
+            self.refuse("FL007", event, f"the tag {event.tag!r} is not taken for {text[:40]!r}")
+        return text
+
+    def tagged(self, event: Any, wanted: str) -> None:
+        if event.tag not in (None, "!", _CORE + wanted):
+            self.refuse("FL007", event, f"the tag {event.tag!r} is not taken")
+
+    def refuse(self, code: str, event: Any, text: str, hint: str = "") -> NoReturn:
+        start, end = _span(event)
+        raise Refused(self.source.problem(code, start, max(end, start + 1), text, hint))
+
+
+def _span(event: Any) -> tuple[int, int]:
+    return event.start_mark.index, event.end_mark.index
+
+
+def _items(document: Document) -> list[Item]:
+    source = document.source
+    items: list[Item] = []
+    for key, values in document.data.items():
+        if key.lower() in TABLES and isinstance(values, list):
+            if len(items) + len(values) > MAX_PHASES:
+                at = document.node((key,)).key
+                raise Refused(
+                    source.problem("FL003", at, at, f"the file has more than {MAX_PHASES:,} phases")
+                )
+            for number, value in enumerate(values):
+                place = source.place(document.node((key, number)).start)
+                items.append(Item((key, number), value, *place))
+    return items
+
+
+def _syntax(source: Source, error: yaml.YAMLError) -> Problem:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    text = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
+    at = mark.index if mark else getattr(error, "position", 0)
+    context = getattr(error, "context", None)
+    if context:
+        text = f"{text} ({context})"
+    at = min(at if isinstance(at, int) else 0, len(source.text))
+    return source.problem("FL006", at, at + 1, str(text))

@@ -1,0 +1,171 @@
+"""Any text at all: workflows or problems with places inside the text, never an exception."""
+
+import tomllib
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from flowlord.model.problem import Severity
+from flowlord.rules.metastring import unescape
+from flowlord.rules.template import Template
+from flowlord.spec.check import _ODD_TOKEN
+from flowlord.spec.near import distance, near_miss
+from flowlord.spec.parse import parse
+from flowlord.spec.rule import decoded, parse_rule
+from flowlord.spec.toml_plain import read_plain
+
+TOML = """\
+# the whole language in one file
+[[phase]]
+task = "extract:users"
+rule = "cron=0 0 1 * * *&offset=-6h&retry_delay=10s"
+retry = 3
+template = "s3://b/{yyyy}/{mm}/{dd}?x={meta:x}"
+
+[[Phase]]
+"task" = 'load'
+dependsOn = "extract:users"
+rule = { require = ["{meta:file}", "{meta:n}"], backoff = 1.5, no_alert = true }
+template = '''
+{meta:file}'''
+
+[[phase]]
+task = "pack\\u00e9"
+depends_on = \"\"\"load\"\"\"
+rule = "meta=a:1,2|b:3,4&for=-2d&by=day"
+[phase.notes]
+a.b = [1, 2.5, 2024-01-01 10:00:00, {c = "d"}]
+"""
+YAML = """\
+# the same
+phases:
+  - task: extract:users
+    rule: "cron=0 0 1 * * *&offset=-6h"
+    retry: 3
+    template: 's3://b/{yyyy}/{mm}/{dd}?it''s'
+  - task: load
+    dependsOn: &parent extract:users
+    rule: {require: ["{meta:file}"], backoff: 1.5, no_alert: true}
+    template: >
+      {meta:file}
+      more
+  - task: pack
+    dependsOn: *parent
+    rule: meta=a:1,2|b:3,4&for=-2d
+"""
+NAMES = st.sampled_from(["flow.toml", "flow.yaml"])
+SNIPPETS = st.sampled_from([
+    "[", "]", "{", "}", '"', "'", '"""', "'''", "\n", "\\", "=", ":", "- ", "#", "&", "*", "%", "+", "|", ">", ".", ",",
+    "\t", "[[phase]]", "task", "rule", "retry = -1", "dependsOn", "<<: *parent", "!!python/object:os.system x", "? ",
+    "---", "~", "cron=", "&cron=61 * * * *", "&retry_delya=1", "{meta:a b}", "{yyy}", "\ufeff", "\0", "\x85", "\u2028",
+    "é", "𝄞", "\r\n", "\r",
+])  # fmt: skip
+
+
+def problems_are_inside(data: bytes, name: str) -> None:
+    flow, problems = parse(data, name)
+    lines = data.decode("utf-8", "replace").removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
+    for problem in problems:
+        assert problem.path == name
+        assert problem.line <= len(lines)
+        assert (problem.line == 0) == (problem.column == 0)
+        if problem.line:
+            width = len(lines[problem.line - 1])
+            assert 1 <= problem.column <= width + 1
+            assert problem.end == 0 or problem.column <= problem.end <= width + 1
+    assert [(p.line, p.column) for p in problems] == sorted((p.line, p.column) for p in problems) or any(
+        p.code == "FL009" for p in problems
+    )
+    assert (flow is None) == any(problem.severity is Severity.ERROR for problem in problems)
+
+
+@given(st.binary(max_size=300), NAMES)
+def test_any_bytes_are_a_workflow_or_problems(data, name):
+    problems_are_inside(data, name)
+
+
+@given(st.lists(SNIPPETS | st.text(max_size=6), max_size=40), NAMES)
+@example(["[[phase]]", "\n", "task = ", '"""', "\n", "[[phase]]", '"""'], "flow.toml")
+def test_any_text_of_the_languages_words_is_a_workflow_or_problems(parts, name):
+    problems_are_inside("".join(parts).encode(), name)
+
+
+@st.composite
+def edited(draw: st.DrawFn) -> tuple[bytes, str]:
+    """A valid file with up to four random edits."""
+    name = draw(NAMES)
+    text = TOML if name.endswith("toml") else YAML
+    for _ in range(draw(st.integers(0, 4))):
+        start = draw(st.integers(0, len(text)))
+        end = min(len(text), start + draw(st.integers(0, 12)))
+        text = text[:start] + draw(SNIPPETS | st.text(max_size=4)) + text[end:]
+    return text.encode(), name
+
+
+@given(edited())
+def test_an_edited_file_is_a_workflow_or_problems(file):
+    problems_are_inside(*file)
+
+
+def test_the_files_to_be_edited_are_good():
+    for text, name in ((TOML, "flow.toml"), (YAML, "flow.yaml")):
+        flow, problems = parse(text.encode(), name)
+        assert flow is not None, problems
+        assert len(flow.phases) == 3
+
+
+LINES = st.sampled_from([
+    "", "  ", "# words", "[[phase]]", "[[phase]] # first", " [[ phase ]]", "[phase]", "[[a.b]]", '[["phase"]]', "a = 1",
+    'task = "a"', "task = 'a'", 'task="b" # c', 'task = ""', "task = ''", 'task = """a"""', "task = '''", 'task = "\\t"',
+    "retry = 0", "retry = 03", "retry = 1_0", "retry = -1", "retry = 3.5", "retry = 1e3", "retry = 123456789",
+    "x = 12345678901", 'k = "a" b', "k = ", "= 1", "-1 = 'x'", "é = 1", 'k = "a\tb"', "k = 'a\x7f'", "# \x01",
+    'k = "a\r"', "phase = 1", "phase.x = 1", "k == 1",
+])  # fmt: skip
+
+
+@given(st.lists(LINES | st.text(max_size=12), max_size=12))
+def test_what_the_plain_reader_reads_tomllib_reads_just_the_same(lines):
+    text = "\n".join(lines)
+    found = read_plain(text, text.count("\n") + 1)
+    if found is not None:
+        assert found == tomllib.loads(text)
+
+
+@given(st.text(st.sampled_from("ab=&%+2fé;# 4"), max_size=40) | st.text(max_size=20))
+def test_a_rule_keeps_its_text_and_its_findings_lie_inside(text):
+    rule, findings = parse_rule(text)
+    for found in findings:
+        assert 0 <= found.start <= found.end <= len(text)
+        assert found.path == ()
+    written = [each for each in text.removeprefix("?").split("&") if each]
+    assert [value for _, value in rule.pairs] == [unescape(each.partition("=")[2]) for each in written]
+
+
+@given(st.text(st.sampled_from("%+a2fFcCé0bB89"), max_size=30))
+def test_every_decoded_character_has_its_place(raw):
+    text, places = decoded(raw)
+    assert text == unescape(raw)
+    assert len(places) == len(text) + 1
+    assert places == sorted(places)
+    assert places[-1] == len(raw)
+
+
+@given(st.text(st.sampled_from("{}meta:yMdh_ts#x"), max_size=30))
+def test_an_odd_token_is_one_that_templates_leave_as_it_is(text):
+    for found in _ODD_TOKEN.finditer(text):
+        compiled = Template.compile(found[0])
+        assert not compiled.has_time
+        assert not compiled.meta_names
+
+
+@given(st.text("abcd", max_size=7), st.text("abcd", max_size=7))
+def test_distance_is_a_distance(one, other):
+    far = distance(one, other)
+    assert far == distance(other, one)
+    assert (far == 0) == (one == other)
+    assert abs(len(one) - len(other)) <= far <= max(len(one), len(other))
+
+
+@given(st.text("abcd", max_size=5))
+def test_nothing_is_a_near_miss_of_a_short_word(word):
+    assert near_miss(word, ["abc", "b", "cd"]) == ""
