@@ -28,7 +28,7 @@ def short_token(key: str) -> str:
 
 def stamp(time: datetime) -> str:
     """Return RFC 3339 in UTC with microseconds and `Z`, as `created` carries it."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return time.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def created(now: datetime, n: int) -> str:

@@ -33,7 +33,9 @@ class Rule:
     meta_file: str = ""
     pass_on: tuple[str, ...] = ()
     batch_limit: int = 100_000
-    catchup: str = ""  # none, last, all; empty: all, but none for rules that start more often than each minute
+    catchup: str = (
+        ""  # none, last, all; empty: all, but none for rules that start more often than each minute
+    )
     catchup_window_ns: int = 3_600_000_000_000
     priority: int = 5
     timeout_ns: int = 0

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from flowlord.bus.port import Presence
-from flowlord.cache.historian import Historian
 from flowlord.model.errors import BusError
 from flowlord.model.workflow import Workflows
 from flowlord.spec import load as files
@@ -46,7 +45,7 @@ class Taskmaster:
         around: Surroundings,
         path: str,
         *,
-        historian: Historian | None = None,
+        follower: Follower | None = None,
         hosted: Callable[[threading.Event], None] | None = None,
         pace: Pace | None = None,
         presence: Presence,
@@ -54,11 +53,12 @@ class Taskmaster:
         self.around = around
         self.health = Health()
         self.reloader = Reloader(around, path, self.health)
-        self._historian = historian
+        self._follower = follower
         self._hosted = hosted
         self._pace = pace or Pace()
         self._presence = presence
         self._supervisor = Supervisor(self.health)
+        self._router: Router | None = None
         self._hosted_stop = threading.Event()
         self._hosted_thread: threading.Thread | None = None
 
@@ -75,21 +75,20 @@ class Taskmaster:
         else:
             self._supervisor.start("scheduler", scheduler.step)
             self._supervisor.start("reload", self._every(self._pace.reload_s, self.reloader.step))
-        self._supervisor.start("router", discard(Router(around).step))
+        self._supervisor.start("router", self._route)
         self._supervisor.start("promoter", self._every(PROMOTE_EVERY_S, self._move))
         self._supervisor.start("reaper", self._every(min(around.lease_ns / 4e9, 5.0), lambda: reap(around)))
         self._supervisor.start("beat", self._every(min(around.lease_ns / 3e9, 5.0), self._beat))
         self._supervisor.start("sweeper", self._every(SWEEP_EVERY_S, around.bus.sweep))
-        follower = Follower(around.bus, self._historian) if self._historian else None
-        if follower:
-            self._supervisor.start("history", discard(follower.step))
+        if self._follower:
+            self._supervisor.start("history", discard(self._follower.step))
         if self._hosted:
             self._hosted_thread = threading.Thread(
                 target=self._hosted, args=(self._hosted_stop,), name="flowlord-hosted"
             )
             self._hosted_thread.start()
         self._wait(stop, once)
-        self._drain(follower)
+        self._drain()
 
     def _wait(self, stop: threading.Event, once: bool) -> None:
         while not stop.wait(IDLE_LOOK_S if once else 1.0):
@@ -105,7 +104,7 @@ class Taskmaster:
                 return False
         return not around.bus.marks_like("batch:")
 
-    def _drain(self, follower: Follower | None) -> None:
+    def _drain(self) -> None:
         around = self.around
         log.info("finishing; a second signal leaves at once", extra={"action": "drain"})
         self._hosted_stop.set()
@@ -116,15 +115,23 @@ class Taskmaster:
         if late:
             log.error("these loops did not end in time: %s", ", ".join(late), extra={"action": "drain.late"})
         try:
-            router = Router(around)
+            router = self._router or Router(around)
             for _ in range(MOST_LAST_BATCHES):
                 if not router.step(0.0):
                     break
-            if follower:
-                follower.catch_up()
             around.bus.leave(around.consumer)
         except BusError as error:  # what is left waits on the bus for the next daemon
             log.error("the bus went away while finishing: %s", error, extra={"action": "drain.bus"})
+        try:
+            if self._follower:
+                self._follower.finish()
+        except Exception as error:  # the history can be completed later: its cursor tells where it stands
+            log.error("the history is not complete: %s", error, extra={"action": "drain.history"})
+
+    def _route(self) -> None:
+        if self._router is None:  # made here, so that a bus that is away delays the loop and not the start
+            self._router = Router(self.around)
+        self._router.step()
 
     def _move(self) -> None:
         while move_due(self.around) and not self._supervisor.stop.is_set():

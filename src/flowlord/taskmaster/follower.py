@@ -2,32 +2,55 @@
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Callable
+from datetime import timedelta
 
 from flowlord.bus.port import Bus
 from flowlord.cache.historian import Historian
-
-log = logging.getLogger("flowlord.history")
+from flowlord.model.clock import Clock
 
 BATCH = 200
 WAIT_S = 1.0
+PRUNE_EVERY_NS = 3_600_000_000_000
 
 
 class Follower:
-    """One step copies what is there; waits up to WAIT_S for more."""
+    """One step copies what is there; waits up to WAIT_S for more.
 
-    def __init__(self, bus: Bus, historian: Historian) -> None:
+    The history is opened by the first step, so that a history which cannot be opened hinders nothing else.
+    """
+
+    def __init__(self, bus: Bus, clock: Clock, open_history: Callable[[], Historian], keep: timedelta) -> None:
         self._bus = bus
-        self._historian = historian
+        self._clock = clock
+        self._open = open_history
+        self._keep = keep
+        self._historian: Historian | None = None
+        self._pruned_ns: int | None = None
 
     def step(self, wait_s: float = WAIT_S) -> int:
         """Copy the next entries; returns how many there were."""
-        entries = self._bus.journal(self._historian.cursor(), BATCH, wait_s=wait_s)
+        historian = self._historian or self._begin()
+        entries = self._bus.journal(historian.cursor(), BATCH, wait_s=wait_s)
         if entries:
-            self._historian.follow(entries)
+            historian.follow(entries)
+        self._prune(historian)
         return len(entries)
 
-    def catch_up(self) -> None:
-        """Copy everything that is there now."""
+    def finish(self) -> None:
+        """Copy everything that is there now and let go of the file."""
         while self.step(0.0):
             pass
+        if self._historian:
+            self._historian.close()
+
+    def _begin(self) -> Historian:
+        self._historian = self._open()
+        self._historian.attach(self._bus.generation())
+        return self._historian
+
+    def _prune(self, historian: Historian) -> None:
+        now = self._clock.monotonic_ns()
+        if self._pruned_ns is None or now - self._pruned_ns > PRUNE_EVERY_NS:
+            if not historian.prune(self._keep):  # in small steps: one a look, until nothing is left
+                self._pruned_ns = now

@@ -25,6 +25,8 @@ class Router:
     def __init__(self, around: Surroundings) -> None:
         self._around = around
         self._here = f"entry:{around.bus.generation()}"
+        self._asked: Workflows | None = None
+        self._some_read = False
 
     def step(self, wait_s: float = WAIT_S) -> int:
         """Handle what is there, waiting up to `wait_s` for the first result; returns how many there were."""
@@ -73,7 +75,7 @@ class Router:
             report=delivery.report,
         )
         try:
-            ctx = self._around.context(sources_of(task, flows))
+            ctx = self._around.context(sources_of(task, flows) if self._reads(flows) else ())
             plan = on_done(done, flows, ctx)
         except Exception as error:  # one hostile result must not stop the others
             log.exception("a result could not be decided", extra={"action": "done.failed", "task": task.id})
@@ -82,6 +84,14 @@ class Router:
             )
         self._around.stamps.used(ctx.now, len(plan.messages))
         return Commit(plan, acknowledge=(delivery,), outcomes=identities)
+
+    def _reads(self, flows: Workflows) -> bool:
+        """Whether any child phase of these workflows reads a meta-file; most never do, and need not be asked."""
+        if flows is not self._asked:
+            self._asked = flows
+            phases = (phase for flow in flows.by_name.values() for phase in flow.phases)
+            self._some_read = any(phase.parent and phase.rule.meta_file for phase in phases)
+        return self._some_read
 
     def _tell(self, plan: Plan) -> None:
         counters = self._around.counters

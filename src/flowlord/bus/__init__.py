@@ -1,0 +1,1 @@
+"""The bus: the port, its adapters and how one is opened by its address."""

@@ -1,0 +1,43 @@
+"""The real clock and chance: the one place of this room that asks the system for either."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import time
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class SystemClock:
+    """Wall, monotonic and boot time of this machine."""
+
+    def now(self) -> datetime:
+        """Wall time, aware, UTC."""
+        return datetime.now(UTC)
+
+    def monotonic_ns(self) -> int:
+        """Never goes back within this process."""
+        return time.monotonic_ns()
+
+    def boottime_ns(self) -> int:
+        """Since boot, suspends included; the monotonic clock where the system has no such clock."""
+        clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+        return time.clock_gettime_ns(clock)
+
+
+def micros(time: datetime) -> int:
+    """Return whole microseconds since 1970 UTC of an aware time: the only form in which a bus stores one."""
+    return (time - _EPOCH) // _MICROSECOND
+
+
+def unguessable() -> str:
+    """Return 16 hex digits that no other process has."""
+    return secrets.token_hex(8)
+
+
+def jitter() -> float:
+    """Return a number in [0, 1), so that processes that failed together do not try again together."""
+    return random.random()

@@ -1,0 +1,102 @@
+"""Whether commits may land: the checks of the port as one pure function, for adapters that read before they write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from flowlord.bus.landing import Landing
+from flowlord.model.errors import LeaseLost, Refused
+from flowlord.model.message import Delivery
+from flowlord.model.plan import ANY, Committed, Mark
+
+Answer = Committed | Refused | LeaseLost
+Holder = tuple[str, str]
+"""Consumer and token of a lease."""
+
+BATCH = "batch:"
+"""Prefix of the marks that tell how far open frozen batches are, as `done/total`."""
+
+_LANDED = Committed()
+_DUPLICATE = Committed(duplicate=True)
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What to answer and what to write; `landed` are the commits whose plan lands, by place and in order."""
+
+    answers: list[Answer] = field(default_factory=list)
+    landed: list[int] = field(default_factory=list)
+    entries: list[str] = field(default_factory=list)
+    marks: dict[str, Mark] = field(default_factory=dict)
+    digests: list[bytes] = field(default_factory=list)
+
+
+def marks_of(landing: Landing) -> Iterable[Mark]:
+    """Return the marks that must hold: those of the commit, and that no batch is open under a name that it freezes."""
+    if not landing.frozen:
+        return landing.commit.marks
+    opened = [Mark(BATCH + b.key, None, f"0/{len(b.messages)}") for b, _ in landing.frozen if b.messages]
+    return [*landing.commit.marks, *opened]
+
+
+def judge(
+    landings: Sequence[Landing],
+    holders: Mapping[str, Holder],
+    values: Callable[[str], str | None],
+    recorded: Callable[[bytes], bool],
+) -> Verdict:
+    """Check each commit against the bus as the ones before it leave it.
+
+    Args:
+        holders: who holds the entries that are acknowledged; those that nobody holds are absent.
+        values: what a mark holds before the first commit.
+        recorded: whether an outcome is known before the first commit.
+    """
+    verdict = Verdict()
+    ended: set[str] = set()
+    recent: set[bytes] = set()
+    set_now: dict[str, str | None] = {}
+    for place, landing in enumerate(landings):
+        acknowledged = landing.commit.acknowledge
+        lost = next((d for d in acknowledged if not _holds(d, holders, ended)), None)
+        if lost is not None:
+            verdict.answers.append(LeaseLost(lost.entry))
+            continue
+        duplicate = any(one in recent or recorded(one) for one in landing.digests)
+        if not duplicate:
+            marks = marks_of(landing)
+            refused = _refused(marks, values, set_now)
+            if refused is not None:
+                verdict.answers.append(refused)
+                continue
+            for mark in marks:
+                verdict.marks[mark.key] = mark
+                set_now[mark.key] = mark.new
+            fresh = dict.fromkeys(landing.digests)
+            verdict.digests.extend(fresh)
+            recent.update(fresh)
+            verdict.landed.append(place)
+        for delivery in acknowledged:
+            if delivery.entry not in ended:
+                ended.add(delivery.entry)
+                verdict.entries.append(delivery.entry)
+        verdict.answers.append(_DUPLICATE if duplicate else _LANDED)
+    return verdict
+
+
+def _holds(delivery: Delivery, holders: Mapping[str, Holder], ended: set[str]) -> bool:
+    holder = holders.get(delivery.entry)
+    return holder == (delivery.consumer, delivery.token) and delivery.entry not in ended
+
+
+def _refused(
+    marks: Iterable[Mark], values: Callable[[str], str | None], set_now: Mapping[str, str | None]
+) -> Refused | None:
+    for mark in marks:
+        if mark.seen is ANY:
+            continue
+        found = set_now[mark.key] if mark.key in set_now else values(mark.key)
+        if found != mark.seen:
+            return Refused(mark.key, found)
+    return None

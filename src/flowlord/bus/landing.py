@@ -1,0 +1,201 @@
+"""What landing a commit puts on the bus, worked out before anything is locked.
+
+Everything that can be wrong with a plan by itself (a message too large, text that no encoding holds) shows here, so
+that an adapter's own step can only fail for reasons of the bus.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from typing import NamedTuple
+
+import msgspec
+
+from flowlord.bus.clock import micros
+from flowlord.bus.port import DONE, PLAN_LIMIT, QUARANTINE
+from flowlord.model.errors import FlowlordError, InvalidTask
+from flowlord.model.message import BANDS, DEFAULT_PRIORITY, Message, band
+from flowlord.model.plan import Commit, Fact, FactKind, FrozenBatch, Quarantined
+from flowlord.model.task import MAX_TASK_BYTES, decode, encode
+
+QUARANTINE_CAP = 10_000
+"""Messages that the quarantine topic keeps; the oldest make room."""
+
+_RANKS = tuple(len(BANDS) - 1 - band(priority) for priority in range(11))
+_encode = msgspec.json.Encoder().encode
+_decode_message = msgspec.json.Decoder(Message).decode
+
+
+class Row(NamedTuple):
+    """A message as adapters keep it.
+
+    `rank` orders the bands, 0 is claimed first. `due_us` is 0 when the message waits on its topic now. `origin` is
+    the topic on which a quarantined message was found; `report` is JSON.
+    """
+
+    topic: str
+    rank: int
+    due_us: int
+    at_us: int
+    payload: bytes
+    key: str = ""
+    priority: int = DEFAULT_PRIORITY
+    timeout_ns: int = 0
+    phase: str = ""
+    revision: str = ""
+    cause: str = ""
+    batch: str = ""
+    origin: str = ""
+    report: bytes | None = None
+
+    def dropped(self, reason: str) -> Fact:
+        """Return the fact that tells of this message's end without a run."""
+        try:
+            task = decode(self.payload)
+        except InvalidTask:
+            task = None
+        return Fact(
+            FactKind.CANCELLED,
+            self.key,
+            self.topic,
+            self.phase,
+            self.revision,
+            self.cause,
+            self.batch,
+            self.priority,
+            self.due_us,
+            reason,
+            task,
+        )
+
+
+class Landing(NamedTuple):
+    """One commit, ready to land: what to check lies in `commit` and `digests`, what to write in the rest."""
+
+    commit: Commit
+    digests: tuple[bytes, ...]
+    rows: list[Row]
+    facts: list[Fact]
+    frozen: tuple[tuple[FrozenBatch, list[bytes]], ...]
+
+
+def rank(priority: int) -> int:
+    """Return the place of a priority's band in the order of claiming: 0 for critical, 3 for low."""
+    return _RANKS[priority] if 0 <= priority < len(_RANKS) else len(BANDS) - 1 - band(priority)
+
+
+def digest(outcome: str) -> bytes:
+    """Return the 16 bytes under which an outcome is remembered."""
+    return blake2b(outcome.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def prepare(commit: Commit, now_us: int) -> Landing:
+    """Turn a commit into what lands.
+
+    Raises:
+        InvalidTask: a task of more than 1 MiB, or with text that is no Unicode.
+        FlowlordError: more than PLAN_LIMIT messages outside of frozen batches.
+    """
+    plan = commit.plan
+    messages = plan.publish + plan.later + plan.dead
+    count = len(messages) + len(plan.quarantine)
+    if count > PLAN_LIMIT:
+        raise FlowlordError(
+            f"a plan of {count} messages is more than the {PLAN_LIMIT} that land at once",
+            hint="freeze it as a batch: Plan(frozen=...)",
+        )
+    rows, facts = arrive(messages, now_us)
+    rows += [_quarantined(found, now_us) for found in plan.quarantine]
+    frozen = tuple((batch, [_freeze(message) for message in batch.messages]) for batch in plan.frozen)
+    return Landing(commit, tuple(map(digest, commit.outcomes)), rows, [*plan.facts, *facts], frozen)
+
+
+def arrive(messages: Iterable[Message], now_us: int) -> tuple[list[Row], list[Fact]]:
+    """Return the rows of messages that land now, and the facts that tell of them."""
+    rows: list[Row] = []
+    facts: list[Fact] = []
+    for message in messages:
+        due_us = 0 if message.due is None else micros(message.due)
+        if due_us <= now_us:
+            due_us = 0
+        rows.append(
+            Row(
+                message.topic,
+                rank(message.priority),
+                due_us,
+                now_us,
+                payload_of(message),
+                message.key,
+                message.priority,
+                message.timeout_ns,
+                message.phase,
+                message.revision,
+                message.cause,
+                message.batch,
+                "",
+                None if message.report is None else _encode(message.report),
+            )
+        )
+        # What lands on `done` is told by the decision that follows from it.
+        if message.topic != DONE:
+            facts.append(
+                Fact(
+                    FactKind.PUBLISHED,
+                    message.key,
+                    message.topic,
+                    message.phase,
+                    message.revision,
+                    message.cause,
+                    message.batch,
+                    message.priority,
+                    due_us,
+                    "",
+                    message.task,
+                )
+            )
+    return rows, facts
+
+
+def payload_of(message: Message) -> bytes:
+    """Return the bytes that travel; raises InvalidTask when no bus may carry them."""
+    try:
+        payload = encode(message.task)
+        # Every other text of a message is written beside it: what cannot be encoded must show here as well.
+        beside = (
+            f"{message.topic}{message.key}{message.phase}{message.revision}{message.cause}{message.batch}"
+        )
+        if not beside.isascii():
+            beside.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidTask(
+            f"the message for {message.topic!r} holds text that is no Unicode: {error}", b""
+        ) from error
+    if len(payload) > MAX_TASK_BYTES:
+        raise InvalidTask(
+            f"the task for topic {message.topic!r} has {len(payload)} bytes, more than {MAX_TASK_BYTES}",
+            payload,
+        )
+    return payload
+
+
+def thaw(frozen: Sequence[bytes]) -> list[Message]:
+    """Read back messages of a frozen batch."""
+    return [_decode_message(data) for data in frozen]
+
+
+def _freeze(message: Message) -> bytes:
+    payload_of(message)
+    return _encode(message)
+
+
+def _quarantined(found: Quarantined, now_us: int) -> Row:
+    return Row(
+        QUARANTINE,
+        rank(DEFAULT_PRIORITY),
+        0,
+        now_us,
+        found.payload,
+        cause=found.reason.encode("utf-8", "backslashreplace").decode(),  # may quote what it found
+        origin=found.topic,
+    )

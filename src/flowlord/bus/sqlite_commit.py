@@ -1,0 +1,249 @@
+"""Landing commits in a SQLite bus: read what they rest on, judge them, write what lands, all in one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from flowlord.bus.judge import Answer, Holder, judge, marks_of
+from flowlord.bus.landing import QUARANTINE_CAP, Landing, Row
+from flowlord.bus.lifetimes import OUTCOME_DAYS, SECOND_US, day_of
+from flowlord.bus.port import QUARANTINE
+from flowlord.bus.sqlite_many import change_in, insert, select_in
+from flowlord.model.errors import LeaseLost, Refused
+from flowlord.model.plan import Committed, Fact, FrozenBatch, Mark
+
+_INSERT = """INSERT INTO messages(id, topic, rank, due_us, at_us,
+    payload, key, priority, timeout_ns, phase, revision, cause, batch, origin, report) VALUES"""
+_SELECT = """SELECT id, topic, rank, due_us, at_us,
+    payload, key, priority, timeout_ns, phase, revision, cause, batch, origin, report FROM messages WHERE id IN"""
+
+_FRESH = 5_000
+"""Outcomes that gather before they move among those of their day."""
+
+_encode = msgspec.json.Encoder().encode
+_decode_answers = msgspec.json.Decoder(list[list[str | None]]).decode
+
+
+@dataclass(slots=True)
+class News:
+    """What others wait for: topics that got something to claim, and whether the journal grew."""
+
+    topics: set[str] = field(default_factory=set)
+    journal: bool = False
+
+
+def encode_facts(facts: Sequence[Fact]) -> bytes:
+    """Return facts as the inside of a JSON array, so that those of several commits can be joined unread."""
+    return _encode(facts)[1:-1] if facts else b""
+
+
+def known_answers(db: sqlite3.Connection, commit_id: str) -> list[Answer] | None:
+    """Return what a commit sent before was answered, None when it did not land."""
+    found = db.execute(
+        "SELECT answers FROM commits WHERE id = ? ORDER BY seq DESC LIMIT 1", (commit_id,)
+    ).fetchone()
+    return None if found is None else [_read_answer(*answer) for answer in _decode_answers(found[0])]
+
+
+def land(
+    db: sqlite3.Connection,
+    landings: Sequence[Landing],
+    facts: Sequence[bytes],
+    *,
+    commit_id: str,
+    by: str,
+    now_us: int,
+    news: News,
+) -> list[Answer]:
+    """Land commits in order and remember the answers under `commit_id`; `facts` are those of each, encoded."""
+    today = day_of(now_us)
+    values = _values(db, landings)
+    recorded = _recorded(db, landings, today)
+    verdict = judge(landings, _holders(db, landings), values.get, recorded.__contains__)
+
+    ended = [int(entry) for entry in verdict.entries]
+    change_in(db, "DELETE FROM leases WHERE id IN", ended)
+    change_in(db, "DELETE FROM messages WHERE id IN", ended)
+    set_marks(db, list(verdict.marks.values()), now_us)
+    _record(db, verdict.digests, today)
+
+    rows: list[Row] = []
+    told: list[bytes] = []
+    quarantined = False
+    for place in verdict.landed:
+        landing = landings[place]
+        rows += landing.rows
+        if facts[place]:
+            told.append(facts[place])
+        for batch, messages in landing.frozen:
+            _freeze(db, batch, messages)
+        quarantined = quarantined or bool(landing.commit.plan.quarantine)
+    arrive_rows(db, rows, news)
+    if quarantined:
+        dropped = _cap_quarantine(db)
+        if dropped:
+            told.append(encode_facts(dropped))
+    tell(db, told, commit_id=commit_id, by=by, now_us=now_us, news=news)
+    if not (verdict.landed or verdict.entries):
+        return verdict.answers  # nothing was written: sent again, it is judged again
+    answers = _encode([_plain_answer(answer) for answer in verdict.answers])
+    db.execute("INSERT INTO commits(id, at_us, answers) VALUES (?, ?, ?)", (commit_id, now_us, answers))
+    return verdict.answers
+
+
+def arrive_rows(db: sqlite3.Connection, rows: Sequence[Row], news: News) -> None:
+    """Put messages on their topics or among the later ones, as the newest."""
+    if not rows:
+        return
+    first = next_entries(db, len(rows))
+    insert(db, _INSERT, [(entry, *row) for entry, row in enumerate(rows, first)])
+    queue_from(db, first)
+    topics = {row.topic for row in rows}
+    insert(db, "INSERT OR IGNORE INTO topics VALUES", [(topic,) for topic in sorted(topics)])
+    news.topics |= {row.topic for row in rows if not row.due_us}
+
+
+def next_entries(db: sqlite3.Connection, count: int) -> int:
+    """Take `count` entries that nobody had; return the first."""
+    [first] = db.execute("SELECT value FROM meta WHERE name = 'next'").fetchone()
+    db.execute("UPDATE meta SET value = ? WHERE name = 'next'", (first + count,))
+    return int(first)
+
+
+def queue_from(db: sqlite3.Connection, first: int) -> None:
+    """Let the messages from entry `first` on wait: on their topics, or for their due time."""
+    db.execute(
+        "INSERT INTO waiting SELECT topic, rank, id FROM messages WHERE id >= ? AND due_us = 0", (first,)
+    )
+    db.execute(
+        "INSERT INTO later SELECT due_us, id, topic FROM messages WHERE id >= ? AND due_us > 0", (first,)
+    )
+
+
+def tell(
+    db: sqlite3.Connection, facts: Sequence[bytes], *, commit_id: str, by: str, now_us: int, news: News
+) -> None:
+    """Write one journal entry when there is anything to tell.
+
+    There is one writer at a time and `seq` is drawn inside its transaction, so entries appear in the order of
+    their numbers and a reader that saw n will never find a smaller one later.
+    """
+    if facts:
+        db.execute(
+            "INSERT INTO journal(at_us, by, commit_id, facts) VALUES (?, ?, ?, ?)",
+            (now_us, by, commit_id, b"[" + b",".join(facts) + b"]"),
+        )
+        news.journal = True
+
+
+def set_marks(db: sqlite3.Connection, marks: Sequence[Mark], now_us: int) -> None:
+    """Write marks that were checked."""
+    change_in(db, "DELETE FROM marks WHERE key IN", [mark.key for mark in marks])
+    insert(
+        db,
+        "INSERT INTO marks VALUES",
+        [(m.key, m.new, now_us + m.ttl_s * SECOND_US if m.ttl_s else 0) for m in marks if m.new is not None],
+    )
+
+
+def _holders(db: sqlite3.Connection, landings: Sequence[Landing]) -> dict[str, Holder]:
+    entries = [int(d.entry) for landing in landings for d in landing.commit.acknowledge]
+    found = select_in(db, "SELECT id, consumer, token FROM leases WHERE id IN", entries)
+    return {str(entry): (consumer, token) for entry, consumer, token in found}
+
+
+def _values(db: sqlite3.Connection, landings: Sequence[Landing]) -> dict[str, str]:
+    keys = [mark.key for landing in landings for mark in marks_of(landing)]
+    return dict(select_in(db, "SELECT key, value FROM marks WHERE key IN", keys))
+
+
+def _recorded(db: sqlite3.Connection, landings: Sequence[Landing], today: int) -> set[bytes]:
+    digests = sorted(
+        digest for landing in landings for digest in landing.digests
+    )  # along the key, not across it
+    if not digests:
+        return set()
+    # Only days that exist: a few steps along the key, however many outcomes there are.
+    days = db.execute(
+        """WITH RECURSIVE days(day) AS (
+            SELECT min(day) FROM outcomes
+            UNION ALL SELECT (SELECT min(day) FROM outcomes WHERE day > days.day) FROM days WHERE day IS NOT NULL)
+        SELECT day FROM days WHERE day >= ?""",
+        (today - OUTCOME_DAYS,),
+    ).fetchall()
+    found = {digest for (digest,) in select_in(db, "SELECT digest FROM fresh WHERE digest IN", digests)}
+    for (day,) in days:
+        query = "SELECT digest FROM outcomes WHERE day = ? AND digest IN"
+        found.update(digest for (digest,) in select_in(db, query, digests, (day,)))
+    return found
+
+
+def _record(db: sqlite3.Connection, digests: Sequence[bytes], today: int) -> None:
+    if not digests:
+        return
+    insert(db, "INSERT INTO fresh VALUES", [(digest, today) for digest in sorted(digests)])
+    [count] = db.execute("SELECT count(*) FROM fresh").fetchone()
+    if count >= _FRESH:
+        db.execute("INSERT INTO outcomes SELECT day, digest FROM fresh ORDER BY day, digest")
+        db.execute("DELETE FROM fresh")
+
+
+def _freeze(db: sqlite3.Connection, batch: FrozenBatch, messages: Sequence[bytes]) -> None:
+    if not messages:
+        return
+    number = db.execute(
+        "INSERT INTO batches(key, total, done) VALUES (?, ?, 0)", (batch.key, len(messages))
+    ).lastrowid
+    insert(db, "INSERT INTO frozen VALUES", [(number, place, data) for place, data in enumerate(messages)])
+
+
+def _cap_quarantine(db: sqlite3.Connection) -> list[Fact]:
+    [count] = db.execute("SELECT count(*) FROM waiting WHERE topic = ?", (QUARANTINE,)).fetchone()
+    if count <= QUARANTINE_CAP:
+        return []
+    oldest = [
+        entry
+        for (entry,) in db.execute(
+            "SELECT id FROM waiting WHERE topic = ? ORDER BY id LIMIT ?", (QUARANTINE, count - QUARANTINE_CAP)
+        )
+    ]
+    return drop(db, oldest, f"quarantine keeps {QUARANTINE_CAP} messages")
+
+
+def drop(db: sqlite3.Connection, entries: Sequence[int], reason: str) -> list[Fact]:
+    """Take messages that nobody holds off the bus; return what tells of it."""
+    found = sorted(select_in(db, _SELECT, entries))
+    rows = [Row(*row) for _, *row in found]
+    for (entry, *_), row in zip(found, rows, strict=True):
+        if row.due_us:
+            db.execute("DELETE FROM later WHERE due_us = ? AND id = ?", (row.due_us, entry))
+        else:
+            db.execute(
+                "DELETE FROM waiting WHERE topic = ? AND rank = ? AND id = ?", (row.topic, row.rank, entry)
+            )
+    change_in(db, "DELETE FROM messages WHERE id IN", entries)
+    return [row.dropped(reason) for row in rows]
+
+
+def _plain_answer(answer: Answer) -> list[str | None]:
+    match answer:
+        case Committed(duplicate=duplicate):
+            return ["duplicate" if duplicate else "landed"]
+        case LeaseLost():
+            return ["lost", answer.entry]
+        case Refused():
+            return ["refused", answer.mark, answer.found]
+
+
+def _read_answer(kind: str | None, about: str | None = None, found: str | None = None) -> Answer:
+    match kind:
+        case "lost":
+            return LeaseLost(about or "")
+        case "refused":
+            return Refused(about or "", found)
+        case _:
+            return Committed(duplicate=kind == "duplicate")

@@ -1,0 +1,100 @@
+"""Where the file of a SQLite bus may lie, and whether it is still the one that was opened.
+
+SQLite's promises rest on the file system: locks that hold between processes, one name per file. Nothing here opens
+an existing database file: any close of it in this process would drop SQLite's locks (RELIABILITY.md SQ-7).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from flowlord.model.errors import BusUnusable
+
+MOUNTS = Path("/proc/self/mountinfo")
+# Locks or shared memory do not hold on these: SQ-14.
+SHARED = re.compile(
+    r"nfs\d?|cifs|smb\d?|smbfs|9p|fuse.*|virtiofs|ceph|afs|ncpfs?|lustre|gpfs|beegfs|glusterfs|orangefs"
+)
+_ESCAPED = re.compile(r"\\([0-7]{3})")
+_MOVE = "put it on a local disk: --bus sqlite:////path/on/a/local/disk/bus.db"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The real path of the file, and which file that was when it was opened."""
+
+    path: str
+    device: int
+    inode: int
+
+    def check(self) -> None:
+        """Raise BusUnusable when the path leads to another file by now (SQ-15)."""
+        try:
+            found = os.stat(self.path)
+        except FileNotFoundError:
+            raise BusUnusable(
+                f"{self.path} was removed while it was in use",
+                hint="stop every flowlord process that uses it, and start again",
+            ) from None
+        if (found.st_dev, found.st_ino) != (self.device, self.inode):
+            raise BusUnusable(
+                f"{self.path} was replaced by another file while it was in use",
+                hint="stop every flowlord process that uses it, and start again",
+            )
+
+
+def settle(path: str | os.PathLike[str], *, mounts: Path = MOUNTS) -> Place:
+    """Resolve `path` once, make folder and file for their owner only when they are missing, and refuse unsafe places.
+
+    Raises:
+        BusUnusable: a network file system, a file with two names, no regular file, or no right to make it.
+    """
+    real = os.path.realpath(
+        path
+    )  # once: a journal must lie beside its database whatever links do later (SQ-16)
+    folder = os.path.dirname(real)
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        kind = file_system(folder, mounts)
+        if SHARED.fullmatch(kind):
+            raise BusUnusable(
+                f"{real} lies on a network file system ({kind}), where locks do not hold", hint=_MOVE
+            )
+        try:
+            os.close(os.open(real, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        except FileExistsError:
+            pass  # made before, or by another process just now: not opened here
+        found = os.stat(real)
+    except OSError as error:
+        raise BusUnusable(
+            f"{real} cannot be used as a bus: {error.strerror}", hint="check the path and its rights"
+        ) from error
+    if not stat.S_ISREG(found.st_mode):
+        raise BusUnusable(f"{real} is no regular file", hint="name another file with --bus")
+    if found.st_nlink > 1:
+        raise BusUnusable(
+            f"{real} has {found.st_nlink} names (hard links): its journal would be cut off from it",
+            hint=f"find them with: find / -xdev -inum {found.st_ino}",
+        )
+    return Place(real, found.st_dev, found.st_ino)
+
+
+def file_system(folder: str, mounts: Path = MOUNTS) -> str:
+    """Return the type of the file system that holds `folder`; empty where the system does not tell."""
+    try:
+        lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return ""
+    longest, kind = -1, ""
+    for line in lines:
+        # 36 35 98:0 /root /mount/point rw,noatime shared:1 - ext4 /dev/vda rw
+        left, _, right = line.partition(" - ")
+        point = _ESCAPED.sub(lambda found: chr(int(found[1], 8)), left.split(" ")[4])
+        # Of two mounts at one point the later one covers the earlier.
+        if len(point) >= longest and os.path.commonpath([point, folder]) == point:
+            longest, kind = len(point), right.split(" ", 1)[0]
+    return kind

@@ -1,0 +1,320 @@
+"""One commit is one step: all of it or nothing, fenced by leases, guarded by marks, once for each outcome."""
+
+import pytest
+from contract.given import counts, facts, infos, message, take
+
+from flowlord.bus.port import PLAN_LIMIT
+from flowlord.model.errors import FlowlordError, InvalidTask, LeaseLost, Refused
+from flowlord.model.message import Delivery, Message
+from flowlord.model.plan import ANY, Commit, Committed, Fact, FactKind, FrozenBatch, Mark, Plan, Quarantined
+from flowlord.model.task import MAX_TASK_BYTES, Task
+
+
+def everything(**more):
+    """A plan that would leave a trace everywhere."""
+    return Plan(
+        publish=(message("load", **more),),
+        later=(message("load"),),
+        dead=(message("retry-failed"),),
+        frozen=(FrozenBatch("big", (message("load"), message("load"))),),
+        quarantine=(Quarantined("done", b"{", "no JSON"),),
+        facts=(Fact(FactKind.DONE, "k"),),
+    )
+
+
+def assert_nothing_landed(bus):
+    assert bus.journal(0, 10) == []
+    assert bus.journal_bounds() == (0, 0)
+    assert bus.advance() == 0
+    assert bus.marks_like("") == {}
+    assert [state.topic for state in bus.topics() if state.topic not in {"extract", "done"}] == []
+
+
+def held(bus):
+    """A delivery on a topic whose messages leave no fact."""
+    bus.publish([message("done")])
+    [delivery] = take(bus, "done")
+    return delivery
+
+
+def test_a_plan_lands_with_its_acknowledgement_and_its_marks(bus):
+    delivery = held(bus)
+    answer = bus.commit(everything(), acknowledge=[delivery], marks=[Mark("m", None, "1")])
+    assert answer == Committed(duplicate=False)
+    assert counts(bus, "done") == (0, 0, 0)
+    assert counts(bus, "load") == (2, 0, 0)
+    assert counts(bus, "retry-failed") == (1, 0, 0)
+    assert counts(bus, "quarantine") == (1, 0, 0)
+    assert bus.marks(["m"]) == {"m": "1"}
+    assert bus.advance() == 2
+    assert bus.find([delivery.key]) == []
+
+
+def test_nothing_lands_when_a_lease_is_lost(bus, lapse):
+    delivery = held(bus)
+    lapse(delivery)
+    assert len(bus.reclaim("reaper", 1)) == 1
+    with pytest.raises(LeaseLost) as lost:
+        bus.commit(everything(), acknowledge=[delivery], marks=[Mark("m", None, "1")], outcomes=["o"])
+    assert lost.value.entry == delivery.entry
+    assert_nothing_landed(bus)
+    assert bus.commit(Plan(), outcomes=["o"]) == Committed(duplicate=False)
+
+
+def test_nothing_lands_when_a_mark_is_refused(bus):
+    delivery = held(bus)
+    with pytest.raises(Refused) as refused:
+        bus.commit(everything(), acknowledge=[delivery], marks=[Mark("a", None, "1"), Mark("b", "7", "8")])
+    assert (refused.value.mark, refused.value.found) == ("b", None)
+    assert_nothing_landed(bus)
+    assert counts(bus, "done") == (0, 1, 0)
+    assert bus.commit(Plan(), acknowledge=[delivery]) == Committed()
+
+
+def test_one_lost_lease_among_many_keeps_everything_back(bus):
+    bus.publish([message("done"), message("done")])
+    first, second = take(bus, "done")
+    bus.commit(Plan(), acknowledge=[first])
+    with pytest.raises(LeaseLost):
+        bus.commit(everything(), acknowledge=[second, first])
+    assert_nothing_landed(bus)
+    assert counts(bus, "done") == (0, 1, 0)
+
+
+@pytest.mark.parametrize("forged", ["token", "consumer", "entry"])
+def test_a_lease_belongs_to_its_token_its_consumer_and_its_entry(bus, forged):
+    import msgspec
+
+    delivery = held(bus)
+    other = msgspec.structs.replace(delivery, **{forged: "999" if forged == "entry" else "somebody else's"})
+    with pytest.raises(LeaseLost):
+        bus.commit(everything(), acknowledge=[other])
+    assert_nothing_landed(bus)
+
+
+def test_an_acknowledgement_counts_once(bus):
+    delivery = held(bus)
+    bus.commit(Plan(), acknowledge=[delivery])
+    with pytest.raises(LeaseLost):
+        bus.commit(everything(), acknowledge=[delivery])
+    assert_nothing_landed(bus)
+
+
+def test_a_lapsed_lease_that_nobody_took_still_acknowledges(bus, lapse):
+    delivery = held(bus)
+    lapse(delivery)
+    assert bus.commit(Plan(), acknowledge=[delivery]) == Committed()
+
+
+def test_a_lapsed_lease_passes_on_and_the_late_consumer_cannot_acknowledge(bus, lapse):
+    bus.publish([message(info="work")])
+    [late] = take(bus, consumer="a")
+    lapse(late)
+    bus.release(bus.reclaim("reaper", 10))
+    [second] = take(bus, consumer="b")
+    assert (second.task(), second.deliveries) == (late.task(), 2)
+    with pytest.raises(LeaseLost):
+        bus.commit(Plan(publish=(message("load"),)), acknowledge=[late])
+    assert take(bus, "load") == []
+    bus.commit(Plan(publish=(message("load"),)), acknowledge=[second])
+    assert len(take(bus, "load")) == 1
+
+
+# --- marks
+
+
+def test_a_mark_moves_only_from_the_value_that_was_seen(bus):
+    bus.commit(Plan(), marks=[Mark("m", None, "1")])
+    with pytest.raises(Refused) as refused:
+        bus.commit(Plan(), marks=[Mark("m", None, "2")])
+    assert refused.value.found == "1"
+    bus.commit(Plan(), marks=[Mark("m", "1", "2")])
+    assert bus.marks(["m", "other"]) == {"m": "2"}
+
+
+def test_a_mark_set_over_anything_never_refuses(bus):
+    bus.commit(Plan(), marks=[Mark("m", ANY, "1")])
+    bus.commit(Plan(), marks=[Mark("m", ANY, "2")])
+    assert bus.marks(["m"]) == {"m": "2"}
+
+
+def test_a_mark_set_to_none_is_gone(bus):
+    bus.commit(Plan(), marks=[Mark("m", None, "1")])
+    bus.commit(Plan(), marks=[Mark("m", "1", None)])
+    assert bus.marks(["m"]) == {}
+    bus.commit(Plan(), marks=[Mark("m", None, "again")])
+
+
+def test_an_empty_value_is_not_an_absent_mark(bus):
+    bus.commit(Plan(), marks=[Mark("m", None, "")])
+    with pytest.raises(Refused) as refused:
+        bus.commit(Plan(), marks=[Mark("m", None, "x")])
+    assert refused.value.found == ""
+
+
+def test_marks_are_found_by_how_they_begin(bus):
+    names = ["tick:a", "tick:b", "tick", "tack:c", "tick:é", "tick:%", "tjck:"]
+    bus.commit(Plan(), marks=[Mark(name, None, name) for name in names])
+    assert bus.marks_like("tick:") == {name: name for name in names if name.startswith("tick:")}
+    assert len(bus.marks_like("")) == len(names)
+
+
+# --- outcomes
+
+
+def test_a_result_that_comes_twice_is_acknowledged_and_its_plan_dropped(bus):
+    bus.publish([message("done"), message("done")])
+    first, second = take(bus, "done")
+    outcomes = ["key-1", "type job id created"]
+    assert bus.commit(Plan(publish=(message("load"),)), acknowledge=[first], outcomes=outcomes) == Committed()
+    told = bus.journal_bounds()
+    answer = bus.commit(
+        everything(), acknowledge=[second], marks=[Mark("m", "would be refused", "1")], outcomes=outcomes[1:]
+    )
+    assert answer == Committed(duplicate=True)
+    assert counts(bus, "done") == (0, 0, 0)
+    assert counts(bus, "load") == (1, 0, 0)
+    assert (bus.marks(["m"]), bus.journal_bounds()) == ({}, told)
+
+
+def test_of_a_duplicate_nothing_is_recorded(bus):
+    bus.commit(Plan(), outcomes=["a"])
+    assert bus.commit(Plan(), outcomes=["a", "b"]).duplicate
+    assert not bus.commit(Plan(), outcomes=["b"]).duplicate
+
+
+def test_a_lost_lease_is_told_before_a_duplicate(bus):
+    delivery = held(bus)
+    bus.commit(Plan(), acknowledge=[delivery], outcomes=["a"])
+    with pytest.raises(LeaseLost):
+        bus.commit(Plan(), acknowledge=[delivery], outcomes=["a"])
+
+
+def test_an_outcome_of_a_refused_commit_is_not_recorded(bus):
+    with pytest.raises(Refused):
+        bus.commit(Plan(), marks=[Mark("m", "x", "y")], outcomes=["a"])
+    assert not bus.commit(Plan(), outcomes=["a"]).duplicate
+
+
+# --- many at once
+
+
+def test_many_commits_each_have_their_own_answer_in_order(bus):
+    bus.publish([message("done") for _ in range(3)])
+    one, two, three = take(bus, "done")
+    bus.commit(Plan(), acknowledge=[two])
+    answers = bus.commit_many(
+        [
+            Commit(Plan(publish=(message("load", "1"),)), (one,), (), ("o1",)),
+            Commit(Plan(publish=(message("load", "2"),)), (two,), (), ("o2",)),
+            Commit(Plan(publish=(message("load", "3"),)), (), (Mark("m", "x", "y"),)),
+            Commit(Plan(publish=(message("load", "4"),)), (three,), (), ("o1",)),
+            Commit(Plan(publish=(message("load", "5"),)), (), (Mark("m", None, "y"),)),
+        ]
+    )
+    landed, lost, refused, duplicate, last = answers
+    assert (landed, duplicate, last) == (Committed(), Committed(duplicate=True), Committed())
+    assert isinstance(lost, LeaseLost)
+    assert isinstance(refused, Refused)
+    assert (lost.entry, refused.mark, refused.found) == (two.entry, "m", None)
+    assert infos(take(bus, "load")) == ["1", "5"]
+    assert counts(bus, "done") == (0, 0, 0)
+
+
+def test_each_commit_sees_what_the_ones_before_it_left(bus):
+    delivery = held(bus)
+    answers = bus.commit_many(
+        [
+            Commit(marks=(Mark("m", None, "1"),), outcomes=("o",)),
+            Commit(marks=(Mark("m", None, "2"),)),
+            Commit(marks=(Mark("m", "1", None),)),
+            Commit(marks=(Mark("m", None, "3"),)),
+            Commit(outcomes=("o",)),
+            Commit(acknowledge=(delivery,)),
+            Commit(acknowledge=(delivery,)),
+        ]
+    )
+    kinds = ["duplicate" if isinstance(a, Committed) and a.duplicate else type(a).__name__ for a in answers]
+    assert kinds == ["Committed", "Refused", "Committed", "Committed", "duplicate", "Committed", "LeaseLost"]
+    assert bus.marks(["m"]) == {"m": "3"}
+
+
+def test_many_commits_publish_in_their_order(bus):
+    bus.commit_many([Commit(Plan(publish=(message("load", f"{n}a"), message("load", f"{n}b")))) for n in range(9)])
+    assert infos(take(bus, "load")) == [f"{n}{half}" for n in range(9) for half in "ab"]
+
+
+def test_many_commits_are_many(bus):
+    size = 1_203  # above every statement's size, and no multiple of one
+    bus.publish([message(info=str(n)) for n in range(size)])
+    found = take(bus, limit=size)
+    assert infos(found) == [str(n) for n in range(size)]
+    answers = bus.commit_many(
+        [Commit(Plan(publish=(message("done", d.key),)), (d,), (Mark(d.key, None, "1"),), (d.key,)) for d in found]
+    )
+    assert set(answers) == {Committed()}
+    assert counts(bus) == (0, 0, 0)
+    assert infos(take(bus, "done", size)) == [d.key for d in found]
+    assert len(bus.marks([d.key for d in found])) == size
+
+
+def test_no_commits_are_no_trouble(bus):
+    assert bus.commit_many([]) == []
+    assert bus.commit(Plan()) == Committed()
+    bus.publish([])
+    assert bus.journal_bounds() == (0, 0)
+
+
+# --- what no bus may carry
+
+
+def test_a_task_of_a_megabyte_lands_and_one_byte_more_does_not(bus):
+    frame = len('{"type":"extract","info":""}')
+    fits = Message("extract", Task(type="extract", info="x" * (MAX_TASK_BYTES - frame)), "k")
+    bus.publish([fits])
+    assert len(take(bus)[0].payload) == MAX_TASK_BYTES
+    told = bus.journal_bounds()
+    too_large = Message("load", Task(type="extract", info="x" * (MAX_TASK_BYTES - frame + 1)), "k")
+    with pytest.raises(InvalidTask, match="more than 1048576"):
+        bus.publish([message("load"), too_large])
+    with pytest.raises(InvalidTask):
+        bus.commit(Plan(frozen=(FrozenBatch("b", (message("load"), too_large)),)))
+    assert counts(bus, "load") == (0, 0, 0)
+    assert bus.journal_bounds() == told
+
+
+@pytest.mark.parametrize("where", ["info", "key", "topic", "cause"])
+def test_text_that_no_encoding_holds_is_refused_before_anything_lands(bus, where):
+    broken = "\ud800"
+    task = Task(type="load", info=broken if where == "info" else "")
+    sent = Message(
+        broken if where == "topic" else "load", task, broken if where == "key" else "k", cause=broken if where == "cause" else ""
+    )
+    with pytest.raises(InvalidTask):
+        bus.publish([message("load"), sent])
+    assert bus.topics() == []
+
+
+def test_a_plan_of_ten_thousand_messages_lands_and_a_larger_one_must_be_frozen(bus):
+    plan = tuple(message("load", key=f"k{n}") for n in range(PLAN_LIMIT))
+    with pytest.raises(FlowlordError, match="more than the 10000"):
+        bus.publish((*plan, message("load")))
+    assert counts(bus, "load") == (0, 0, 0)
+    bus.publish(plan)
+    assert counts(bus, "load") == (PLAN_LIMIT, 0, 0)
+
+
+def test_an_entry_is_never_used_twice(bus):
+    seen: set[str] = set()
+    for _ in range(3):
+        bus.publish([message()])
+        [delivery] = take(bus)
+        assert delivery.entry not in seen
+        seen.add(delivery.entry)
+        bus.commit(Plan(), acknowledge=[delivery])
+
+
+def test_deliveries_of_other_buses_are_nobodys_here(bus):
+    with pytest.raises(LeaseLost):
+        bus.commit(Plan(), acknowledge=[Delivery("extract", "77", b"{}", "t", "a")])
+    assert facts(bus) == []

@@ -1,0 +1,195 @@
+"""SQLite and memory side by side: whatever is done to both in whatever order, both answer the same (RELIABILITY T-6)."""
+
+import os
+import shutil
+import tempfile
+from datetime import timedelta
+
+import msgspec
+from contract.given import LEASE
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+from support.clock import VirtualClock
+
+from flowlord.bus.memory import MemoryBus
+from flowlord.bus.port import Presence
+from flowlord.bus.sqlite import SqliteBus
+from flowlord.model.errors import LeaseLost, Refused
+from flowlord.model.message import Message
+from flowlord.model.plan import ANY, Commit, Committed, Fact, FactKind, FrozenBatch, Mark, Plan, Quarantined
+from flowlord.model.task import Task
+
+TOPICS = st.sampled_from(["extract", "load", "done"])
+KEYS = st.sampled_from([f"k{n}" for n in range(12)])
+VALUES = st.sampled_from(["1", "2", "3"])
+MARKS = st.builds(
+    Mark,
+    st.sampled_from(["m1", "m2", "batch:b1"]),
+    st.one_of(st.none(), st.just(ANY), VALUES),
+    st.one_of(st.none(), VALUES),
+    st.sampled_from([0, 30]),
+)
+OUTCOMES = st.lists(st.sampled_from([f"o{n}" for n in range(6)]), max_size=2).map(tuple)
+SIZES = st.integers(0, 4)
+
+
+@st.composite
+def sent(draw, now):
+    """A message, due now or some time around now."""
+    due = draw(st.one_of(st.none(), st.integers(-10, 90).map(lambda s: now + timedelta(seconds=s))))
+    topic = draw(TOPICS)
+    task = Task(type=topic, info=draw(st.text(st.characters(exclude_categories=["Cs"]), max_size=4)))
+    return Message(topic, task, draw(KEYS), draw(st.integers(0, 10)), due)
+
+
+def plain(value):
+    """An answer without what is chance: tokens and names of commits."""
+    match value:
+        case Refused():
+            return ("refused", value.mark, value.found)
+        case LeaseLost():
+            return ("lost", value.entry)
+        case Committed():
+            return ("committed", value.duplicate)
+        case list():
+            return [plain(item) for item in value]
+        case msgspec.Struct():
+            chance = {"token": "", "commit": ""}
+            return msgspec.structs.replace(value, **{k: v for k, v in chance.items() if k in value.__struct_fields__})
+    return value
+
+
+class Lockstep(RuleBasedStateMachine):
+    held = Bundle("held")
+
+    @initialize()
+    def open(self):
+        self.clock = VirtualClock()
+        self.folder = tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
+        self.buses = [
+            MemoryBus(self.clock, by="tester"),
+            SqliteBus(f"{self.folder}/bus.db", by="tester", clock=self.clock),
+        ]
+
+    def teardown(self):
+        for bus in self.buses:
+            bus.close()
+        shutil.rmtree(self.folder)
+
+    def both(self, do):
+        """Do it to both; what they answer must be the same."""
+        answers = [do(bus, place) for place, bus in enumerate(self.buses)]
+        assert plain(answers[0]) == plain(answers[1])
+        return answers
+
+    @rule(data=st.data(), size=SIZES)
+    def publish(self, data, size):
+        messages = [data.draw(sent(self.clock.now())) for _ in range(size)]
+        self.both(lambda bus, _: bus.publish(messages))
+
+    @rule(target=held, topics=st.lists(TOPICS, max_size=3), consumer=st.sampled_from("ab"), limit=SIZES)
+    def claim(self, topics, consumer, limit):
+        return multiple(*zip(*self.both(lambda bus, _: bus.claim(topics, consumer, limit, lease_ns=LEASE)), strict=True))
+
+    @rule(target=held, limit=SIZES)
+    def reclaim(self, limit):
+        return multiple(*zip(*self.both(lambda bus, _: bus.reclaim("reaper", limit, lease_ns=LEASE)), strict=True))
+
+    @rule(
+        data=st.data(),
+        ended=st.lists(st.lists(held, max_size=2), min_size=1, max_size=3),
+        marks=st.lists(MARKS, max_size=3),
+        outcomes=OUTCOMES,
+        extras=st.booleans(),
+    )
+    def commit(self, data, ended, marks, outcomes, extras):
+        plans = []
+        for _ in ended:
+            messages = tuple(data.draw(st.lists(sent(self.clock.now()), max_size=2)))
+            plan = Plan(publish=messages[:1], later=messages[1:])
+            if extras:
+                batch = FrozenBatch(data.draw(st.sampled_from(["b1", "b2"])), messages)
+                bad = (Quarantined("done", b"\xff", "why"),)
+                plan = Plan(dead=messages, frozen=(batch,), quarantine=bad, facts=(Fact(FactKind.DONE, "k"),))
+            plans.append(plan)
+
+        def land(bus, place):
+            return bus.commit_many(
+                [
+                    Commit(plan, tuple(pair[place] for pair in pairs), tuple(marks[n : n + 1]), outcomes[n : n + 1])
+                    for n, (plan, pairs) in enumerate(zip(plans, ended, strict=True))
+                ]
+            )
+
+        self.both(land)
+
+    @rule(pairs=st.lists(held, max_size=3))
+    def renew(self, pairs):
+        self.both(lambda bus, place: bus.renew([pair[place] for pair in pairs], lease_ns=LEASE))
+
+    @rule(pair=consumes(held), delay_s=st.sampled_from([0, 0, 20]))
+    def release(self, pair, delay_s):
+        self.both(lambda bus, place: bus.release([pair[place]], delay_ns=delay_s * 1_000_000_000))
+
+    @rule(seconds=st.sampled_from([0.5, 20, 61, 700, 86_400 * 8]))
+    def time_passes(self, seconds):
+        self.clock.advance(seconds)
+
+    @rule(seconds=st.sampled_from([-300, 300]))
+    def the_wall_clock_jumps(self, seconds):
+        self.clock.jump(seconds)
+
+    @rule(limit=SIZES)
+    def promote(self, limit):
+        self.both(lambda bus, _: bus.promote(limit))
+
+    @rule(limit=SIZES)
+    def advance(self, limit):
+        self.both(lambda bus, _: bus.advance(limit))
+
+    @rule(keys=st.lists(KEYS, max_size=3))
+    def cancel(self, keys):
+        self.both(lambda bus, _: bus.cancel(keys, reason="no"))
+
+    @rule(topic=TOPICS)
+    def purge(self, topic):
+        self.both(lambda bus, _: bus.purge(topic))
+
+    @rule(name=st.sampled_from("xyz"), lease_s=st.sampled_from([1, 60]))
+    def beat(self, name, lease_s):
+        presence = Presence(name, "worker", "h", 1, lease_ns=lease_s * 1_000_000_000)
+        self.both(lambda bus, _: bus.beat(presence))
+
+    @rule(name=st.sampled_from("xyz"))
+    def leave(self, name):
+        self.both(lambda bus, _: bus.leave(name))
+
+    @rule()
+    def sweep(self):
+        self.both(lambda bus, _: dict(bus.sweep()))
+
+    @rule(topic=TOPICS, limit=SIZES, newest=st.booleans())
+    def peek(self, topic, limit, newest):
+        self.both(lambda bus, _: bus.peek(topic, limit, newest=newest))
+
+    @rule(keys=st.lists(KEYS, max_size=3))
+    def find(self, keys):
+        self.both(lambda bus, _: sorted(bus.find(keys), key=lambda seen: int(seen.entry)))
+
+    @invariant()
+    def both_show_the_same(self):
+        if hasattr(self, "buses"):
+            self.both(lambda bus, _: bus.topics())
+            self.both(lambda bus, _: bus.next_due_us())
+            self.both(lambda bus, _: bus.marks_like(""))
+            self.both(lambda bus, _: bus.journal_bounds())
+
+    @rule()
+    def the_journals_are_the_same(self):
+        self.both(lambda bus, _: bus.journal(0, 1_000))
+        self.both(lambda bus, _: bus.presences())
+
+
+TestLockstep = Lockstep.TestCase
+TestLockstep.settings = settings(max_examples=int(os.environ.get("FLOWLORD_TEST_LOCKSTEP", "40")), stateful_step_count=40)
