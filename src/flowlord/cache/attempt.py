@@ -1,0 +1,141 @@
+"""One attempt of a task as history keeps it, and the states it can be in."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_META = re.compile(r"(?:^|&)(cron|retry|retried)=([^&]*)")
+
+
+class State(StrEnum):
+    """Where an attempt is; the values are those of `--state` and of every machine output.
+
+    RUNNING is never stored: only the bus knows it. LATER turns into WAITING by itself when its time has come.
+    ERROR is a failure that nothing has followed yet; RETRIED one that another attempt followed.
+    """
+
+    WAITING = "waiting"
+    LATER = "later"
+    RUNNING = "running"
+    COMPLETE = "complete"
+    WARN = "warn"
+    ERROR = "error"
+    RETRIED = "retried"
+    DEAD = "dead"
+    ALERT = "alert"
+    CANCELLED = "cancelled"
+    QUARANTINED = "quarantined"
+
+
+OPEN = frozenset({State.WAITING, State.LATER, State.RUNNING})
+FAILED = frozenset({State.ERROR, State.DEAD, State.ALERT, State.QUARANTINED})
+"""What `--failed` shows: ended badly, and nothing is going to happen by itself."""
+
+
+@dataclass(slots=True)
+class Attempt:
+    """A row of the table `tasks`: one dispatch key, one attempt. Fields in the order of the columns.
+
+    Mutable, because the historian folds facts into it; whoever reads one out of a query owns it alone. Times are
+    microseconds since 1970 UTC, 0 when unknown: `happened_us` is when the bus last told something of it, by the clock
+    of the bus, the others are what was told. `cause` is the slot: `done:KEY` for a child of the attempt KEY,
+    `retry:KEY` for the attempt that follows it. `number` counts attempts from 1.
+    """
+
+    n: int | None = None
+    key: str = ""
+    topic: str = ""
+    type: str = ""
+    job: str = ""
+    id: str = ""
+    info: str = ""
+    meta: str = ""
+    created: str = ""
+    phase: str = ""
+    workflow: str = ""
+    revision: str = ""
+    cause: str = ""
+    batch: str = ""
+    priority: int = 5
+    number: int = 1
+    moment: str = ""
+    state: str = State.WAITING.value
+    result: str = ""
+    msg: str = ""
+    reason: str = ""
+    published_us: int = 0
+    due_us: int = 0
+    started_us: int = 0
+    ended_us: int = 0
+    happened_us: int = 0
+    worker: str = ""
+    deliveries: int = 0
+    output: str = ""
+
+    @property
+    def parent(self) -> str:
+        """The key of the attempt whose completion started this one, or nothing."""
+        return self.cause[5:] if self.cause.startswith("done:") else ""
+
+    @property
+    def retry_of(self) -> str:
+        """The key of the failed attempt that this one repeats, or nothing."""
+        return self.cause[6:] if self.cause.startswith("retry:") else ""
+
+    @property
+    def name(self) -> str:
+        """`type` or `type:job`."""
+        return f"{self.type}:{self.job}" if self.job else self.type
+
+    def state_at(self, now_us: int) -> State:
+        """Where it is at `now_us`: what waited for its time waits in its topic from then on."""
+        if self.state == "later" and self.due_us <= now_us:
+            return State.WAITING
+        return State(self.state)
+
+    @property
+    def waited_us(self) -> int:
+        """How long it lay ready before a worker began; 0 when unknown."""
+        ready = max(self.published_us, self.due_us)
+        return max(0, self.started_us - ready) if self.started_us and ready else 0
+
+    @property
+    def took_us(self) -> int:
+        """How long it ran; 0 when unknown."""
+        return max(0, self.ended_us - self.started_us) if self.started_us and self.ended_us else 0
+
+
+COLUMNS: tuple[str, ...] = tuple(Attempt.__slots__)
+
+
+def microseconds(text: str) -> int:
+    """Return the instant that an RFC 3339 text tells; 0 when it tells none, or one before 1970."""
+    if not text:
+        return 0
+    try:
+        found = datetime.fromisoformat(text)
+        if found.tzinfo is None:
+            found = found.replace(tzinfo=UTC)
+        return max(0, (found - _EPOCH) // _MICROSECOND)
+    except (ValueError, OverflowError):
+        return 0
+
+
+def told_by_meta(meta: str) -> tuple[int, str]:
+    """Return the number of the attempt, from 1, and the data time that a meta string tells."""
+    if "retr" not in meta and "cron" not in meta:
+        return 1, ""
+    found = dict(reversed(_META.findall(meta)))  # the first of a repeated key counts
+    tried = found.get("retried", "") if found.get("retry") == "failed" else found.get("retry", "")
+    number = int(tried) + 1 if tried.isdecimal() and len(tried) < 10 else 1
+    moment = found.get("cron", "")
+    if "%" in moment or "+" in moment:
+        from urllib.parse import unquote_plus  # only the historian needs it, and hardly ever
+
+        moment = unquote_plus(moment)
+    return number, moment

@@ -1,0 +1,234 @@
+"""The one writer of the history: follows the journal, each entry exactly once."""
+
+# ruff: noqa: S608 - statements are put together from names of ours only; every value is a parameter.
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from operator import attrgetter
+from pathlib import Path
+
+from flowlord.cache.attempt import COLUMNS, Attempt, microseconds
+from flowlord.cache.ledger import Entry, Ledger, holes, keys_of
+from flowlord.cache.schema import in_memory, is_damage, open_writer, set_aside, transaction
+from flowlord.model.clock import Clock
+
+log = logging.getLogger("flowlord.history")
+
+CHUNK = 1_000
+"""Rows that one step of pruning removes at most from each table, so that it never holds the file for long."""
+DECISIONS = 500_000
+_KEYS = 500  # in one question; old versions of SQLite take 999
+
+# What may change in a row after it was written; the rest says what the task is.
+_CHANGING = (
+    "meta", "state", "result", "msg", "reason", "published_us", "due_us", "started_us", "ended_us", "happened_us",
+    "worker", "deliveries", "output",
+)  # fmt: skip
+_row = attrgetter(*COLUMNS)
+_changing = attrgetter(*_CHANGING, "n")
+_whole = attrgetter(*COLUMNS, "n")
+_SELECT = f"SELECT {', '.join(COLUMNS)} FROM tasks WHERE key IN "
+_INSERT = f"INSERT INTO tasks ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
+_UPDATE = f"UPDATE tasks SET {', '.join(f'{name} = ?' for name in _CHANGING)} WHERE n = ?"
+# For rows that history first heard of by their end: who they are may be told bit by bit.
+_UPDATE_WHOLE = f"UPDATE tasks SET {', '.join(f'{name} = ?' for name in COLUMNS)} WHERE n = ?"
+_ALERT = "INSERT INTO alerts VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_DECISION = "INSERT INTO decisions VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)"
+_FILE = "INSERT INTO files VALUES (NULL, ?, ?, ?)"
+_WORKFLOW = "INSERT OR REPLACE INTO workflows VALUES (?, ?, ?, ?)"
+_PRUNE = (
+    f"DELETE FROM tasks WHERE n IN (SELECT n FROM tasks WHERE happened_us < ?1 AND due_us < ?1 LIMIT {CHUNK})",
+    *(  # rows in the order of time: only the first ones need a look
+        f"DELETE FROM {table} WHERE n IN (SELECT n FROM {table} ORDER BY n LIMIT {CHUNK}) AND at_us < ?1"
+        for table in ("alerts", "decisions", "files", "gaps")
+    ),
+)
+_HUGE = 1 << 63
+
+
+class Historian:
+    """Writes what the journal tells. Several may share a file: each entry lands once, whoever brings it.
+
+    To be used by one thread at a time. Ask `cursor()` before each `follow`: it may have gone back to 0, after the bus
+    was reset or a damaged file was replaced.
+    """
+
+    def __init__(self, path: Path | str | None, clock: Clock, *, decisions: int = DECISIONS) -> None:
+        """Open or make the file at `path`; None keeps the history in memory. May raise CacheUnusable."""
+        self.path = None if path is None else Path(path)
+        self.connection = self._open()
+        self._clock = clock
+        self._decisions = decisions
+
+    def cursor(self) -> int:
+        """Return the number of the last entry that was taken in; 0 at the beginning."""
+        if self._inode() != self._opened:  # somebody removed the file under us: history begins anew
+            self.connection.close()
+            self.connection = self._open()
+        try:
+            return self._cursor()[0]
+        except sqlite3.DatabaseError as error:
+            self._replace_when_damaged(error)
+            return 0
+
+    def attach(self, generation: str) -> bool:
+        """Say which data of the bus is followed; returns False when it was other data before.
+
+        Then the numbers begin again, so the cursor restarts at 0. Rows that were written stay: they tell what happened.
+        """
+        with transaction(self.connection):
+            seq, before = self._cursor()
+            if before == generation:
+                return True
+            self.connection.execute(
+                "UPDATE cursor SET seq = ?, generation = ?", (seq if not before else 0, generation)
+            )
+            if before:
+                log.warning(
+                    "the bus was reset (%s before, %s now): its journal is followed from the beginning",
+                    before, generation, extra={"action": "history.reset"},
+                )  # fmt: skip
+        return not before
+
+    def follow(self, entries: Sequence[Entry]) -> int:
+        """Take in these entries together with the cursor; returns how many were new.
+
+        Entries that were taken in before are passed over. Numbers that are missing are recorded as a gap: the journal
+        was trimmed before we read it.
+        """
+        try:
+            with transaction(self.connection):
+                return self._follow(entries)
+        except sqlite3.DatabaseError as error:
+            self._replace_when_damaged(error)
+            return 0
+
+    def prune(self, keep: timedelta) -> int:
+        """Remove up to CHUNK rows of each table that are older than `keep`; call again while it returns more than 0."""
+        before = microseconds((self._clock.now() - keep).isoformat())
+        with transaction(self.connection):
+            removed = sum(self.connection.execute(sql, (before,)).rowcount for sql in _PRUNE)
+        self.connection.execute("PRAGMA incremental_vacuum(1000)").fetchall()
+        return removed
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.connection.close()
+
+    def _open(self) -> sqlite3.Connection:
+        connection = in_memory() if self.path is None else open_writer(self.path)
+        self._opened = self._inode()
+        return connection
+
+    def _inode(self) -> int:
+        try:
+            return 0 if self.path is None else os.stat(self.path).st_ino
+        except FileNotFoundError:
+            return 0
+
+    def _replace_when_damaged(self, error: sqlite3.DatabaseError) -> None:
+        if not is_damage(error) or self.path is None:
+            raise error
+        self.connection.close()
+        set_aside(self.path, f"it is damaged ({error})")
+        self.connection = self._open()
+
+    def _cursor(self) -> tuple[int, str]:
+        seq, generation = self.connection.execute("SELECT seq, generation FROM cursor").fetchone()
+        return int(seq), str(generation)
+
+    def _follow(self, entries: Sequence[Entry]) -> int:
+        seq, generation = self._cursor()
+        new = [entry for entry in entries if entry.seq > seq]
+        if not new:
+            return 0
+        self._take_in(new)
+        for first, last in holes(new, seq):
+            self.connection.execute(
+                "INSERT INTO gaps VALUES (NULL, ?, ?, ?, ?)", (new[0].at_us, generation, first, last)
+            )
+            log.warning(
+                "the journal no longer has entries %d to %d: history has a gap",
+                first, last, extra={"action": "history.gap"},
+            )  # fmt: skip
+        self.connection.execute("UPDATE cursor SET seq = ?", (new[-1].seq,))
+        return len(new)
+
+    def _take_in(self, entries: Sequence[Entry]) -> None:
+        self.connection.execute("SAVEPOINT facts")
+        try:
+            # Not looking for rows that can hardly be there saves a quarter of the time.
+            self._write(self._ledger(entries, first_heard=True), _INSERT)
+        except sqlite3.IntegrityError:
+            self.connection.execute("ROLLBACK TO facts")
+            self._write(self._ledger(entries, first_heard=False), _INSERT)
+        except (UnicodeEncodeError, OverflowError):
+            # Half a surrogate pair or a number beyond 64 bits: no reason to stand still for ever.
+            self.connection.execute("ROLLBACK TO facts")
+            self._write(
+                _harmless(self._ledger(entries, first_heard=False)), f"{_INSERT} ON CONFLICT DO NOTHING"
+            )
+
+    def _ledger(self, entries: Sequence[Entry], *, first_heard: bool) -> Ledger:
+        ledger = Ledger(self._known(keys_of(entries, first_heard=first_heard)))
+        ledger.apply(entries)
+        return ledger
+
+    def _known(self, keys: Iterable[str]) -> list[Attempt]:
+        wanted = [key for key in keys if key.isascii() or _can_be_kept(key)]
+        found: list[Attempt] = []
+        for at in range(0, len(wanted), _KEYS):
+            some = wanted[at : at + _KEYS]
+            sql = f"{_SELECT}({', '.join('?' * len(some))})"
+            found += [Attempt(*row) for row in self.connection.execute(sql, some)]
+        return found
+
+    def _write(self, ledger: Ledger, insert: str) -> None:
+        execute = self.connection.executemany
+        changed = ledger.changed.values()
+        known = [attempt for attempt in changed if attempt.n is not None]
+        execute(_UPDATE, [_changing(attempt) for attempt in known if attempt.published_us])
+        execute(_UPDATE_WHOLE, [_whole(attempt) for attempt in known if not attempt.published_us])
+        execute(insert, [_row(attempt) for attempt in changed if attempt.n is None])
+        execute(_ALERT, ledger.alerts)
+        execute(_FILE, ledger.files)
+        execute(_WORKFLOW, ledger.workflows.values())
+        if ledger.decisions:
+            execute(_DECISION, ledger.decisions)
+            self.connection.execute(
+                "DELETE FROM decisions WHERE n <= (SELECT max(n) FROM decisions) - ?", (self._decisions,)
+            )
+
+
+def _can_be_kept(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _harmless(ledger: Ledger) -> Ledger:
+    """Return the same with `?` for what is no text and with numbers that fit."""
+
+    def mend(value: object) -> object:
+        if isinstance(value, str):
+            return value.encode("utf-8", "replace").decode()
+        if isinstance(value, int):
+            return max(-_HUGE, min(value, _HUGE - 1))
+        return value
+
+    mended = Ledger()
+    for attempt in ledger.changed.values():
+        row = Attempt(*map(mend, _row(attempt)))  # type: ignore[arg-type]
+        mended.changed[row.key] = row
+    mended.alerts = [tuple(map(mend, row)) for row in ledger.alerts]
+    mended.decisions = [tuple(map(mend, row)) for row in ledger.decisions]
+    mended.files = [tuple(map(mend, row)) for row in ledger.files]
+    mended.workflows = {name: tuple(map(mend, row)) for name, row in ledger.workflows.items()}
+    return mended

@@ -1,0 +1,220 @@
+"""What the facts of the journal mean for history. Pure: rows in, rows out; the only place that knows it.
+
+Applying facts one by one or all at once gives the same rows, and the order of the facts of one commit does not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from flowlord.cache.attempt import OPEN, Attempt, State, microseconds, told_by_meta
+from flowlord.model.plan import Fact, FactKind
+
+_RESULTS = {state.value: state.value for state in (State.COMPLETE, State.WARN, State.ALERT)}
+_DECIDED = {State.RETRIED.value, State.DEAD.value}
+_OPEN = {state.value for state in OPEN}
+# Topics of flowlord itself: what is published there is no attempt of a task.
+_OWN_TOPICS = {"done", "quarantine"}
+
+
+class Entry(Protocol):
+    """What a follower needs of a journal entry (`flowlord.bus.port.JournalEntry`)."""
+
+    @property
+    def seq(self) -> int:
+        """Grows by one per entry."""
+        ...
+
+    @property
+    def at_us(self) -> int:
+        """Microseconds since 1970 UTC, by the clock of the bus."""
+        ...
+
+    @property
+    def facts(self) -> tuple[Fact, ...]:
+        """What the commit told."""
+        ...
+
+
+def keys_of(entries: Iterable[Entry], *, first_heard: bool) -> set[str]:
+    """Return the dispatch keys whose rows the ledger must know before it applies these entries.
+
+    With `first_heard`, without those that are published in them: a key is published once, so there is no row yet.
+    """
+    keys: set[str] = set()
+    new: set[str] = set()
+    for entry in entries:
+        for fact in entry.facts:
+            if first_heard and fact.kind is FactKind.PUBLISHED:
+                new.add(fact.key)
+            else:
+                keys.add(fact.key)
+    keys -= new
+    keys.discard("")
+    return keys
+
+
+class Ledger:
+    """Rows that are known, and what a batch of entries made of them.
+
+    `attempts` holds what was given and what was added; `changed` those of them that a fact has touched. `alerts`,
+    `decisions` and `files` are rows in the order of their columns without the number, `workflows` the last of each.
+    """
+
+    def __init__(self, known: Iterable[Attempt] = ()) -> None:
+        self.attempts = {attempt.key: attempt for attempt in known}
+        self.changed: dict[str, Attempt] = {}
+        self.alerts: list[tuple[object, ...]] = []
+        self.decisions: list[tuple[object, ...]] = []
+        self.files: list[tuple[object, ...]] = []
+        self.workflows: dict[str, tuple[object, ...]] = {}
+
+    def apply(self, entries: Iterable[Entry]) -> None:
+        """Take in what these entries tell."""
+        for entry in entries:
+            at = entry.at_us
+            for fact in entry.facts:
+                self._take(fact, at)
+
+    def _take(self, fact: Fact, at: int) -> None:
+        match fact.kind:
+            case FactKind.PUBLISHED:
+                self._published(fact, at)
+            case FactKind.DONE:
+                self._done(fact, at)
+            case FactKind.RETRY:
+                self._decided(fact, at, State.RETRIED)
+            case FactKind.DEAD:
+                self._decided(fact, at, State.DEAD)
+            case FactKind.CANCELLED:
+                # Clearing away dead letters and quarantined bytes does not change what became of their attempts.
+                if not fact.cause.startswith("dead:") and fact.topic != "quarantine":
+                    self._decided(fact, at, State.CANCELLED)
+            case FactKind.QUARANTINED:
+                self._decided(fact, at, State.QUARANTINED)
+                self._decide(fact, at)
+            case FactKind.SKIPPED | FactKind.MISSED:
+                self._decide(fact, at)
+            case FactKind.FILE:
+                self.files.append((at, fact.cause, fact.text))
+            case FactKind.ALERT:
+                self._alert(fact, at)
+            case FactKind.RELOAD:
+                self.workflows[fact.phase] = (fact.phase, fact.revision, at, fact.text)
+
+    def _published(self, fact: Fact, at: int) -> None:
+        task = fact.task
+        # A result on its way to us and the copy of a dead task lie on topics too, and are no attempts.
+        if not fact.key or fact.topic in _OWN_TOPICS or fact.cause.startswith("dead:"):
+            return
+        if task is not None and task.result:
+            return
+        attempt = self.attempts.get(fact.key)
+        if attempt is None:
+            attempt = self._new(fact, at)
+        elif attempt.state not in _OPEN:
+            return
+        attempt.state = "later" if fact.due > at else "waiting"
+        attempt.published_us = attempt.published_us or at
+        attempt.due_us = fact.due
+        attempt.happened_us = at
+        self.changed[fact.key] = attempt
+
+    def _done(self, fact: Fact, at: int) -> None:
+        if not fact.key:
+            return
+        attempt = self.attempts.get(fact.key) or self._new(fact, at)
+        if not attempt.published_us:  # first heard of by its end, or by another fact of the same commit
+            _identify(attempt, fact)
+        self._tell(attempt, fact, at)
+        if attempt.state not in _DECIDED or attempt.result != "error":
+            attempt.state = _RESULTS.get(attempt.result, "error")
+        self.changed[fact.key] = attempt
+
+    def _tell(self, attempt: Attempt, fact: Fact, at: int) -> None:
+        """Write down what the worker handed back."""
+        task, report = fact.task, fact.report
+        if task is not None:
+            attempt.meta = task.meta
+            attempt.result = task.result
+            attempt.msg = task.msg
+            attempt.started_us = microseconds(task.started)
+            attempt.ended_us = microseconds(task.ended) or at
+        if report is not None:
+            attempt.worker = report.worker
+            attempt.deliveries = report.deliveries
+            attempt.output = report.output
+        attempt.happened_us = at
+
+    def _decided(self, fact: Fact, at: int, state: State) -> None:
+        """The taskmaster, or a person, decided what becomes of an attempt."""
+        key = fact.key.removesuffix(":dead") if fact.kind is FactKind.DEAD else fact.key
+        if not key:
+            return
+        attempt = self.attempts.get(key)
+        if attempt is None:
+            if fact.kind is FactKind.QUARANTINED and fact.task is None:
+                return  # not understood at all: the decision tells it
+            attempt = self._new(fact, at, key)
+        attempt.state = state.value
+        attempt.reason = fact.text or attempt.reason
+        attempt.ended_us = attempt.ended_us or at
+        attempt.happened_us = at
+        self.changed[key] = attempt
+
+    def _new(self, fact: Fact, at: int, key: str = "") -> Attempt:
+        attempt = Attempt(None, key or fact.key, happened_us=at)
+        _identify(attempt, fact)
+        self.attempts[attempt.key] = attempt
+        return attempt
+
+    def _alert(self, fact: Fact, at: int) -> None:
+        task = fact.task
+        self.alerts.append(
+            (
+                at,
+                fact.key,
+                fact.topic,
+                task.type if task else "",
+                task.job if task else "",
+                task.id if task else "",
+                told_by_meta(task.meta)[1] if task else "",
+                fact.phase,
+                fact.cause,
+                fact.text,
+            )
+        )
+
+    def _decide(self, fact: Fact, at: int) -> None:
+        self.decisions.append((at, fact.kind.value, fact.key, fact.topic, fact.phase, fact.cause, fact.text))
+
+
+def _identify(attempt: Attempt, fact: Fact) -> None:
+    """Write down which task this is and where it comes from."""
+    task = fact.task
+    attempt.topic = attempt.type = fact.topic
+    if task is not None:
+        attempt.type = task.type
+        attempt.job = task.job
+        attempt.id = task.id
+        attempt.info = task.info
+        attempt.meta = task.meta
+        attempt.created = task.created
+        attempt.number, attempt.moment = told_by_meta(task.meta)
+    attempt.phase = fact.phase
+    attempt.workflow = fact.phase.partition(":")[0]
+    attempt.revision = fact.revision
+    attempt.cause = fact.cause
+    attempt.batch = fact.batch
+    attempt.priority = fact.priority
+
+
+def holes(entries: Sequence[Entry], cursor: int) -> list[tuple[int, int]]:
+    """Return the (first, last) numbers that are missing between `cursor` and the end of these entries."""
+    missing = []
+    for entry in entries:
+        if entry.seq > cursor + 1:
+            missing.append((cursor + 1, entry.seq - 1))
+        cursor = entry.seq
+    return missing

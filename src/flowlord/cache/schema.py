@@ -1,0 +1,220 @@
+"""The tables of the history, how a file comes to have them, and how it is opened by its writer and its readers."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flowlord.model.errors import FlowlordError
+
+APPLICATION = 0x666C6F77  # "flow", in the header of the file: tells our file from somebody else's
+BUSY_S = 10.0
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+# One script per version, in statements without `;` inside; a version that was released is never edited.
+# The historian writes each row twice in its life, so indexes are few: filters by topic, workflow and job read the
+# index by time, which holds them all and grows at its end, where its pages are warm; children are found by their run.
+MIGRATIONS: tuple[str, ...] = (
+    """
+CREATE TABLE tasks (n INTEGER PRIMARY KEY,
+    key TEXT NOT NULL, topic TEXT NOT NULL, type TEXT NOT NULL, job TEXT NOT NULL, id TEXT NOT NULL, info TEXT NOT NULL,
+    meta TEXT NOT NULL, created TEXT NOT NULL, phase TEXT NOT NULL, workflow TEXT NOT NULL, revision TEXT NOT NULL,
+    cause TEXT NOT NULL, batch TEXT NOT NULL, priority INTEGER NOT NULL, number INTEGER NOT NULL,
+    moment TEXT NOT NULL, state TEXT NOT NULL, result TEXT NOT NULL, msg TEXT NOT NULL, reason TEXT NOT NULL,
+    published_us INTEGER NOT NULL, due_us INTEGER NOT NULL, started_us INTEGER NOT NULL, ended_us INTEGER NOT NULL,
+    happened_us INTEGER NOT NULL, worker TEXT NOT NULL, deliveries INTEGER NOT NULL, output TEXT NOT NULL);
+CREATE UNIQUE INDEX tasks_key ON tasks (key);
+CREATE INDEX tasks_id ON tasks (id);
+CREATE INDEX tasks_happened ON tasks (happened_us, n, state, topic, workflow, job);
+CREATE INDEX tasks_state ON tasks (state, happened_us) WHERE state <> 'complete';
+CREATE TABLE alerts (n INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, key TEXT NOT NULL, topic TEXT NOT NULL,
+    type TEXT NOT NULL, job TEXT NOT NULL, id TEXT NOT NULL, moment TEXT NOT NULL, phase TEXT NOT NULL,
+    cause TEXT NOT NULL, text TEXT NOT NULL);
+CREATE TABLE decisions (n INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL,
+    topic TEXT NOT NULL, phase TEXT NOT NULL, cause TEXT NOT NULL, text TEXT NOT NULL);
+CREATE INDEX decisions_key ON decisions (key) WHERE key <> '';
+CREATE TABLE files (n INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, cause TEXT NOT NULL, text TEXT NOT NULL);
+CREATE TABLE workflows (name TEXT PRIMARY KEY, revision TEXT NOT NULL, at_us INTEGER NOT NULL, text TEXT NOT NULL);
+CREATE TABLE gaps (n INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, generation TEXT NOT NULL,
+    first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL);
+CREATE TABLE cursor (only INTEGER PRIMARY KEY CHECK (only = 1), seq INTEGER NOT NULL, generation TEXT NOT NULL);
+INSERT INTO cursor VALUES (1, 0, '');
+""",
+)
+VERSION = len(MIGRATIONS)
+
+
+class CacheUnusable(FlowlordError):
+    """The history cannot be read, or must not be written; work goes on without it."""
+
+
+class _SetAside(Exception):
+    """A file of ours that this version cannot go on with; a new one takes its place."""
+
+
+def is_damage(error: BaseException) -> bool:
+    """Return whether SQLite says that the file itself is broken, as opposed to busy, full or out of reach."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return isinstance(error, sqlite3.DatabaseError) and code is not None and code & 0xFF in _DAMAGED
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Everything inside lands, or nothing of it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # a full disk has rolled back by itself
+            connection.execute("ROLLBACK")
+        raise
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """Return the historian's connection; the file is made or brought up to date when need be.
+
+    A damaged file, or one of a newer flowlord, is renamed and a new one is begun: history is rebuilt from the journal.
+
+    Raises:
+        CacheUnusable: the path holds a database that is not ours, or no file can be made there.
+    """
+    try:
+        return _open(path)
+    except _SetAside as error:
+        set_aside(path, str(error))
+        return _open(path)
+
+
+def in_memory() -> sqlite3.Connection:
+    """Return a connection to an empty history that lives as long as the connection."""
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    _migrate(connection)
+    return connection
+
+
+def open_reader(path: str | Path) -> sqlite3.Connection:
+    """Return a connection that cannot write and never blocks the writer.
+
+    Raises:
+        CacheUnusable: there is no history here, or none that this version can read; the text says which.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise CacheUnusable(f"there is no history at {path} yet")
+    connection: sqlite3.Connection | None = None
+    try:
+        connection = sqlite3.connect(
+            f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=BUSY_S
+        )
+        version = _version(connection)
+    except sqlite3.Error as error:
+        if connection is not None:
+            connection.close()
+        raise CacheUnusable(f"the history {path} cannot be read: {error}") from error
+    if version != VERSION:
+        connection.close()
+        if not version:
+            raise CacheUnusable(f"the history {path} is still empty")
+        age = "a newer" if version > VERSION else "an older"
+        raise CacheUnusable(f"the history {path} was written by {age} flowlord")
+    return connection
+
+
+def set_aside(path: Path, reason: str) -> Path:
+    """Rename the file, with what SQLite keeps beside it, to a free name; tell it once; return the new name."""
+    n = 1
+    while (aside := path.with_name(f"{path.name}.aside-{n}")).exists():
+        n += 1
+    for end in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + end)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + end))
+    import logging  # readers, which have to be quick, never come here
+
+    logging.getLogger("flowlord.history").error(
+        "the history %s is set aside as %s and begun anew: %s",
+        path, aside.name, reason, extra={"action": "history.aside"},
+    )  # fmt: skip
+    return aside
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection: sqlite3.Connection | None = None
+    try:
+        _make(path)
+        connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_S, check_same_thread=False)
+        _migrate(connection)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(
+            "PRAGMA synchronous = NORMAL"
+        )  # survives kill -9; power loss costs what the journal still has
+        connection.execute("PRAGMA cache_size = -32000")
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")  # 16 MB: many writes of a page become one
+        connection.execute("PRAGMA journal_size_limit = 67108864")
+        return connection
+    except (sqlite3.Error, OSError, CacheUnusable, _SetAside) as error:
+        if connection is not None:
+            connection.close()
+        if is_damage(error):
+            raise _SetAside(f"it is damaged ({error})") from error
+        if isinstance(error, sqlite3.Error | OSError):
+            raise CacheUnusable(f"the history {path} cannot be opened: {error}") from error
+        raise
+
+
+def _make(path: Path) -> None:
+    """Make the file, for its owner only and complete from its first moment: several daemons may start at once."""
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f"{path.name}.new-{os.getpid()}")
+    os.close(os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
+    connection = sqlite3.connect(new, isolation_level=None)
+    try:
+        _migrate(connection)
+        connection.execute(
+            "PRAGMA journal_mode = WAL"
+        )  # of the file, for ever; switching it needs the file for oneself
+    finally:
+        connection.close()
+    try:
+        os.link(new, path)
+        new.unlink()
+    except FileExistsError:
+        new.unlink()
+    except OSError:  # a file system without hard links
+        new.rename(path)
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    """Return the version of the tables, 0 for a file without any; raises CacheUnusable when they are not ours."""
+    # Our mark is read last: another historian may be changing the tables at this moment, all in one step.
+    [tables] = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    [version] = connection.execute("PRAGMA user_version").fetchone()
+    [application] = connection.execute("PRAGMA application_id").fetchone()
+    if application != APPLICATION and (tables or version):
+        raise CacheUnusable(
+            "the file is the database of another program", hint="name another file for the history"
+        )
+    return int(version)
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    if _version(connection) == VERSION:
+        return
+    if _version(connection) == 0:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only before the first table
+    with transaction(connection):
+        version = _version(connection)  # another historian may have been faster
+        if version > VERSION:
+            raise _SetAside(f"its tables have version {version}, and this flowlord knows {VERSION}")
+        for script in MIGRATIONS[version:]:
+            for statement in script.split(";"):
+                if statement.strip():
+                    connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION}")
+        connection.execute(f"PRAGMA user_version = {VERSION}")
