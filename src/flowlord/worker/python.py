@@ -1,0 +1,97 @@
+"""Tasks as Python functions: how one is called and what its answer means."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+from flowlord.model.task import Result
+from flowlord.rules.durations import short_duration
+from flowlord.worker.app import Context, Outcome, TryAgain, texts
+from flowlord.worker.handler import Ran, Run, Why, raised
+from flowlord.worker.text import one_line
+
+
+class Function:
+    """Calls a function for each task, in the thread of the slot; a coroutine gets an event loop of its own.
+
+    A coroutine is cancelled when its time is over. A plain function cannot be ended from outside: it should watch
+    `cancelled`; until it returns its slot stays taken, and what it returns too late does not count.
+    """
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        import inspect
+
+        self._function = function
+        self._is_async = inspect.iscoroutinefunction(function)
+
+    def run(self, run: Run) -> Ran:
+        """Do one task."""
+        left = run.deadline_ns - run.clock.monotonic_ns()
+        context = Context(
+            run.task,
+            key=run.delivery.key,
+            deliveries=run.delivery.deliveries,
+            deadline=run.clock.now() + timedelta(microseconds=left // 1000) if run.deadline_ns else None,
+            cancelled=threading.Event(),
+        )
+        ran = self._called(context, run)
+        match run.stop.why:
+            case None:
+                return ran
+            case Why.TIMEOUT:
+                told = f"ran longer than its timeout of {short_duration(run.timeout_ns)}"
+                return Ran(Result.ERROR, told, output=ran.output)
+            case why:
+                return Ran(stopped=why, output=ran.output)
+
+    def _called(self, context: Context, run: Run) -> Ran:
+        try:
+            if self._is_async:
+                import asyncio  # 50 ms that a worker without coroutines does not pay
+
+                answer = asyncio.run(self._awaited(context, run))
+            else:
+                run.stop.watch(context.cancelled.set)
+                answer = self._function(context)
+            return answered(answer, context)
+        except TryAgain as asked:
+            return Ran(again=True, msg=one_line(str(asked)) or "try again")
+        except BaseException as error:  # noqa: BLE001 - also SystemExit and CancelledError end only the task
+            return raised(error)
+        finally:
+            run.stop.watch(None)
+
+    async def _awaited(self, context: Context, run: Run) -> object:
+        import asyncio
+
+        loop, this = asyncio.get_running_loop(), asyncio.current_task()
+        assert this is not None
+
+        def end() -> None:
+            context.cancelled.set()
+            loop.call_soon_threadsafe(this.cancel)
+
+        run.stop.watch(end)
+        try:
+            answer: object = await self._function(context)  # type: ignore[misc]
+            return answer
+        finally:
+            run.stop.watch(None)
+
+
+def answered(answer: object, context: Context) -> Ran:
+    """Return what a function's answer means; raises TypeError when it means nothing."""
+    added = context.added
+    if answer is None:
+        return Ran(meta=added)
+    if isinstance(answer, Result):  # before str: a Result is one
+        return Ran(answer, meta=added)
+    if isinstance(answer, str):
+        return Ran(msg=one_line(answer), meta=added)
+    if isinstance(answer, Outcome):
+        return Ran(Result(answer.result), one_line(answer.msg), {**added, **texts(answer.meta)})
+    raise TypeError(
+        f"a task function returns None, a message, a Result or an Outcome, not {type(answer).__name__}"
+    )

@@ -1,0 +1,260 @@
+"""A worker: claims tasks for its free slots, runs them, tells what came of them, until it is told to stop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flowlord import __version__
+from flowlord.bus.clock import SystemClock
+from flowlord.bus.port import CHUNK, DONE, Bus, Presence
+from flowlord.model.clock import Clock
+from flowlord.model.crashpoint import crashpoint
+from flowlord.model.errors import BusUnavailable, BusUnusable
+from flowlord.model.message import Delivery
+from flowlord.worker.completer import Completer
+from flowlord.worker.desk import Desk, Handlers, growing
+from flowlord.worker.handler import Handler, Why
+from flowlord.worker.keeper import Keeper
+from flowlord.worker.pace import Pace
+from flowlord.worker.process import KILL_GRACE_NS
+from flowlord.worker.slot import Slot
+
+log = logging.getLogger("flowlord.worker")
+
+LEASE_NS = 60_000_000_000
+GRACE_S = 25.0
+LISTEN_S = 0.25
+"""How long one look for work waits: what the worker needs at most to notice that it should stop."""
+TELL_S = 5.0
+"""How long a leaving worker tries to tell the bus what it did and hands back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """How a worker left: tasks that it ended, that it handed back, and that would not stop."""
+
+    completed: int
+    handed_back: int
+    abandoned: int
+
+
+def consumer_name(name: str, clock: Clock) -> str:
+    """Return a name that no other start of a worker has: the given one, the host's without one, and this start's."""
+    return f"{name or os.uname().nodename}-{os.getpid()}-{clock.boottime_ns() // 1000:x}"
+
+
+class Worker:
+    """Runs tasks in `concurrency` threads.
+
+    Args:
+        handlers: by type (the topic's name) or `type:job`.
+        lease_ns: renewed at a third of it.
+        grace_s: what running tasks have to finish once `stop` is set.
+        timeout_ns: for tasks that bring none, 0 is without bound.
+        max_tasks: end after so many, 0 is without bound.
+        drain: end when nothing waits on the topics.
+        keeper_bus: a connection for renewals alone; the bus itself without.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        handlers: Mapping[str, Handler],
+        *,
+        consumer: str = "",
+        clock: Clock | None = None,
+        concurrency: int = 1,
+        lease_ns: int = LEASE_NS,
+        grace_s: float = GRACE_S,
+        timeout_ns: int = 0,
+        max_tasks: int = 0,
+        drain: bool = False,
+        done_topic: str = DONE,
+        keeper_bus: Bus | None = None,
+    ) -> None:
+        clock = clock or SystemClock()
+        self.consumer = consumer or consumer_name("", clock)
+        self._desk = Desk(bus, Handlers(handlers), clock, self.consumer, lease_ns, timeout_ns, done_topic)
+        self._grace_s = grace_s
+        self._max_tasks = max_tasks
+        self._drain = drain
+        self._claimed = 0
+        self._pace = Pace()
+        self._slots = [
+            Slot(number, self._desk, self._pace, begun=lambda run: self._keeper.attend(run))
+            for number in range(1, concurrency + 1)
+        ]
+        self._completer = Completer(self._desk, self._pace)
+        presence = Presence(
+            consumer=self.consumer,
+            kind="worker",
+            host=os.uname().nodename,
+            pid=os.getpid(),
+            topics=self._desk.handlers.topics,
+            slots=concurrency,
+            started_us=int(clock.now().timestamp() * 1_000_000),
+            lease_ns=lease_ns,
+            version=__version__,
+        )
+        self._keeper = Keeper(self._desk, self._slots, self._pace, keeper_bus or bus, presence)
+
+    def run(self, stop: threading.Event, now: threading.Event | None = None) -> Left:
+        """Work until `stop` is set (then running tasks may finish within the grace) or `now` (then nothing may).
+
+        May be called once, from any thread; takes no signals. Raises BusUnusable when the bus must not be used.
+        """
+        now = now or threading.Event()
+        told = {"topics": ",".join(self._desk.handlers.topics), "slots": len(self._slots)}
+        log.info("%s is here", self.consumer, extra={"action": "start", **told})
+        for thread in (self._completer.thread, self._keeper.thread, *(slot.thread for slot in self._slots)):
+            thread.start()
+        try:
+            self._claim(stop, now)
+        finally:
+            left = self._leave(stop, now)
+        return left
+
+    def _claim(self, stop: threading.Event, now: threading.Event) -> None:
+        """Take tasks for free slots, until there is a reason not to."""
+        desk, wait_s = self._desk, 0.0
+        while not (stop.is_set() or now.is_set()):
+            limit = self._wanted()
+            if limit < 0:
+                return
+            if limit == 0:
+                continue
+            try:
+                claimed = desk.bus.claim(
+                    desk.handlers.topics,
+                    self.consumer,
+                    limit,
+                    wait_s=0.0 if self._drain else LISTEN_S,
+                    lease_ns=desk.lease_ns,
+                )
+            except BusUnavailable as error:
+                desk.outage.began(error)
+                wait_s = growing(wait_s)
+                stop.wait(wait_s)
+                continue
+            except BusUnusable:
+                raise
+            except Exception:
+                log.exception("tasks could not be claimed, trying on", extra={"action": "claim"})
+                wait_s = growing(wait_s)
+                stop.wait(wait_s)
+                continue
+            desk.outage.ended()
+            wait_s = 0.0
+            if claimed:
+                crashpoint("worker.claimed")
+                self._share(claimed)
+            elif self._drain and self._is_through():
+                return
+
+    def _wanted(self) -> int:
+        """Return how many tasks to claim: 0 when all slots are busy, -1 when there were enough."""
+        desk = self._desk
+        with desk.changed:
+            room = CHUNK
+            if self._max_tasks:
+                room = self._max_tasks - (self._claimed - desk.handed_back)
+                if room <= 0 and not desk.held:
+                    return -1
+            batch = self._pace.batch
+            waiting = sum(len(slot.chunk) for slot in self._slots)
+            idle = sum(slot.is_idle for slot in self._slots)
+            wanted = idle if batch == 1 else min(batch * len(self._slots), CHUNK) - waiting
+            # Of short tasks more are claimed while the last half is still being done.
+            if wanted <= 0 or room <= 0 or len(desk.outbox) > CHUNK or not (idle or wanted >= waiting):
+                desk.changed.wait(LISTEN_S)
+                return 0
+            return min(wanted, room)
+
+    def _is_through(self) -> bool:
+        """Whether nothing is on its way any more; waits a little while something is."""
+        with self._desk.changed:
+            if not self._desk.held:
+                return True
+            self._desk.changed.wait(LISTEN_S)
+            return False
+
+    def _share(self, claimed: list[Delivery]) -> None:
+        """Give what was claimed to the slots that have least to do, evenly."""
+        self._desk.hold(claimed)
+        self._claimed += len(claimed)
+        with self._desk.changed:
+            slots = sorted(self._slots, key=lambda slot: (not slot.is_idle, len(slot.chunk)))
+            slots = slots[
+                : max(sum(slot.is_idle for slot in slots), len(claimed) if self._pace.batch > 1 else 1)
+            ]
+            for index, slot in enumerate(slots):
+                slot.give(claimed[index :: len(slots)])
+        self._keeper.attend()
+
+    def _leave(self, stop: threading.Event, now: threading.Event) -> Left:
+        """Finish or hand back what is held, then go."""
+        desk = self._desk
+        self._await_idle(None if not stop.is_set() else 0.0, stop, now)
+        if stop.is_set() or now.is_set():
+            log.info("leaving: finishing what runs", extra={"action": "stop"})
+            for slot in self._slots:
+                desk.hand_back(slot.take_back())
+            self._await_idle(self._grace_s, now)
+            self._end_running(now)
+        abandoned = self._abandon()
+        self._completer.close(TELL_S)
+        self._keeper.close(TELL_S)
+        for slot in self._slots:
+            slot.end()
+            if not slot.abandoned:
+                slot.thread.join(TELL_S)
+        left = Left(desk.completed, desk.handed_back, abandoned)
+        log.info(
+            "%s leaves: %d completed, %d handed back",
+            self.consumer,
+            left.completed,
+            left.handed_back,
+            extra={"action": "leave"},
+        )
+        return left
+
+    def _end_running(self, now: threading.Event) -> None:
+        """End what still runs; commands are killed when they do not heed it."""
+        why = Why.FORCED if now.is_set() else Why.SHUTDOWN
+        for slot in self._slots:
+            if (run := slot.current) is not None:
+                run.stop.set(why)
+        if not self._await_idle(KILL_GRACE_NS / 1e9 + 1.0, now) and why is Why.SHUTDOWN:
+            for slot in self._slots:
+                if (run := slot.current) is not None:
+                    run.stop.set(Why.FORCED)
+            self._await_idle(1.0)
+
+    def _abandon(self) -> int:
+        """Hand back what will not end; its thread goes on, but has no say any more."""
+        count = 0
+        for slot in self._slots:
+            if (run := slot.current) is not None:
+                slot.abandoned = True
+                self._desk.hand_back([run.delivery])
+                told = {"action": "abandoned", "task": run.task.id}
+                log.warning("%s would not stop and is handed back", run.task.name, extra=told)
+                count += 1
+        return count
+
+    def _await_idle(self, limit_s: float | None, *unless: threading.Event) -> bool:
+        """Wait until no slot runs anything; gives up at the limit, or when an event is set."""
+        clock, desk = self._desk.clock, self._desk
+        end_ns = None if limit_s is None else clock.monotonic_ns() + int(limit_s * 1e9)
+        with desk.changed:
+            while not all(slot.is_idle for slot in self._slots):
+                if any(event.is_set() for event in unless):
+                    return False
+                if end_ns is not None and clock.monotonic_ns() >= end_ns:
+                    return False
+                desk.changed.wait(0.05)
+            return True

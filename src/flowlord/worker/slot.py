@@ -1,0 +1,166 @@
+"""One thread of a worker: it runs tasks, one after the other, and puts what came of them into the outbox."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from queue import SimpleQueue
+
+from flowlord.model.crashpoint import crashpoint
+from flowlord.model.errors import InvalidTask
+from flowlord.model.message import Delivery
+from flowlord.model.task import Result, Task
+from flowlord.worker.completion import done, poison
+from flowlord.worker.desk import Desk, Finished
+from flowlord.worker.handler import Ran, Run, Why, raised
+from flowlord.worker.pace import SPAN_NS, Pace
+
+log = logging.getLogger("flowlord.worker")
+
+
+class Slot:
+    """Runs what lies in `chunk`, which others may lengthen, or shorten from its end, while it has not begun.
+
+    A slot that was `abandoned` has no say any more: its task was handed back while it ran.
+    """
+
+    def __init__(self, number: int, desk: Desk, pace: Pace, *, begun: Callable[[Run], None]) -> None:
+        self.chunk: deque[Delivery] = deque()
+        self.current: Run | None = None
+        self.since_ns = 0
+        self.is_idle = True
+        self.abandoned = False
+        self._desk = desk
+        self._pace = pace
+        self._begun = begun
+        self._low = 0
+        self._wake: SimpleQueue[bool] = SimpleQueue()
+        self.thread = threading.Thread(target=self._work, name=f"flowlord-slot-{number}", daemon=True)
+
+    def give(self, deliveries: Iterable[Delivery]) -> None:
+        """Hand over what to run next. The desk's lock is held by the caller."""
+        self.chunk.extend(deliveries)
+        self._low = len(self.chunk) // 2
+        if self.is_idle and self.chunk:
+            self.is_idle = False
+            self._wake.put(True)
+
+    def end(self) -> None:
+        """Let the thread end once it has nothing to do."""
+        self._wake.put(False)
+
+    def take_back(self) -> list[Delivery]:
+        """Take away what has not begun."""
+        taken: list[Delivery] = []
+        while self.chunk:
+            try:
+                taken.append(self.chunk.pop())
+            except IndexError:  # the slot was quicker
+                break
+        return taken
+
+    def _work(self) -> None:
+        clock, desk = self._desk.clock, self._desk
+        while self._wake.get():
+            begin_ns, count = clock.monotonic_ns(), 0
+            while (delivery := self._next()) is not None:
+                alone = not self.chunk and not count
+                finished = self._run(delivery, logging.INFO if alone else logging.DEBUG)
+                if finished is not None and not self.abandoned:
+                    desk.outbox.append(finished)
+                count += 1
+                left = len(self.chunk)
+                if left == self._low or not left or self.since_ns - begin_ns > SPAN_NS:
+                    now_ns = clock.monotonic_ns()
+                    self._pace.note(count, now_ns - begin_ns)
+                    begin_ns, count = now_ns, 0
+                    desk.ring(now_ns)
+                    with desk.changed:
+                        desk.changed.notify_all()
+
+    def _next(self) -> Delivery | None:
+        """Return what to run next; without anything left the slot is idle."""
+        while True:
+            try:
+                return self.chunk.popleft()
+            except IndexError:
+                with self._desk.changed:
+                    if not self.chunk:
+                        self.is_idle = True
+                        self._desk.bell.set()
+                        self._desk.changed.notify_all()
+                        return None
+
+    def _run(self, delivery: Delivery, level: int) -> Finished | None:
+        desk, clock = self._desk, self._desk.clock
+        if not desk.holds(delivery):  # lost while it waited here
+            return None
+        try:
+            task = delivery.task()
+        except InvalidTask as error:
+            return self._poison(delivery, str(error))
+        if not task.type:
+            return self._poison(delivery, "the task has no type")
+        timeout_ns = delivery.timeout_ns or desk.timeout_ns
+        self.since_ns = clock.monotonic_ns()
+        started = clock.now()
+        run = Run(task, delivery, clock, started, timeout_ns, self.since_ns + timeout_ns if timeout_ns else 0)
+        self.current = run
+        if timeout_ns:
+            self._begun(run)
+        ran = self._handled(run)
+        self.current = None
+        crashpoint("worker.ran")
+        match ran.stopped:
+            case Why.LOST:
+                _tell(logging.WARNING, "lost", task, "ended: its lease has passed on to another worker")
+                return None
+            case Why.SHUTDOWN | Why.FORCED:
+                _tell(logging.WARNING, "handed back", task, "the worker leaves")
+                return Finished(delivery)
+            case _:
+                pass
+        if ran.again:
+            _tell(logging.INFO, "again", task, ran.msg)
+            return Finished(delivery, None, task, started, ran)
+        if ran.result is not Result.COMPLETE:
+            _tell(logging.WARNING, ran.result, task, ran.msg)
+        elif log.isEnabledFor(level):
+            took_ms = (clock.monotonic_ns() - self.since_ns) / 1e6
+            log.log(
+                level,
+                "%s %s",
+                task.name,
+                ran.msg,
+                extra={"action": "complete", "task": task.id, "took_ms": f"{took_ms:.1f}"},
+            )
+        commit = done(
+            delivery,
+            task,
+            ran,
+            consumer=desk.consumer,
+            started=started,
+            ended=clock.now(),
+            topic=desk.done_topic,
+        )
+        return Finished(delivery, commit, task, started)
+
+    def _handled(self, run: Run) -> Ran:
+        handler = self._desk.handlers.find(run.delivery.topic, run.task)
+        if handler is None:
+            names = ", ".join(self._desk.handlers.names)
+            return Ran(Result.ERROR, f"this worker does not do {run.task.name}, only {names}")
+        try:
+            return handler.run(run)
+        except Exception as error:  # noqa: BLE001 - one bad task hurts only itself
+            return raised(error)
+
+    def _poison(self, delivery: Delivery, reason: str) -> Finished:
+        log.error("quarantined: %s", reason, extra={"action": "quarantined", "key": delivery.key})
+        return Finished(delivery, poison(delivery, reason))
+
+
+def _tell(level: int, action: str, task: Task, text: str) -> None:
+    log.log(level, "%s %s", task.name, text, extra={"action": action, "task": task.id})
