@@ -60,7 +60,8 @@ def loaded(arguments: list[str], where: Path) -> set[str]:
 def outside(names: set[str]) -> set[str]:
     """The top packages among `names` that neither Python nor flowlord brings."""
     top = {name.partition(".")[0] for name in names}
-    return {name for name in top if name not in sys.stdlib_module_names and name != "flowlord"}
+    # `org`: the standard library's copy asks whether it runs on the JVM.
+    return {name for name in top if name not in sys.stdlib_module_names and name not in ("flowlord", "org")}
 
 
 def strayed(command: str, names: set[str]) -> list[str]:

@@ -1,0 +1,196 @@
+"""Commands that make things happen: run, worker, send."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flowlord.cli.options import (
+    BusAddress,
+    Cache,
+    Config,
+    LogForm,
+    Output,
+    Quiet,
+    Verbose,
+    Workflows,
+    leave,
+    set_up_logs,
+    settings_of,
+)
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def run(
+    path: Annotated[
+        str, typer.Argument(help="A workflow file, or a folder of them.", show_default=False)
+    ] = "",
+    once: Annotated[
+        bool, typer.Option("--once", help="Decide what is due, work until nothing is left, end.")
+    ] = False,
+    worker: Annotated[
+        list[str],
+        typer.Option("--worker", metavar="TYPE=COMMAND", help="Host a worker in this process; repeatable."),
+    ] = [],  # noqa: B006
+    app_: Annotated[
+        str,
+        typer.Option(
+            "--app", metavar="MODULE", help="Host the Python tasks of a module.", show_default=False
+        ),
+    ] = "",
+    concurrency: Annotated[
+        int, typer.Option("--concurrency", min=1, help="Tasks at a time of hosted workers.")
+    ] = 4,
+    grace: Annotated[
+        str,
+        typer.Option(
+            "--grace", metavar="TIME", help="How long running tasks may finish.", show_default=False
+        ),
+    ] = "",
+    reload: Annotated[
+        str,
+        typer.Option(
+            "--reload", metavar="TIME", help="How often to look for changed files.", show_default=False
+        ),
+    ] = "",
+    lease: Annotated[
+        str,
+        typer.Option(
+            "--lease",
+            metavar="TIME",
+            help="A dead worker's task is offered again after this.",
+            show_default=False,
+        ),
+    ] = "",
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse to start with any broken file.")] = False,
+    bus: BusAddress = "",
+    cache: Cache = "",
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep no history.")] = False,
+    config: Config = "",
+    log_format: LogForm = "",
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Run the daemon: load, schedule, hear results, retry.
+
+    \b
+      flowlord run workflows/
+      flowlord run workflows/ --worker 'load=python load.py {info}'
+      flowlord run workflows/ --once          # from outside cron
+
+    See also: validate, send, tasks, worker.
+    """
+    settings = settings_of(
+        config=config,
+        bus=bus,
+        cache=cache,
+        no_cache=no_cache or None,
+        workflows=path,
+        grace=grace,
+        reload=reload,
+        lease=lease,
+        log_format=log_format,
+    )
+    set_up_logs(settings, verbose, quiet=quiet)
+    from flowlord.cli.run import run as body
+
+    leave(
+        body(
+            settings,
+            settings.taskmaster.workflows,
+            once=once,
+            strict=strict,
+            workers=worker,
+            app=app_,
+            concurrency=concurrency,
+        )
+    )
+
+
+@app.command()
+def send(
+    name: Annotated[
+        str, typer.Argument(metavar="TOPIC[:JOB]", help="The phase, or any topic.", show_default=False)
+    ],
+    info: Annotated[
+        str,
+        typer.Argument(
+            metavar="[INFO]", help="The task's argument; - reads it from stdin.", show_default=False
+        ),
+    ] = "",
+    workflow: Annotated[
+        str,
+        typer.Option(
+            "--workflow", metavar="FILE", help="The workflow whose children follow.", show_default=False
+        ),
+    ] = "",
+    meta: Annotated[
+        list[str], typer.Option("--meta", metavar="K=V", help="Meta that travels with the task; repeatable.")
+    ] = [],  # noqa: B006
+    priority: Annotated[
+        str,
+        typer.Option(
+            "--priority", metavar="P", help="0-10, or low, normal, high, critical.", show_default=False
+        ),
+    ] = "",
+    delay: Annotated[
+        str,
+        typer.Option(
+            "--delay", metavar="TIME", help="Not before this has passed, such as 30s.", show_default=False
+        ),
+    ] = "",
+    at: Annotated[
+        str, typer.Option("--at", metavar="WHEN", help="Not before this moment.", show_default=False)
+    ] = "",
+    key: Annotated[
+        str,
+        typer.Option(
+            "--key", metavar="TEXT", help="Idempotency key: the same again sends nothing.", show_default=False
+        ),
+    ] = "",
+    from_file: Annotated[
+        str,
+        typer.Option(
+            "--from-file",
+            metavar="ROWS",
+            help="One task a line: JSON object or info; - is stdin.",
+            show_default=False,
+        ),
+    ] = "",
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until it has ended; exit 1 when it failed.")
+    ] = False,
+    children: Annotated[
+        bool, typer.Option("--children", help="With --wait: and everything that follows from it.")
+    ] = False,
+    timeout: Annotated[
+        str,
+        typer.Option(
+            "--timeout", metavar="TIME", help="Give up waiting after this; exit 124.", show_default=False
+        ),
+    ] = "",
+    workflows: Workflows = "",
+    output: Output = "",
+    bus: BusAddress = "",
+    config: Config = "",
+) -> None:
+    """Send one task, or many from a file.
+
+    \b
+      flowlord send load:users '?day=2026-08-01' --wait
+      flowlord send load:users --from-file rows.jsonl --priority low
+      flowlord send report --delay 10m --key report-2026-08-01
+
+    See also: tasks, task, topics.
+    """
+    settings = settings_of(config=config, bus=bus)
+    from flowlord.cli.send import Options
+    from flowlord.cli.send import run as body
+
+    options = Options(
+        workflow, workflows, tuple(meta), priority, delay, at, key, wait, children, timeout, from_file, output
+    )
+    leave(body(settings, name, info, options))

@@ -1,0 +1,55 @@
+"""The command line as a whole: its commands, and how errors become text and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from flowlord.cli import act, author, exits, look
+from flowlord.model.errors import BusError, FlowlordError, InvalidConfig, InvalidWorkflow
+
+app = typer.Typer(
+    name="flowlord",
+    help="Schedules, chains and retries tasks of data pipelines; never loses or doubles one.",
+    epilog="Start: flowlord run workflows/   Check: flowlord validate workflows/   Look: flowlord tasks --failed",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+for part in (act, author, look):
+    app.add_typer(part.app)
+
+
+def enter() -> None:
+    """Run the command line; turns errors into text and exit codes."""
+    try:
+        code = app(standalone_mode=True, prog_name="flowlord")
+    except FlowlordError as error:
+        sys.exit(_told(error))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(exits.DONE)
+    except KeyboardInterrupt:
+        sys.exit(exits.INTERRUPTED)
+    sys.exit(code if isinstance(code, int) else exits.DONE)
+
+
+def _told(error: FlowlordError) -> int:
+    """Say what failed and how to go on; returns the exit code."""
+    from flowlord.cli import printer
+
+    match error:
+        case InvalidConfig() | InvalidWorkflow():
+            for problem in error.problems:
+                printer.problem(problem)
+            return exits.WRONG_USE if isinstance(error, InvalidConfig) else exits.ANSWER_IS_BAD
+        case BusError():
+            printer.error(str(error), hint=error.hint)
+            return exits.UNREACHABLE
+        case _:
+            printer.error(str(error), hint=error.hint)
+            return exits.WRONG_USE

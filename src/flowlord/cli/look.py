@@ -1,0 +1,209 @@
+"""Commands that only look: tasks, task, topics, workers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flowlord.cli.options import (
+    Ascii,
+    BusAddress,
+    Cache,
+    Color,
+    Config,
+    NoHeaders,
+    Output,
+    cache_of,
+    leave,
+    settings_of,
+)
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def tasks(
+    failed: Annotated[bool, typer.Option("--failed", help="Those that failed for good.")] = False,
+    running: Annotated[bool, typer.Option("--running", help="Those that a worker holds now.")] = False,
+    waiting: Annotated[
+        bool, typer.Option("--waiting", help="Those that wait, for a worker or for their time.")
+    ] = False,
+    state: Annotated[
+        str, typer.Option("--state", metavar="S,S", help="Those in these states.", show_default=False)
+    ] = "",
+    topic: Annotated[
+        str, typer.Option("--topic", metavar="T", help="Of this topic.", show_default=False)
+    ] = "",
+    job: Annotated[str, typer.Option("--job", metavar="J", help="Of this job.", show_default=False)] = "",
+    workflow: Annotated[
+        str, typer.Option("--workflow", metavar="FILE", help="Of this workflow.", show_default=False)
+    ] = "",
+    since: Annotated[
+        str,
+        typer.Option(
+            "--since", metavar="WHEN", help="Not before: 24h, yesterday, 2026-08-01T05.", show_default=False
+        ),
+    ] = "",
+    until: Annotated[
+        str, typer.Option("--until", metavar="WHEN", help="Not after.", show_default=False)
+    ] = "",
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", min=0, metavar="N", help="At most so many; 0 is all.", show_default=False),
+    ] = None,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with what happens next.")] = False,
+    count: Annotated[bool, typer.Option("--count", help="Only how many.")] = False,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 1 when there are any.")] = False,
+    wide: Annotated[bool, typer.Option("--wide", help="Cut nothing to the width of the terminal.")] = False,
+    output: Output = "",
+    no_headers: NoHeaders = False,
+    ascii_: Ascii = False,
+    color: Color = "auto",
+    bus: BusAddress = "",
+    cache: Cache = "",
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Answer from the bus alone.")] = False,
+    config: Config = "",
+) -> None:
+    """List tasks, the newest first: one line for each attempt.
+
+    \b
+      flowlord tasks --failed
+      flowlord tasks --topic load --since 6h -o json
+      flowlord tasks -f -o jsonl
+
+    See also: task, topics, workers.
+    """
+    settings = settings_of(config=config, bus=bus, cache=cache, no_cache=no_cache or None)
+    from flowlord.cli.printer import Look
+    from flowlord.cli.tasks import Question
+    from flowlord.cli.tasks import run as body
+
+    question = Question(
+        state=state,
+        failed=failed,
+        running=running,
+        waiting=waiting,
+        topic=topic,
+        job=job,
+        workflow=workflow,
+        since=since,
+        until=until,
+        limit=limit,
+        follow=follow,
+        exit_code=exit_code,
+        count=count,
+        look=Look(output, no_headers, ascii_, color, wide),
+    )
+    leave(body(settings.bus.address, cache_of(settings), question))
+
+
+@app.command()
+def task(
+    what: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="The beginning of an id, @last or @failed.", show_default=False),
+    ],
+    output: Output = "",
+    no_headers: NoHeaders = False,
+    ascii_: Ascii = False,
+    color: Color = "auto",
+    bus: BusAddress = "",
+    cache: Cache = "",
+    config: Config = "",
+) -> None:
+    """Tell one task's whole story: attempts, times, output, children.
+
+    \b
+      flowlord task 9f3
+      flowlord task @failed -o json
+
+    See also: tasks.
+    """
+    settings = settings_of(config=config, bus=bus, cache=cache)
+    from flowlord.cli.printer import Look
+    from flowlord.cli.task import run as body
+
+    leave(body(settings.bus.address, cache_of(settings), what, look=Look(output, no_headers, ascii_, color)))
+
+
+topics_app = typer.Typer(rich_markup_mode=None, add_completion=False)
+app.add_typer(topics_app, name="topics")
+
+
+@topics_app.callback(invoke_without_command=True)
+def topics(
+    context: typer.Context,
+    output: Output = "",
+    no_headers: NoHeaders = False,
+    ascii_: Ascii = False,
+    color: Color = "auto",
+    bus: BusAddress = "",
+    cache: Cache = "",
+    config: Config = "",
+) -> None:
+    """List topics: what waits, is delayed, runs, failed.
+
+    \b
+      flowlord topics
+      flowlord topics peek retry-failed -n 5
+
+    See also: tasks, workers.
+    """
+    if context.invoked_subcommand:
+        return
+    settings = settings_of(config=config, bus=bus, cache=cache)
+    from flowlord.cli.printer import Look
+    from flowlord.cli.topics import run as body
+
+    leave(body(settings.bus.address, cache_of(settings), look=Look(output, no_headers, ascii_, color)))
+
+
+@topics_app.command()
+def peek(
+    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="The topic.", show_default=False)],
+    number: Annotated[int, typer.Option("-n", "--number", min=0, help="So many messages.")] = 10,
+    newest: Annotated[bool, typer.Option("--newest", help="The last ones instead of the first.")] = False,
+    output: Output = "",
+    no_headers: NoHeaders = False,
+    ascii_: Ascii = False,
+    color: Color = "auto",
+    bus: BusAddress = "",
+    config: Config = "",
+) -> None:
+    """Look at messages of a topic; they stay where they are.
+
+    \b
+      flowlord topics peek quarantine
+      flowlord topics peek load -n 3 -o jsonl
+    """
+    settings = settings_of(config=config, bus=bus)
+    from flowlord.cli.printer import Look
+    from flowlord.cli.topics import peek as body
+
+    look = Look(output, no_headers, ascii_, color)
+    leave(body(settings.bus.address, topic, number=number, newest=newest, look=look))
+
+
+@app.command()
+def workers(
+    output: Output = "",
+    no_headers: NoHeaders = False,
+    ascii_: Ascii = False,
+    color: Color = "auto",
+    bus: BusAddress = "",
+    config: Config = "",
+) -> None:
+    """List the processes that are alive, and with what.
+
+    \b
+      flowlord workers
+      flowlord workers -o json
+
+    See also: topics.
+    """
+    settings = settings_of(config=config, bus=bus)
+    from flowlord.cli.printer import Look
+    from flowlord.cli.workers import run as body
+
+    leave(body(settings.bus.address, look=Look(output, no_headers, ascii_, color)))

@@ -1,0 +1,82 @@
+"""Flags that several commands share, and the settings and the log that follow from them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from flowlord.config import Settings
+
+Config = Annotated[
+    str, typer.Option("--config", metavar="FILE", help="Configuration file.", show_default=False)
+]
+BusAddress = Annotated[
+    str,
+    typer.Option(
+        "--bus",
+        "--redis",
+        metavar="URL",
+        help="Address of the bus: sqlite:///PATH or memory:.",
+        show_default=False,
+    ),
+]
+Cache = Annotated[str, typer.Option("--cache", metavar="FILE", help="The history file.", show_default=False)]
+Workflows = Annotated[
+    str,
+    typer.Option(
+        "--workflows",
+        metavar="PATH",
+        help="File or folder of workflows; default: configuration, else ./workflows.",
+        show_default=False,
+    ),
+]
+Output = Annotated[
+    str,
+    typer.Option(
+        "-o", "--output", metavar="FORM", help="table, json, jsonl, csv, tsv or name.", show_default=False
+    ),
+]
+Color = Annotated[str, typer.Option("--color", metavar="WHEN", help="auto, always or never.")]
+NoHeaders = Annotated[bool, typer.Option("--no-headers", help="Leave out the header line.")]
+Ascii = Annotated[bool, typer.Option("--ascii", help="Letters instead of symbols.")]
+LogForm = Annotated[
+    str, typer.Option("--log-format", metavar="FORM", help="text or json.", show_default=False)
+]
+Verbose = Annotated[
+    int, typer.Option("-v", "--verbose", count=True, help="More log lines.", show_default=False)
+]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Warnings and errors only.")]
+
+
+def settings_of(**flags: object) -> Settings:
+    """Return the effective settings; flags that were not given leave the other sources in force."""
+    from flowlord.config import resolve
+
+    settings = resolve({name: value for name, value in flags.items() if value not in ("", None)})
+    if settings.notes:
+        from flowlord.cli import printer
+
+        for note in settings.notes:
+            printer.problem(note)
+    return settings
+
+
+def set_up_logs(settings: Settings, verbose: int = 0, *, quiet: bool = False) -> None:
+    """Send log lines to stderr, as many as were asked for."""
+    from flowlord.cli.logs import set_up
+
+    level = "warning" if quiet else "debug" if verbose else settings.log.level
+    set_up(settings.log.format, level)
+
+
+def leave(code: int) -> None:
+    """End the command with this exit code."""
+    if code:
+        raise typer.Exit(code)
+
+
+def cache_of(settings: Settings) -> str | None:
+    """Return the path of the history; None when none is kept."""
+    return settings.cache.path if settings.cache.enabled else None

@@ -1,0 +1,170 @@
+"""`flowlord run`: the daemon."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from flowlord import __version__
+from flowlord.bus.clock import SystemClock
+from flowlord.bus.open import open_bus
+from flowlord.bus.port import Bus, Presence
+from flowlord.cache.historian import Historian
+from flowlord.cli import printer
+from flowlord.cli.exits import ANSWER_IS_BAD, DONE, WRONG_USE
+from flowlord.cli.signals import Stop
+from flowlord.config import Settings
+from flowlord.model.problem import Severity
+from flowlord.spec.load import Loaded
+from flowlord.taskmaster.chance import Chance, Stamps
+from flowlord.taskmaster.daemon import Pace, Taskmaster
+from flowlord.taskmaster.follower import Follower
+from flowlord.taskmaster.surroundings import Surroundings
+
+log = logging.getLogger("flowlord.run")
+
+
+def run(
+    settings: Settings,
+    path: str,
+    *,
+    once: bool = False,
+    strict: bool = False,
+    workers: Sequence[str] = (),
+    app: str = "",
+    concurrency: int = 4,
+) -> int:
+    """Load, decide, publish, hear results, until told to stop; returns the exit code."""
+    if not Path(path).exists():
+        printer.error(
+            f"there is no file or folder {path}",
+            hint="name the folder of your workflow files: flowlord run workflows/",
+        )
+        return WRONG_USE
+    chance = Chance()
+    consumer = f"{socket.gethostname()}-{os.getpid()}-{chance.token()[:6]}"
+    bus = open_bus(settings.bus.address, by=consumer)
+    try:
+        around = _surroundings(settings, bus, chance, consumer)
+        taskmaster = Taskmaster(
+            around,
+            path,
+            follower=_follower(settings, around),
+            hosted=_hosted(settings, workers, app, concurrency),
+            pace=Pace(settings.taskmaster.reload_ns / 1e9, settings.taskmaster.grace_ns / 1e9),
+            presence=_presence(around),
+        )
+        loaded = taskmaster.load()
+        _tell_start(loaded, around, settings)
+        if code := _refusal(loaded, around, strict):
+            return code
+        taskmaster.run(Stop().listen().event, once=once)
+        return ANSWER_IS_BAD if once and around.counters.dead else DONE
+    finally:
+        bus.close()
+
+
+def _surroundings(settings: Settings, bus: Bus, chance: Chance, consumer: str) -> Surroundings:
+    clock = SystemClock()
+    return Surroundings(
+        bus=bus,
+        clock=clock,
+        chance=chance,
+        stamps=Stamps(clock, chance.digit()),
+        consumer=consumer,
+        host=socket.gethostname(),
+        zone=settings.taskmaster.zone,
+        failed_topic=settings.taskmaster.failed_topic,
+        done_topic=settings.taskmaster.done_topic,
+        max_deliveries=settings.bus.max_deliveries,
+        lease_ns=settings.bus.lease_ns,
+    )
+
+
+def _follower(settings: Settings, around: Surroundings) -> Follower | None:
+    if not settings.cache.enabled:
+        return None
+    keep = timedelta(microseconds=settings.cache.retention_ns // 1000)
+    return Follower(around.bus, around.clock, lambda: Historian(settings.cache.path, around.clock), keep)
+
+
+def _presence(around: Surroundings) -> Presence:
+    return Presence(
+        consumer=around.consumer,
+        kind="taskmaster",
+        host=around.host,
+        pid=os.getpid(),
+        started_us=int(around.now().timestamp() * 1e6),
+        version=__version__,
+        lease_ns=around.lease_ns,
+    )
+
+
+def _hosted(
+    settings: Settings, workers: Sequence[str], app: str, concurrency: int
+) -> Callable[[threading.Event], None] | None:
+    """Return what runs the workers that this daemon hosts; None when it hosts none."""
+    if not workers and not app:
+        return None
+    from flowlord.cli.worker import build
+
+    worker, bus = build(settings, workers=workers, app=app, concurrency=concurrency)
+
+    def host(stop: threading.Event) -> None:
+        try:
+            worker.run(stop)
+        finally:
+            bus.close()
+
+    return host
+
+
+def _tell_start(loaded: Loaded, around: Surroundings, settings: Settings) -> None:
+    """Say what is running, as a person wants to see it first."""
+    phases = [phase for flow in around.workflows.by_name.values() for phase in flow.phases]
+    ticks = sum(1 for phase in phases if phase.rule.cron)
+    children = sum(1 for phase in phases if phase.parent)
+    files = sum(1 for phase in phases if phase.rule.files)
+    errors = sum(1 for problem in loaded.problems if problem.severity is Severity.ERROR)
+    warnings = sum(1 for problem in loaded.problems if problem.severity is Severity.WARNING)
+    printer.say(f"flowlord {__version__}  {around.consumer}")
+    printer.say(
+        f"  workflows  {len(around.workflows.by_name)} files, {len(phases)} phases: "
+        f"{ticks} cron, {files} files, {children} children     {errors} errors, {warnings} warnings"
+    )
+    told = around.bus.describe()
+    engine = ", ".join(told[name] for name in ("engine", "journal_mode", "durability") if name in told)
+    printer.say(f"  bus        {around.bus.address}  {engine}".rstrip())
+    if "note" in told:
+        printer.say(f"             {told['note']}")
+    printer.say(f"  history    {settings.cache.path if settings.cache.enabled else 'off'}")
+    for problem in loaded.problems:
+        if problem.severity is not Severity.NOTE:
+            printer.say(f"  {problem}")
+            if problem.hint:
+                printer.say(f"    = hint: {problem.hint}")
+    if files:
+        # Nothing is silent: a phase that will not start says so.
+        log.warning(
+            "%d phases wait for files; this version does not watch files yet",
+            files,
+            extra={"action": "files.unwatched"},
+        )
+
+
+def _refusal(loaded: Loaded, around: Surroundings, strict: bool) -> int:
+    broken = any(problem.severity is Severity.ERROR for problem in loaded.problems)
+    if broken and (strict or not around.workflows.by_name):
+        what = (
+            "--strict: a workflow file is broken"
+            if around.workflows.by_name
+            else "no workflow file can be used"
+        )
+        printer.error(what, hint="flowlord validate tells every problem")
+        return ANSWER_IS_BAD
+    return DONE

@@ -1,0 +1,134 @@
+"""Where reading commands get their answers: the history, the bus, and which of them a question needs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from flowlord.cache.queries import History
+from flowlord.cache.schema import CacheUnusable, in_memory
+from flowlord.cli import printer
+from flowlord.model.clock import Clock
+from flowlord.model.errors import BusError, BusUnavailable
+
+if TYPE_CHECKING:
+    from flowlord.bus.port import Bus
+
+T = TypeVar("T")
+_SQLITE = "sqlite:///"
+
+
+class Sources:
+    """What one command reads; opened when it is first needed, closed together.
+
+    Args:
+        bus_address: as `flowlord.bus.open` takes it.
+        cache_path: of the history; None when none is kept.
+    """
+
+    def __init__(self, bus_address: str, cache_path: str | None, clock: Clock) -> None:
+        self._address = bus_address
+        self._cache_path = cache_path
+        self._clock = clock
+        self._bus: Bus | None = None
+        self._history: History | None = None
+
+    def bus(self) -> Bus | None:
+        """Return the bus; None when it was never made: reading does not make one.
+
+        Raises:
+            BusError: it is there and cannot be used.
+        """
+        if self._bus is None and (not self._address.startswith(_SQLITE) or os.path.exists(self._file())):
+            from flowlord.bus.open import open_bus
+
+            self._bus = open_bus(self._address, by="look", clock=self._clock)
+        return self._bus
+
+    def ask(self, question: Callable[[Bus], T], otherwise: T) -> T:
+        """Return the bus's answer; `otherwise` when there is none, which is said unless the bus was never made."""
+        try:
+            bus = self.bus()
+            return otherwise if bus is None else question(bus)
+        except BusError as error:
+            printer.say(f"note: the bus cannot be asked ({error}); this is what the history knows", once=True)
+            return otherwise
+
+    def history(self, *, fresh: bool) -> History:
+        """Return the history; `fresh` when what was published a moment ago matters.
+
+        Without a history file the journal is folded in memory, and that is said. A bus out of reach is said as well,
+        as long as there is a file to answer from.
+        """
+        if self._history is None:
+            self._history = self._opened(fresh=fresh)
+        return self._history
+
+    def close(self) -> None:
+        """Let go of everything."""
+        if self._history is not None:
+            self._history.close()
+        if self._bus is not None:
+            self._bus.close()
+
+    def _opened(self, *, fresh: bool) -> History:
+        try:
+            if self._cache_path is None:
+                raise CacheUnusable("no history is kept")
+            history = History.open(self._cache_path)
+        except CacheUnusable as error:
+            return self._folded(str(error))
+        if fresh and self._may_be_behind():
+            from flowlord.cache.fold import catch_up
+
+            if behind := self.ask(lambda bus: catch_up(history, bus), 0):
+                printer.say(f"note: the history is {behind} entries behind the bus; is flowlord run alive?")
+        return history
+
+    def _folded(self, reason: str) -> History:
+        bus = self.bus()
+        if bus is None:
+            return History(in_memory())
+        printer.say(f"note: {reason}; this is what the journal of the bus still tells")
+        from flowlord.cache.fold import fold
+
+        return fold(bus, self._clock)
+
+    def _file(self) -> str:
+        return self._address.removeprefix(_SQLITE)
+
+    def _may_be_behind(self) -> bool:
+        """Looking at the times of the files spares opening the bus when nothing was written to it since."""
+        if self._cache_path is None or not self._address.startswith(_SQLITE):
+            return True
+        return _written(self._file()) > _written(self._cache_path)
+
+
+@contextmanager
+def opened(bus_address: str, cache_path: str | None, clock: Clock) -> Iterator[Sources]:
+    """Give the sources and close them; a history that breaks while it is read is told as such."""
+    import sqlite3
+
+    sources = Sources(bus_address, cache_path, clock)
+    try:
+        yield sources
+    except sqlite3.DatabaseError as error:
+        raise BusUnavailable(
+            f"the history {cache_path} cannot be read: {error}",
+            hint="flowlord run begins a new one by itself",
+        ) from error
+    finally:
+        sources.close()
+
+
+def _written(path: str) -> int:
+    """Return when a database, or the log beside it, was written last, in nanoseconds; 0 when it is not there."""
+    found = 0
+    for end in ("", "-wal"):
+        try:
+            found = max(found, os.stat(path + end).st_mtime_ns)
+        except OSError:
+            continue
+    return found

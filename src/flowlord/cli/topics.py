@@ -1,0 +1,181 @@
+"""`flowlord topics` and `flowlord topics peek`: the queues, and what lies in one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from flowlord.bus.clock import SystemClock
+from flowlord.cache.queries import History
+from flowlord.cache.schema import CacheUnusable
+from flowlord.cli import printer
+from flowlord.cli.attempts import state_words
+from flowlord.cli.exits import DONE, NO_SUCH_THING
+from flowlord.cli.printer import Look
+from flowlord.cli.sources import opened
+from flowlord.cli.table import RED, Column
+from flowlord.cli.times import coarse, iso, relative, to_us
+from flowlord.model.clock import Clock
+
+if TYPE_CHECKING:
+    from flowlord.bus.port import Bus, Peeked
+
+DAY_US = 86_400_000_000
+PEEKED = 5
+ALWAYS = {"done", "quarantine", "retry-failed"}
+"""Topics of flowlord itself: that nothing ever lay there is good news, not a mistake."""
+FIELDS = ("topic", "waiting", "later", "running", "oldest", "failed_24h", "workers")
+PEEK_FIELDS = (
+    "state",
+    "topic",
+    "key",
+    "priority",
+    "arrived",
+    "due",
+    "deliveries",
+    "consumer",
+    "phase",
+    "cause",
+    "payload",
+)
+Record = Mapping[str, object]
+
+
+def run(
+    bus_address: str, cache_path: str | None, *, look: Look | None = None, clock: Clock | None = None
+) -> int:
+    """Print every topic with its lengths; returns the exit code. `failed_24h` is unknown without a history."""
+    clock = clock or SystemClock()
+    now_us = to_us(clock.now())
+
+    def body() -> int:
+        with opened(bus_address, cache_path, clock) as sources:
+            bus = sources.bus()
+            found = _topics(bus, _failures(cache_path, now_us)) if bus is not None else []
+            printer.rows(found, FIELDS, name="topic", columns=_columns(now_us), look=look or Look())
+            return DONE
+
+    return printer.quietly(body)
+
+
+def peek(
+    bus_address: str,
+    topic: str,
+    *,
+    number: int = PEEKED,
+    newest: bool = False,
+    look: Look | None = None,
+    clock: Clock | None = None,
+) -> int:
+    """Print some messages of a topic, which stay where they are; returns the exit code."""
+    clock = clock or SystemClock()
+    now_us = to_us(clock.now())
+
+    def body() -> int:
+        with opened(bus_address, None, clock) as sources:
+            bus = sources.bus()
+            known = [state.topic for state in bus.topics()] if bus is not None else []
+            if bus is not None and topic not in {*known, *ALWAYS}:
+                printer.error(f"there is no topic {topic}", hint=_near(topic, known))
+                return NO_SUCH_THING
+            lying = bus.peek(topic, max(number, 0), newest=newest) if bus is not None else []
+            found = [_peeked(each) for each in lying]
+            printer.rows(found, PEEK_FIELDS, name="key", columns=_peek_columns(now_us), look=look or Look())
+            return DONE
+
+    return printer.quietly(body)
+
+
+def payload_text(payload: bytes) -> str:
+    """Return the bytes of a message as text; those that are no UTF-8 as `\\xff`."""
+    return payload.decode("utf-8", "backslashreplace")
+
+
+def _topics(bus: Bus, failures: Mapping[str, int] | None) -> list[Record]:
+    serving: dict[str, int] = {}
+    for presence in bus.presences():
+        for topic in presence.topics if presence.alive and presence.kind == "worker" else ():
+            serving[topic] = serving.get(topic, 0) + 1
+    return [
+        {
+            "topic": state.topic,
+            "waiting": state.waiting,
+            "later": state.later,
+            "running": state.running,
+            "oldest": iso(state.oldest_us) or None,
+            "oldest_us": state.oldest_us,
+            "failed_24h": failures.get(state.topic, 0) if failures is not None else None,
+            "workers": serving.get(state.topic, 0),
+        }
+        for state in bus.topics()
+    ]
+
+
+def _failures(cache_path: str | None, now_us: int) -> dict[str, int] | None:
+    if cache_path is None:
+        return None
+    try:
+        history = History.open(cache_path)
+    except CacheUnusable:
+        return None
+    try:
+        return history.failures(now_us - DAY_US)
+    finally:
+        history.close()
+
+
+def _columns(now_us: int) -> list[Column]:
+    def age(each: Record, _: bool) -> str:
+        since = each["oldest_us"]
+        return coarse(max(0, now_us - since)) if isinstance(since, int) and since else "-"
+
+    def failed(each: Record, _: bool) -> str:
+        return "-" if each["failed_24h"] is None else str(each["failed_24h"])
+
+    return [
+        Column("topic"),
+        Column("waiting", right=True),
+        Column("later", right=True),
+        Column("running", right=True),
+        Column("oldest", age, right=True),
+        Column("failed 24h", failed, lambda each: RED if each["failed_24h"] else "", right=True),
+        Column("workers", right=True),
+    ]
+
+
+def _peeked(found: Peeked) -> Record:
+    return {
+        "state": found.state,
+        "topic": found.topic,
+        "key": found.key,
+        "priority": found.priority,
+        "arrived": iso(found.at_us) or None,
+        "arrived_us": found.at_us,
+        "due": iso(found.due_us) or None,
+        "due_us": found.due_us,
+        "deliveries": found.deliveries,
+        "consumer": found.consumer,
+        "phase": found.phase,
+        "cause": found.cause,
+        "payload": payload_text(found.payload),
+    }
+
+
+def _peek_columns(now_us: int) -> list[Column]:
+    def when(each: Record, _: bool) -> str:
+        at = each["due_us"] if each["state"] == "later" else each["arrived_us"]
+        return relative(at, now_us) if isinstance(at, int) else ""
+
+    return [
+        Column("state", lambda each, plain: state_words(each, plain=plain)),
+        Column("key", lambda each, _: str(each["key"])[:8]),
+        Column("when", when),
+        Column("payload", lambda each, _: str(each["payload"]), gives=True),
+    ]
+
+
+def _near(topic: str, known: list[str]) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(topic, known, n=1)
+    return f"did you mean {close[0]}?" if close else "flowlord topics lists them"

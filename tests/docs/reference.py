@@ -1,0 +1,69 @@
+"""The reference of commands in docs/commands.md, made from the program's own help.
+
+python tests/docs/reference.py      writes it anew
+"""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import typer
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "commands.md"
+BEGIN = "<!-- made from the help texts by tests/docs/reference.py; change those, then run it -->"
+
+
+def program() -> click.Command:
+    """The command line as a tree of commands."""
+    from flowlord.cli.entry import app
+
+    return typer.main.get_command(app)
+
+
+def commands(
+    command: click.Command | None = None, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Yield every command that does something with the words that lead to it, in the order of the help."""
+    command = command or program()
+    if not isinstance(command, click.Group):
+        yield path, command
+        return
+    if path and command.invoke_without_command:
+        yield path, command
+    for name, child in command.commands.items():
+        if not child.hidden:
+            yield from commands(child, (*path, name))
+
+
+def help_of(path: tuple[str, ...]) -> str:
+    """What `--help` prints in a pipe, without blanks at line ends."""
+    done = subprocess.run(
+        [sys.executable, "-m", "flowlord", *path, "--help"], capture_output=True, text=True, check=True, timeout=60,
+        env={"PATH": os.environ.get("PATH", ""), "COLUMNS": "110"},
+    )  # fmt: skip
+    assert not done.stderr, done.stderr
+    return re.sub(r"(?m)[ \t]+$", "", done.stdout).strip("\n")
+
+
+def written() -> str:
+    """The reference: one section for each command."""
+    parts = []
+    for path, _ in commands():
+        parts.append(f"### flowlord {' '.join(path)}\n\n```text\n{help_of(path)}\n```\n")
+    return "\n".join(parts)
+
+
+def main() -> None:
+    """Write the reference below its mark."""
+    before, mark, _ = PAGE.read_text("utf-8").partition(BEGIN)
+    assert mark, f"{PAGE} has no mark"
+    PAGE.write_text(f"{before}{BEGIN}\n\n{written()}", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

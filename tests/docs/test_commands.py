@@ -1,0 +1,81 @@
+"""Every command has help with an example that fits a screen, and a page that says the same."""
+
+import re
+import shlex
+
+import click
+import pytest
+
+from docs.reference import BEGIN, PAGE, commands, help_of, program, written
+
+ALL = [pytest.param(path, command, id=" ".join(path)) for path, command in commands()]
+SCREEN = 50  # lines
+
+
+def test_the_commands_of_the_first_release_are_there():
+    found = {" ".join(path) for path, _ in commands()}
+    assert {
+        "run",
+        "worker",
+        "send",
+        "tasks",
+        "task",
+        "topics",
+        "topics peek",
+        "workers",
+        "validate",
+        "config",
+        "version",
+    } <= found
+
+
+@pytest.mark.parametrize(("path", "command"), ALL)
+def test_help_says_what_it_is_for_shows_an_example_and_fits_a_screen(path, command):
+    text = help_of(path)
+    lines = text.splitlines()
+    assert len(lines) <= SCREEN, f"{len(lines)} lines"
+    assert max(map(len, lines)) <= 110
+    assert re.search(rf"(?m)^ +flowlord {' '.join(path)}\b", text), "an example that can be pasted"
+    assert "\x1b" not in text
+    for option in command.params:
+        if isinstance(option, click.Option) and not option.hidden:
+            assert option.help, f"{option.opts} says nothing"
+
+
+@pytest.mark.parametrize(("path", "command"), ALL)
+def test_the_examples_of_the_help_can_be_parsed(path, command):
+    for line in re.findall(r"(?m)^ +(flowlord .+)$", help_of(path)):
+        parse(line)
+
+
+def parse(line: str) -> None:
+    """Parse a command line as the program would; unknown commands, options and missing arguments raise."""
+    words = shlex.split(line, comments=True)
+    assert words.pop(0) == "flowlord"
+    for stop in ("|", ">", "&&", ";", "2>"):
+        if stop in words:
+            words = words[: words.index(stop)]
+    command: click.Command = program()
+    context = click.Context(command, info_name="flowlord")
+    while isinstance(command, click.Group) and words and words[0] in command.commands:
+        name = words.pop(0)
+        command = command.commands[name]
+        context = click.Context(command, info_name=name, parent=context)
+    if isinstance(command, click.Group) and words:
+        if command.name == "flowlord" and words[0] in ("--help", "--version", "-h", "-V"):
+            return
+        raise AssertionError(f"{line!r}: there is no command {words[0]!r}")
+    if "--help" not in words and "-h" not in words:
+        command.make_context(command.name, list(words), parent=context.parent)
+
+
+def test_the_page_says_what_the_help_says():
+    _, mark, found = PAGE.read_text("utf-8").partition(BEGIN)
+    assert mark
+    assert found.strip() == written().strip(), "run: python tests/docs/reference.py"
+
+
+def test_a_command_line_that_is_wrong_is_found():
+    for line in ("flowlord taks", "flowlord tasks --faild", "flowlord send"):
+        with pytest.raises((click.ClickException, AssertionError)):
+            parse(line)

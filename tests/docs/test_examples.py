@@ -1,0 +1,143 @@
+"""Every example runs: the phase files validate and make the tasks that their comments tell, the workers do theirs."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import pytest
+
+from docs.reference import ROOT
+from flowlord.decide.context import Context
+from flowlord.decide.tick import on_tick
+from flowlord.model.problem import Severity
+from flowlord.model.workflow import Workflows
+from flowlord.rules.cron import Cron
+from flowlord.spec.load import load
+from flowlord.taskmaster.surroundings import read_sources
+
+EXAMPLES = ROOT / "examples"
+FOLDERS = ["workflows", "examples/phases", "examples/quickstart/workflows"]
+NOW = datetime(2026, 8, 3, 5, tzinfo=UTC)  # a Monday
+
+
+def workflows(folder: str) -> Workflows:
+    loaded = load(ROOT / folder)
+    assert [str(problem) for problem in loaded.problems if problem.severity is not Severity.NOTE] == []
+    return loaded.workflows
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_phase_files_have_neither_errors_nor_warnings(folder):
+    assert workflows(folder).by_name
+
+
+def infos(flow: str, topic: str, monkeypatch: pytest.MonkeyPatch, job: str = "") -> list[str]:
+    """What a phase of examples/phases makes of its next start after NOW."""
+    monkeypatch.chdir(ROOT)
+    phase = workflows("examples/phases").phase_of(flow, topic, job)
+    assert phase is not None
+    instant = Cron.parse(phase.rule.cron, phase.rule.tz).next(NOW)
+    assert instant is not None
+    sources = read_sources([phase.rule.meta_file] if phase.rule.meta_file else [])
+    plan = on_tick(phase, instant, Context(now=NOW, sources=sources))
+    assert plan.facts == ()
+    return [message.task.info for message in plan.messages]
+
+
+def test_the_schedules_make_what_they_say(monkeypatch):
+    assert infos("schedules.toml", "fetch", monkeypatch, "daily") == [
+        "https://data.example.org/2026/08/02.csv"
+    ]
+    assert infos("schedules.toml", "poll", monkeypatch) == ["?at=2026-08-03T05:15"]
+
+
+def test_the_batches_make_what_they_say(monkeypatch):
+    days = [f"?day=2026-08-{day:02}" for day in (9, 8, 7, 6, 5, 4, 3)]
+    assert infos("batches.toml", "recount", monkeypatch) == days
+    assert infos("batches.toml", "copy", monkeypatch) == [
+        "users?to=u_all&hour=2026-08-03T05", "orders?to=o_all&hour=2026-08-03T05", "items?to=i_all&hour=2026-08-03T05",
+    ]  # fmt: skip
+    assert infos("batches.toml", "score", monkeypatch) == [
+        "customer/17?country=de", "customer/23?country=fr", "customer/42?country=pt",
+    ]  # fmt: skip
+
+
+def test_the_retries_wait_as_they_say():
+    from flowlord.rules.backoff import wait_ns
+
+    flows = workflows("examples/phases")
+    waits = {}
+    for topic in ("fetch", "probe", "upload"):
+        phase = flows.phase_of("retries.yaml", topic, "")
+        assert phase is not None
+        rule = phase.rule
+        waits[topic] = [
+            wait_ns(n, delay=rule.retry_delay_ns, factor=rule.backoff, max_delay=rule.max_delay_ns, jitter=0)
+            / 1e9
+            for n in range(phase.retry)
+        ]
+    assert waits["fetch"] == [1, 2, 4, 8, 16]
+    assert waits["probe"] == [20, 20]
+    assert waits["upload"] == [30, 120, 480, 900, 900, 900, 900, 900]
+
+
+def run(command: list[str], task: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, input=json.dumps(task, separators=(",", ":"), ensure_ascii=False), cwd=ROOT, capture_output=True,
+        text=True, check=False, timeout=30, env={"PATH": "/usr/bin:/bin", "FLOWLORD_TASK_ID": "7"},
+    )  # fmt: skip
+
+
+def test_the_shell_worker_counts_or_asks_for_another_try(tmp_path):
+    (tmp_path / "two").write_text("a\nb\n", "utf-8")
+    script = str(EXAMPLES / "workers" / "count.sh")
+    done = run(["sh", script, str(tmp_path / "two")], {})
+    assert (done.returncode, done.stdout, done.stderr) == (0, "flowlord:meta lines=2\n", "2 lines (run 7)\n")
+    assert run(["sh", script, str(tmp_path / "none")], {}).returncode == 75
+
+
+def test_the_worker_in_another_language_reads_the_wire():
+    from flowlord.model.task import Task, encode
+
+    command = ["awk", "-f", str(EXAMPLES / "workers" / "shout.awk")]
+    wire = json.loads(encode(Task(type="shout", info='say "hi" \\ there', id="1")))
+    done = run(command, wire)
+    assert (done.returncode, done.stdout, done.stderr) == (
+        0,
+        "flowlord:meta length=16\n",
+        'SAY "HI" \\ THERE\n',
+    )
+    assert run(command, {"type": "whisper", "info": "x"}).returncode == 1
+
+
+def test_the_python_worker_does_its_tasks(tmp_path, monkeypatch):
+    from flowlord.model.task import Result, Task
+    from flowlord.worker.resolve import handlers
+    from support.workers import run_of
+
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "path", [str(ROOT), *sys.path])
+    found = handlers(apps=["examples.workers.steps"])
+    assert set(found) == {"count", "fetch", "load:hourly"}
+    (tmp_path / "two").write_text("a\nb\n", "utf-8")
+    ran = found["count"].run(run_of(Task(type="count", info=str(tmp_path / "two"))))
+    assert (ran.result, ran.msg, ran.meta) == (Result.COMPLETE, "2 lines", {"lines": ["2"]})
+    assert found["fetch"].run(run_of(Task(type="fetch", info="?day=2026-08-01"))).result is Result.WARN
+    assert found["load:hourly"].run(run_of(Task(type="load", job="hourly", info=str(tmp_path / "no")))).again
+    assert (
+        found["load:hourly"].run(run_of(Task(type="load", job="hourly", info=str(tmp_path / "two")))).result
+        is Result.COMPLETE
+    )
+    for name in [name for name in sys.modules if name == "examples" or name.startswith("examples.")]:
+        monkeypatch.delitem(sys.modules, name)
+
+
+def test_the_disk_worker_tells_how_full_it_is():
+    script = str(EXAMPLES / "machine" / "disk.sh")
+    calm = run(["sh", script, "/", "101"], {})
+    assert calm.returncode == 0
+    assert calm.stdout.startswith("flowlord:meta used=")
+    assert "full=" not in calm.stdout
+    assert "flowlord:meta full=" in run(["sh", script, "/", "0"], {}).stdout
+    assert run(["sh", script, "/nowhere"], {}).returncode == 1

@@ -1,0 +1,146 @@
+"""What the pages show works: phase files validate, Python compiles, commands and make targets exist."""
+
+import re
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from docs.reference import ROOT
+from docs.test_commands import parse
+
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "examples").rglob("*.md")),
+]
+_FENCE = re.compile(r"(?ms)^```(\w+)\n(.*?)^```$")
+
+
+class Block(NamedTuple):
+    """A fenced block of a page."""
+
+    place: str
+    language: str
+    text: str
+
+
+def blocks(*languages: str) -> list[Block]:
+    found = []
+    for page in PAGES:
+        text = page.read_text("utf-8")
+        for match in _FENCE.finditer(text):
+            if match[1] in languages:
+                line = text.count("\n", 0, match.start()) + 1
+                found.append(Block(f"{page.relative_to(ROOT)}:{line}", match[1], match[2]))
+    return found
+
+
+def ids(block: Block) -> str:
+    return block.place
+
+
+def is_phases(block: Block) -> bool:
+    return "[[phase]]" in block.text or "phases:" in block.text
+
+
+@pytest.mark.parametrize("block", [each for each in blocks("toml", "yaml") if is_phases(each)], ids=ids)
+def test_a_phase_file_has_neither_errors_nor_warnings(block):
+    from flowlord.spec.load import parse as parse_phases
+
+    flow, problems = parse_phases(block.text.encode(), f"page.{block.language}", f"page.{block.language}")
+    assert [str(problem) for problem in problems] == []
+    assert flow is not None
+    assert flow.phases
+
+
+@pytest.mark.parametrize("block", [each for each in blocks("toml", "yaml") if not is_phases(each)], ids=ids)
+def test_a_configuration_is_understood(block, tmp_path):
+    from flowlord.config import resolve
+
+    file = tmp_path / f"flowlord.{block.language}"
+    file.write_text(block.text, "utf-8")
+    resolve({"config": str(file)})
+
+
+@pytest.mark.parametrize("block", blocks("python"), ids=ids)
+def test_python_compiles_and_its_tasks_are_found(block):
+    from flowlord.worker.app import MARK
+
+    names: dict[str, object] = {}
+    exec(compile(block.text, block.place, "exec"), names)
+    assert any(hasattr(value, MARK) for value in names.values())
+
+
+@pytest.mark.parametrize("block", blocks("sh"), ids=ids)
+def test_every_command_of_flowlord_can_be_parsed(block):
+    for line in block.text.replace("\\\n", " ").splitlines():
+        if line.startswith("flowlord "):
+            parse(line)
+
+
+def test_the_pages_show_enough():
+    assert len(blocks("sh")) > 10
+    assert sum(map(is_phases, blocks("toml", "yaml"))) > 6
+    assert len(blocks("python")) >= 2
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_make_target_exists(page):
+    listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
+    targets = set(re.findall(r"(?m)^ +make ([a-z-]+) +\S", listed))
+    named = set(re.findall(r"(?:`|^)make ([a-z][a-z-]*)", page.read_text("utf-8"), re.MULTILINE))
+    assert named <= targets
+
+
+def test_a_command_shown_in_the_guide_does_what_it_says(tmp_path):
+    [script] = [block.text for block in blocks("sh") if block.text.startswith("#!/bin/sh")]
+    (tmp_path / "three").write_text("a\nb\nc\n", "utf-8")
+    for file, code, out, err in (
+        ("three", 0, "flowlord:meta lines=3\n", "3 lines\n"),
+        ("none", 75, "", "none is not there yet\n"),
+    ):
+        done = subprocess.run(
+            ["sh", "-c", script, "count.sh", file], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (code, out, err)
+
+
+def test_the_problem_shown_in_the_guide_is_what_validate_says():
+    from flowlord.spec.load import parse as parse_phases
+
+    page = (ROOT / "docs" / "phase-files.md").read_text("utf-8")
+    block = next(each for each in blocks("toml") if each.place.startswith("docs/phase-files.md"))
+    broken = block.text.replace('dependsOn = "fetch:daily"', 'dependsOn = "fetch:dayly"')
+    _, problems = parse_phases(broken.encode(), "weather.toml", "workflows/weather.toml")
+    assert [str(problem) for problem in problems if str(problem) in page] != []
+
+
+def test_every_rule_option_and_token_has_its_line():
+    from flowlord.spec.check import TOKENS
+    from flowlord.spec.options import KNOWN
+
+    rules = (ROOT / "docs" / "rules.md").read_text("utf-8")
+    missing = [name for name in KNOWN if not re.search(rf"(?m)^\| `{name}\b", rules)]
+    assert [name for name in missing if name not in ("files", "count")] == []
+    templates = (ROOT / "docs" / "templates.md").read_text("utf-8")
+    assert [name for name in TOKENS if f"`{{{name}}}`" not in templates] == []
+
+
+def test_every_page_is_linked_from_the_index():
+    index = (ROOT / "docs" / "index.md").read_text("utf-8")
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    assert {page for page in pages if f"]({page})" not in index} == set()
+
+
+def test_the_texts_name_no_path_that_is_not_there():
+    for page in PAGES:
+        for path in re.findall(
+            r"`((?:examples|workflows|docs|tests|src)/[\w./-]+)`", page.read_text("utf-8")
+        ):
+            found = ROOT / path
+            assert (
+                found.exists() or path == "examples/quickstart/.flowlord/bus.db" or not Path(path).suffix
+            ), f"{page}: {path}"

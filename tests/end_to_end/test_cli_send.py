@@ -1,0 +1,201 @@
+"""`flowlord send`: what it answers, when it waits, and what it never does twice."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from support.processes import flowlord, running, tasks, write
+
+FILES = {
+    "workflows/a.toml": """
+        [[phase]]
+        task = "ok"
+        rule = "cron=@yearly"
+
+        [[phase]]
+        task = "after"
+        dependsOn = "ok"
+
+        [[phase]]
+        task = "bad"
+        rule = "cron=@yearly&retry_delay=50ms"
+        retry = 1
+
+        [[phase]]
+        task = "twice"
+        rule = "cron=@yearly"
+
+        [[phase]]
+        task = "parent"
+        rule = "cron=@yearly"
+
+        [[phase]]
+        task = "bad:child"
+        dependsOn = "parent"
+    """,
+    "workflows/b.toml": """
+        [[phase]]
+        task = "twice"
+        rule = "cron=@yearly"
+    """,
+}
+WORKERS = {
+    "ok": "builtin:echo",
+    "after": "builtin:noop",
+    "twice": "builtin:noop",
+    "parent": "builtin:noop",
+    "bad": "sh -c 'echo out of luck >&2; exit 3'",
+}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a daemon that runs in it."""
+    here = write(tmp_path_factory.mktemp("send"), FILES)
+    hosted = [word for name, command in WORKERS.items() for word in ("--worker", f"{name}={command}")]
+    with running("run", "workflows", *hosted, cwd=here) as daemon:
+        daemon.says("a.toml was loaded")
+        yield here
+        assert daemon.end() == 0
+        assert "Traceback" not in daemon.err
+
+
+def with_info(home: Path, info: str) -> list[dict]:
+    return [row for row in tasks(home) if row["info"] == info]
+
+
+def test_it_says_the_id_and_names_the_workflow_whose_children_follow(home):
+    sent = flowlord("send", "ok", "plain", cwd=home)
+    assert sent.code == 0
+    assert "ok is a phase of a.toml; its children follow" in sent.err
+    assert "sent " in sent.err
+    [line] = sent.out.splitlines()
+    assert len(line) == 36, "a pipe gets the whole id and nothing else"
+
+
+def test_waiting_ends_with_zero_when_the_task_is_complete(home):
+    sent = flowlord("send", "ok", "hello", "--wait", cwd=home)
+    assert sent.code == 0
+    assert "done in" in sent.err
+    assert "hello" in sent.err
+
+
+def test_waiting_ends_with_one_when_it_failed_after_its_retries(home):
+    sent = flowlord("send", "bad", "x", "--wait", cwd=home)
+    assert sent.code == 1
+    assert "out of luck" in sent.err
+    assert sorted(row["attempt"] for row in with_info(home, "x")) == [1, 2]
+
+
+def test_waiting_ends_with_124_when_time_is_over(home):
+    sent = flowlord("send", "nobody", "x", "--wait", "--timeout", "300ms", cwd=home)
+    assert sent.code == 124
+    assert "300ms" in sent.err
+
+
+def test_waiting_for_children_counts_their_failures_too(home):
+    assert flowlord("send", "parent", "--wait", cwd=home).code == 0
+    sent = flowlord("send", "parent", "--wait", "--children", cwd=home)
+    assert sent.code == 1
+    assert "out of luck" in sent.err
+
+
+def test_the_same_key_sends_once(home):
+    first = flowlord("send", "ok", "keyed", "--key", "k1", "--wait", cwd=home)
+    again = flowlord("send", "ok", "keyed", "--key", "k1", cwd=home)
+    assert (first.code, again.code) == (0, 0)
+    assert "already sent as" in again.err
+    assert again.out == first.out, "the same id again"
+    assert len(with_info(home, "keyed")) == 1
+
+
+def test_waiting_for_what_was_sent_before_ends(home):
+    """A task that is over has nothing left to wait for."""
+    assert flowlord("send", "ok", "over", "--key", "k2", "--wait", cwd=home).code == 0
+    again = flowlord("send", "ok", "over", "--key", "k2", "--wait", "--timeout", "10s", cwd=home)
+    assert again.code == 0, again.err
+
+
+def test_a_delay_is_kept(home):
+    sent = flowlord("send", "ok", "late", "--delay", "1s", "--wait", cwd=home)
+    assert sent.code == 0
+    [row] = with_info(home, "late")
+    made, began = (datetime.fromisoformat(row[name]) for name in ("created", "started"))
+    assert (began - made).total_seconds() >= 0.99
+
+
+def test_a_moment_in_the_future_waits_until_then(home):
+    sent = flowlord("send", "ok", "far", "--at", "2999-01-01T00:00:00Z", cwd=home)
+    assert sent.code == 0
+    assert [row["state"] for row in with_info(home, "far")] == ["later"]
+
+
+def test_many_are_sent_from_a_file_and_from_stdin(home, tmp_path):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(
+        '{"info": "row-1", "meta": {"a": "1"}}\n\nrow-2\n{"info": "row-3", "priority": 9}\n', "utf-8"
+    )
+    sent = flowlord("send", "ok", "--from-file", str(rows), "--wait", cwd=home)
+    assert sent.code == 0, sent.err
+    assert "3 tasks" in sent.err
+    assert len(sent.out.split()) == 3
+    assert {len(with_info(home, f"row-{n}")) for n in (1, 2, 3)} == {1}
+    piped = flowlord("send", "ok", "--from-file", "-", cwd=home, stdin="row-4\nrow-5\n")
+    assert piped.code == 0
+    assert len(piped.out.split()) == 2
+    alone = flowlord("send", "ok", "-", cwd=home, stdin="from stdin\n")
+    assert alone.code == 0
+    assert len(with_info(home, "from stdin")) == 1
+
+
+def test_a_phase_of_two_files_needs_the_workflow_to_be_named(home):
+    sent = flowlord("send", "twice", "a", cwd=home)
+    assert sent.code == 0
+    assert "a.toml, b.toml all have a phase twice" in sent.err
+    named = flowlord("send", "twice", "b", "--workflow", "b.toml", cwd=home)
+    assert named.code == 0
+    assert "note:" not in named.err
+    assert with_info(home, "b")[0]["workflow"] == "b.toml"
+
+
+def test_what_is_sent_can_be_read_as_json(home):
+    sent = flowlord("send", "ok", "as json", "-o", "json", cwd=home)
+    [row] = sent.data
+    assert (row["topic"], row["info"], row["sent"]) == ("ok", "as json", True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["ok", "--meta", "nopair"], 2, "key=value"),
+        (["ok", "--priority", "urgent"], 2, "low, normal, high, critical"),
+        (["ok", "--delay", "10"], 2, "10"),
+        (["ok", "--delay", "1s", "--at", "now"], 2, "exclude each other"),
+        (["ok", "--at", "someday"], 2, "someday"),
+        (["ok", "--timeout", "soon", "--wait"], 2, "soon"),
+        (["ok", "--from-file", "nowhere.jsonl"], 2, "nowhere.jsonl"),
+        (["", "x"], 2, "topic"),
+        (["ok", "--workflow", "c.toml"], 5, "a.toml"),
+        (["after", "--workflow", "b.toml"], 5, "no phase after"),
+        (["ok", "--workflows", "nowhere"], 2, "nowhere"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_anything_is_sent(home, arguments, code, words):
+    before = len(tasks(home))
+    sent = flowlord("send", *arguments, cwd=home)
+    assert sent.code == code, sent.err
+    assert words in sent.err
+    assert "Traceback" not in sent.err
+    assert len(tasks(home)) == before
+
+
+def test_a_row_of_a_file_that_is_wrong_sends_nothing_at_all(home, tmp_path):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('fine\n{"info": \n', "utf-8")
+    before = len(tasks(home))
+    sent = flowlord("send", "ok", "--from-file", str(rows), cwd=home)
+    assert sent.code == 2
+    assert "rows.jsonl" in sent.err
+    assert len(tasks(home)) == before

@@ -1,0 +1,147 @@
+"""The judge of the kill test: reads the execution log and the list of what was submitted, and nothing else.
+
+lost      a task that must have run to its end and did not
+doubled   a task that was dispatched twice: two identities (type, job, run, info, created) for one place in the
+          workflow. Running one dispatch again after a crash is allowed, and counted.
+strange   a task that should not be there at all, or that belongs to another run than its root
+early     a task that began before what it follows from had ended
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from fault.kill_flow import Slot, parent_of, slots_of
+
+
+class Line(NamedTuple):
+    """One line of the execution log; `verb` is start, end, failed or left (taken away from its worker)."""
+
+    verb: str
+    who: int
+    at_ns: int
+    key: str
+    run: str
+    slot: Slot
+    created: str
+    deliveries: int
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the log tells of one place in the workflow."""
+
+    dispatches: set[tuple[str, str]] = field(default_factory=set)  # run, created
+    starts: int = 0
+    begun_ns: int = 0
+    ended_ns: int = 0
+
+
+class Log:
+    """The execution log as far as it was read."""
+
+    def __init__(self) -> None:
+        self.seen: dict[Slot, Seen] = defaultdict(Seen)
+        self.ended = 0
+        self.lines = 0
+        self.torn: list[str] = []
+        self.open: dict[int, int] = defaultdict(int)
+        """How many tasks each process had begun and not ended when it wrote its last line."""
+        self.redelivered = 0
+        self._rest = ""
+
+    def take(self, text: str) -> None:
+        """Read on; the last piece may be half a line."""
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            try:
+                self._take(parse(line))
+            except ValueError:
+                self.torn.append(line)
+
+    def _take(self, line: Line) -> None:
+        self.lines += 1
+        seen = self.seen[line.slot]
+        seen.dispatches.add((line.run, line.created))
+        if line.verb == "start":
+            seen.starts += 1
+            seen.begun_ns = seen.begun_ns or line.at_ns
+            self.open[line.who] += 1
+            self.redelivered += line.deliveries > 1
+        else:
+            self.open[line.who] -= 1
+            if line.verb != "left" and not seen.ended_ns:
+                seen.ended_ns = line.at_ns
+                self.ended += 1
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What was found; the lists name places in the workflow."""
+
+    tasks: int = 0
+    roots: int = 0
+    retries: int = 0
+    executions: int = 0
+    lost: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    strange: list[str] = field(default_factory=list)
+    early: list[str] = field(default_factory=list)
+    torn: list[str] = field(default_factory=list)
+
+    @property
+    def is_clean(self) -> bool:
+        """Nothing lost, nothing doubled, nothing that should not be."""
+        return not (self.lost or self.doubled or self.strange or self.early or self.torn)
+
+    @property
+    def again(self) -> int:
+        """Executions beyond the first of each task."""
+        return max(0, self.executions - self.tasks)
+
+
+def parse(line: str) -> Line:
+    """Read one line of the log; raises ValueError when it is none."""
+    verb, who, at_ns, key, run, type_, job, info, created, attempt, deliveries = line.split("\t")
+    if verb not in {"start", "end", "failed", "left"}:
+        raise ValueError(verb)
+    slot = Slot(type_, job, info, int(attempt))
+    return Line(verb, int(who), int(at_ns), key, run, slot, created, int(deliveries))
+
+
+def judge(log: Log, submitted: Iterable[int]) -> Verdict:
+    """Compare what ran with what must have run."""
+    verdict = Verdict(torn=list(log.torn))
+    expected: set[Slot] = set()
+    for n in submitted:
+        verdict.roots += 1
+        runs: set[str] = set()
+        for slot in slots_of(n):
+            expected.add(slot)
+            verdict.tasks += 1
+            verdict.retries += bool(slot.attempt)
+            seen = log.seen.get(slot)
+            if seen is None or not seen.ended_ns:
+                verdict.lost.append(f"{told(slot)}: {'never ran' if seen is None else 'never ended'}")
+                continue
+            verdict.executions += seen.starts
+            runs.update(run for run, _ in seen.dispatches)
+            if len(seen.dispatches) > 1:
+                verdict.doubled.append(f"{told(slot)}: {sorted(created for _, created in seen.dispatches)}")
+            parent = parent_of(slot)
+            before = log.seen.get(parent) if parent else None
+            if parent and (before is None or not 0 < before.ended_ns < seen.begun_ns):
+                verdict.early.append(f"{told(slot)} began before {told(parent)} had ended")
+        if len(runs) > 1:
+            verdict.strange.append(f"root {n} is spread over {len(runs)} runs")
+    verdict.strange += [f"{told(slot)} should not be" for slot in log.seen if slot not in expected]
+    return verdict
+
+
+def told(slot: Slot) -> str:
+    """Name a place in the workflow for people."""
+    name = f"{slot.type}:{slot.job}" if slot.job else slot.type
+    return f"{name} {slot.info}" + (f" (attempt {slot.attempt + 1})" if slot.attempt else "")

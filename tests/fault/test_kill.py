@@ -1,0 +1,149 @@
+"""The kill test in a small size, the bugs that it must find, its judge on logs made by hand. Full size: `make kill`."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fault.kill_check import Log, judge
+from fault.kill_flow import Slot, parent_of, slots_of
+
+KILL = Path(__file__).with_name("kill.py")
+CLEAN, BROKEN = 0, 1
+SEED = os.environ.get("FLOWLORD_TEST_SEED", "20260101")
+
+
+def kill(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the kill test as a person would."""
+    return subprocess.run(
+        [sys.executable, str(KILL), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+        env=os.environ | {"PYTHONWARNINGS": "default"},
+    )
+
+
+def value(run: subprocess.CompletedProcess[str], name: str) -> int:
+    """Return a figure that was printed."""
+    found = re.search(rf"(?m)^{name} +([\d,]+)", run.stdout)
+    assert found, run.stdout + run.stderr
+    return int(found[1].replace(",", ""))
+
+
+@pytest.mark.fault
+@pytest.mark.slow
+def test_no_kill_loses_a_task_or_doubles_a_child():
+    run = kill("--kills", "80", "--tasks", "1500", "--seed", SEED)
+    assert run.returncode == CLEAN, run.stdout + run.stderr
+    assert value(run, "lost") == 0
+    assert value(run, "children or retries doubled") == 0
+    assert value(run, "random kills") >= 80
+    assert f"--seed {SEED}" in run.stderr  # the line that repeats it
+
+
+@pytest.mark.fault
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("bug", "shows_as"),
+    [
+        ("ack-first", "lost"),
+        ("publish-then-ack", "children or retries doubled"),
+        ("retry-in-memory", "lost"),
+    ],
+)
+def test_a_planted_bug_is_found(bug, shows_as):
+    run = kill("--kills", "60", "--tasks", "1200", "--seed", SEED, "--plant", bug)
+    assert run.returncode == BROKEN, run.stdout + run.stderr
+    assert value(run, shows_as) > 0
+
+
+def line(verb: str, at_ns: int, slot: Slot, created: str = "c", run: str = "r", who: int = 1) -> str:
+    """One line as the tasks of the kill test write it."""
+    fields = (verb, who, at_ns, "key", run, slot.type, slot.job, slot.info, created, slot.attempt, 1)
+    return "\t".join(map(str, fields)) + "\n"
+
+
+def whole(n: int = 0) -> list[str]:
+    """The log of one root that went well: each task after its parent."""
+    lines = []
+    for at_ns, slot in enumerate(sorted(slots_of(n), key=lambda slot: (slot.type != "root", slot.type)), 1):
+        lines += [
+            line("start", 10 * at_ns, slot, f"c{at_ns}"),
+            line("end", 10 * at_ns + 1, slot, f"c{at_ns}"),
+        ]
+    return lines
+
+
+def judged(lines: list[str], roots: range = range(1)):
+    log = Log()
+    log.take("".join(lines))
+    return judge(log, roots)
+
+
+def test_a_log_in_which_all_went_well_is_clean():
+    verdict = judged(whole(7))  # no task of root 7 fails
+    assert verdict.lost  # root 0 was submitted and never ran
+    verdict = judged(whole(0))
+    assert verdict.is_clean
+    assert (verdict.roots, verdict.tasks, verdict.retries, verdict.again) == (1, 6, 1, 0)
+
+
+def test_a_task_that_never_ended_is_lost():
+    assert len(judged(whole()[:-1]).lost) == 1
+    assert len(judged(whole()[:-2]).lost) == 1
+
+
+def test_two_dispatches_of_one_child_are_doubled():
+    child = next(slot for slot in slots_of(0) if slot.type == "child")
+    verdict = judged([*whole(), line("start", 500, child, "another"), line("end", 501, child, "another")])
+    assert [told.split(":")[0] for told in verdict.doubled] == [f"child {child.info}"]
+
+
+def test_the_same_dispatch_run_again_is_counted_and_no_fault():
+    lines = whole()
+    verdict = judged([*lines, *lines[-2:]])
+    assert verdict.is_clean
+    assert verdict.again == 1
+
+
+@pytest.mark.parametrize(
+    "slot", [Slot("child", "", "0/c", 0), Slot("grand", "sum", "0/a/sum", 7), Slot("root", "", "1", 0)]
+)
+def test_a_task_that_should_not_be_is_strange(slot):
+    assert judged([*whole(), line("start", 500, slot)]).strange
+
+
+def test_a_child_of_another_run_is_strange():
+    lines = whole()
+    lines[-2:] = [text.replace("\tr\t", "\tother\t") for text in lines[-2:]]
+    assert judged(lines).strange == ["root 0 is spread over 2 runs"]
+
+
+def test_a_child_that_begins_before_its_parent_ended_is_early():
+    assert judged(
+        whole()[2:] + [text.replace("\t10\t", "\t900\t").replace("\t11\t", "\t901\t") for text in whole()[:2]]
+    ).early
+
+
+def test_a_torn_line_is_told():
+    assert judged([*whole(), "start\t1\n"]).torn == ["start\t1"]
+
+
+def test_every_task_but_a_root_follows_from_another():
+    for n in range(40):
+        slots = set(slots_of(n))
+        assert {parent_of(slot) for slot in slots} <= slots | {None}
+        assert [slot for slot in slots if parent_of(slot) is None] == [Slot("root", "", str(n), 0)]
+
+
+def test_half_a_line_waits_for_its_rest():
+    text = "".join(whole())
+    log = Log()
+    for at in range(0, len(text), 7):
+        log.take(text[at : at + 7])
+    assert judge(log, range(1)).is_clean
