@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 from table import Row, alternately, medians
@@ -132,6 +133,7 @@ def raw(parents: int) -> float:
         )
         _insert(bus, "first", [payload] * parents)
         begin = time.perf_counter()
+        serial = count()
         for topic, child in (("first", "second"), ("second", "")):
             for _ in range(0, parents, BATCH):
                 _hand_over(bus, topic, "done")
@@ -140,8 +142,8 @@ def raw(parents: int) -> float:
                 history.executemany(
                     "INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     [
-                        (f"{topic}{n}", "0" * 36, topic, "", body, "", "complete", "", "", "")
-                        for n, body in told
+                        (f"{next(serial):032}", "0" * 36, topic, "", body, "", "complete", "", "", "")
+                        for _, body in told
                     ],
                 )
                 history.execute("COMMIT")

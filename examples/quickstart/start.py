@@ -84,7 +84,7 @@ def wait_for_chain(daemon: subprocess.Popen) -> int:
 def show_results() -> None:
     """Print the report and what flowlord remembers."""
     say((HERE / "out" / "report.txt").read_text("utf-8"))
-    start(["tasks"]).wait()
+    start(["tasks", *([] if sys.stdout.isatty() else ["-o", "table"])]).wait()
 
 
 def show_next_steps() -> None:

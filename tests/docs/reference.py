@@ -9,8 +9,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import click
 import typer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,24 +18,20 @@ PAGE = ROOT / "docs" / "commands.md"
 BEGIN = "<!-- made from the help texts by tests/docs/reference.py; change those, then run it -->"
 
 
-def program() -> click.Command:
-    """The command line as a tree of commands."""
+def program() -> Any:
+    """The command line as a tree; typer brings its own click, so a group is known by its `commands`."""
     from flowlord.cli.entry import app
 
     return typer.main.get_command(app)
 
 
-def commands(
-    command: click.Command | None = None, path: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+def commands(command: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Yield every command that does something with the words that lead to it, in the order of the help."""
     command = command or program()
-    if not isinstance(command, click.Group):
+    children = getattr(command, "commands", None)
+    if children is None or (path and command.invoke_without_command):
         yield path, command
-        return
-    if path and command.invoke_without_command:
-        yield path, command
-    for name, child in command.commands.items():
+    for name, child in (children or {}).items():
         if not child.hidden:
             yield from commands(child, (*path, name))
 

@@ -129,6 +129,14 @@ def test_every_rule_option_and_token_has_its_line():
     assert [name for name in TOKENS if f"`{{{name}}}`" not in templates] == []
 
 
+def test_every_setting_has_its_line_with_variable_and_default():
+    from flowlord.config.table import SETTINGS
+
+    page = (ROOT / "docs" / "configuration.md").read_text("utf-8")
+    lines = [f"| `{each.name}` | `{each.variable}` | `{each.default}` |" for each in SETTINGS]
+    assert [line for line in lines if line not in page] == []
+
+
 def test_every_page_is_linked_from_the_index():
     index = (ROOT / "docs" / "index.md").read_text("utf-8")
     pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}

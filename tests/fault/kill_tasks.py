@@ -55,7 +55,7 @@ def work(told: Context) -> None:
     """Take a while; fail when the workflow of the test says so. A task that was taken away has no end."""
     Evidence.tell("start", told)
     chance = crc32(f"{told.created} {told.info}".encode())
-    seconds = 0.15 if chance % 100 == 0 else chance % 13 / 1000
+    seconds = 0.15 if chance % 100 == 0 else max(0, chance % 25 - 12) / 1000
     if seconds and told.cancelled.wait(seconds):
         Evidence.tell("left", told)
         return

@@ -118,7 +118,9 @@ class MemoryBus:
                     for batch, _ in landing.frozen:
                         store.freeze(batch)
                 self._tell(facts + self._cap_quarantine(), commit_id)
-                known = store.commits[commit_id] = (now_us, verdict.answers)
+                known = (now_us, verdict.answers)
+                if verdict.landed or verdict.entries:  # else: sent again, it is judged again
+                    store.commits[commit_id] = known
                 self._changed.notify_all()
         self._step("commit.applied")
         return list(known[1])

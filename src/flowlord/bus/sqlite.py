@@ -25,6 +25,7 @@ from flowlord.bus.lifetimes import RESEND_S, SWEEP_STEPS
 from flowlord.bus.port import CHUNK, JournalEntry, Peeked, Presence, TopicState
 from flowlord.bus.sqlite_commit import News, encode_facts
 from flowlord.bus.sqlite_connection import (
+    PATIENCE_S,
     Connection,
     OutcomeUnknown,
     best_journal_mode,
@@ -55,6 +56,7 @@ class SqliteBus:
         journal_mode: `wal` or `truncate`; empty for the fastest that is safe with this engine.
         boot_id: names the boot that the clock's boot time counts from; empty for that of this machine.
         mounts: where the system tells its mounts.
+        patience_s: how long to wait for other processes before BusUnavailable is raised.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class SqliteBus:
         journal_mode: str = "",
         boot_id: str = "",
         mounts: Path = MOUNTS,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         place = settle(path, mounts=mounts)
         self.address = f"sqlite:///{place.path}"
@@ -76,7 +79,7 @@ class SqliteBus:
         # Names of commits and lease tokens: unlike those of every other process, and cheap.
         self._self = unguessable()
         self._numbers = count(1)
-        self._connection = Connection(place, journal_mode or best_journal_mode())
+        self._connection = Connection(place, journal_mode or best_journal_mode(), patience_s=patience_s)
         try:
             self._generation = self._prepare()
         except BaseException:

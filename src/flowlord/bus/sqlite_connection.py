@@ -104,6 +104,7 @@ class Connection:
             db = self._usable()
             try:
                 self.place.check()
+                db.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # learn of a switch by looking
                 [mode] = db.execute("PRAGMA journal_mode").fetchone()
                 if mode != self.journal_mode:
                     raise BusUnusable(

@@ -42,7 +42,7 @@ def run(
         ),
     ] = "",
     concurrency: Annotated[
-        int, typer.Option("--concurrency", min=1, help="Tasks at a time of hosted workers.")
+        int, typer.Option("--concurrency", min=1, metavar="N", help="Tasks at a time of hosted workers.")
     ] = 4,
     grace: Annotated[
         str,
@@ -194,3 +194,87 @@ def send(
         workflow, workflows, tuple(meta), priority, delay, at, key, wait, children, timeout, from_file, output
     )
     leave(body(settings, name, info, options))
+
+
+@app.command()
+def worker(
+    types: Annotated[
+        str, typer.Option("--types", metavar="T,T", help="Task types to take.", show_default=False)
+    ] = "",
+    exec_: Annotated[
+        str,
+        typer.Option("--exec", metavar="COMMAND", help="What runs each task of --types.", show_default=False),
+    ] = "",
+    worker_: Annotated[
+        list[str], typer.Option("--worker", metavar="TYPE=COMMAND", help="What runs a type; repeatable.")
+    ] = [],  # noqa: B006
+    app_: Annotated[
+        list[str], typer.Option("--app", metavar="MODULE", help="Module with Python tasks; repeatable.")
+    ] = [],  # noqa: B006
+    concurrency: Annotated[int, typer.Option("--concurrency", min=1, help="Tasks at a time.")] = 4,
+    timeout: Annotated[
+        str,
+        typer.Option(
+            "--timeout",
+            metavar="TIME",
+            help="For tasks that bring no timeout of their own.",
+            show_default=False,
+        ),
+    ] = "",
+    max_tasks: Annotated[int, typer.Option("--max-tasks", min=0, help="End after so many; 0 never.")] = 0,
+    drain: Annotated[bool, typer.Option("--drain", help="End when nothing waits.")] = False,
+    id_: Annotated[
+        str, typer.Option("--id", metavar="NAME", help="Name of this worker.", show_default=False)
+    ] = "",
+    lease: Annotated[
+        str,
+        typer.Option(
+            "--lease",
+            metavar="TIME",
+            help="Its tasks are offered again this long after it died.",
+            show_default=False,
+        ),
+    ] = "",
+    grace: Annotated[
+        str,
+        typer.Option(
+            "--grace", metavar="TIME", help="How long running tasks may finish.", show_default=False
+        ),
+    ] = "",
+    bus: BusAddress = "",
+    config: Config = "",
+    log_format: LogForm = "",
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Take tasks and run them.
+
+    \b
+      flowlord worker --app steps
+      flowlord worker --types load --exec 'python load.py {info}'
+      flowlord worker --worker 'load=sh load.sh' --worker 'mail=builtin:echo'
+
+    See also: run, workers, topics.
+    """
+    settings = settings_of(config=config, bus=bus, lease=lease, grace=grace, log_format=log_format)
+    set_up_logs(settings, verbose, quiet=quiet)
+    from flowlord.cli.worker import Options
+    from flowlord.cli.worker import run as body
+    from flowlord.rules.durations import parse_duration
+
+    try:
+        timeout_ns = parse_duration(timeout) if timeout else 0
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--timeout") from None
+    options = Options(
+        types=tuple(name.strip() for name in types.split(",") if name.strip()),
+        command=exec_,
+        workers=tuple(worker_),
+        apps=tuple(app_),
+        concurrency=concurrency,
+        timeout_ns=timeout_ns,
+        max_tasks=max_tasks,
+        name=id_,
+        drain=drain,
+    )
+    leave(body(settings, options))

@@ -17,7 +17,7 @@ from flowlord.bus.port import Bus, Presence
 from flowlord.cache.historian import Historian
 from flowlord.cli import printer
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, WRONG_USE
-from flowlord.cli.signals import Stop
+from flowlord.cli.signals import Signals
 from flowlord.config import Settings
 from flowlord.model.problem import Severity
 from flowlord.spec.load import Loaded
@@ -27,6 +27,9 @@ from flowlord.taskmaster.follower import Follower
 from flowlord.taskmaster.surroundings import Surroundings
 
 log = logging.getLogger("flowlord.run")
+
+HURRY_S = 5.0
+"""How long a second signal lets hosted commands be ended and handed back."""
 
 
 def run(
@@ -63,10 +66,41 @@ def run(
         _tell_start(loaded, around, settings)
         if code := _refusal(loaded, around, strict):
             return code
-        taskmaster.run(Stop().listen().event, once=once)
-        return ANSWER_IS_BAD if once and around.counters.dead else DONE
+        code = _until_told(taskmaster, once)
+        return ANSWER_IS_BAD if not code and once and around.counters.dead else code
     finally:
         bus.close()
+
+
+def _until_told(taskmaster: Taskmaster, once: bool) -> int:
+    """Run until a signal comes or, with `once`, nothing is left; a second signal leaves at once."""
+    stop = threading.Event()
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            taskmaster.run(stop, once=once)
+        except BaseException as error:  # noqa: BLE001 - raised again in the main thread
+            failed.append(error)
+        finally:
+            signals.wake()
+
+    code = DONE
+    with Signals() as signals:
+        thread = threading.Thread(target=work, name="flowlord-run", daemon=True)
+        thread.start()
+        while number := signals.next():
+            if stop.is_set():
+                # What is on the bus is safe however we leave; hosted commands are ended and handed back.
+                taskmaster.hurry()
+                thread.join(HURRY_S)
+                logging.shutdown()
+                os._exit(128 + number)
+            stop.set()
+        thread.join()
+    if failed:
+        raise failed[0]
+    return code
 
 
 def _surroundings(settings: Settings, bus: Bus, chance: Chance, consumer: str) -> Surroundings:
@@ -107,7 +141,7 @@ def _presence(around: Surroundings) -> Presence:
 
 def _hosted(
     settings: Settings, workers: Sequence[str], app: str, concurrency: int
-) -> Callable[[threading.Event], None] | None:
+) -> Callable[[threading.Event, threading.Event], None] | None:
     """Return what runs the workers that this daemon hosts; None when it hosts none."""
     if not workers and not app:
         return None
@@ -115,9 +149,9 @@ def _hosted(
 
     worker, bus = build(settings, workers=workers, app=app, concurrency=concurrency)
 
-    def host(stop: threading.Event) -> None:
+    def host(stop: threading.Event, now: threading.Event) -> None:
         try:
-            worker.run(stop)
+            worker.run(stop, now)
         finally:
             bus.close()
 

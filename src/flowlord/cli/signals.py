@@ -1,31 +1,41 @@
-"""Signals of long-running commands: the first asks to finish, the second leaves at once."""
+"""Signals of long-running commands: the first asks to finish, the second to leave at once."""
 
 from __future__ import annotations
 
 import os
 import signal
-import threading
-from types import FrameType
-
-from flowlord.cli.exits import INTERRUPTED, TERMINATED
+from types import TracebackType
 
 
-class Stop:
-    """An event that SIGTERM and SIGINT set; `at_once` is set by the second of them."""
+class Signals:
+    """SIGTERM and SIGINT as bytes of a pipe, read by the main thread.
 
-    def __init__(self) -> None:
-        self.event = threading.Event()
-        self._count = 0
+    A handler that set an Event itself could find the lock of that Event held by the very thread that it interrupts.
+    """
 
-    def listen(self) -> Stop:
-        """Take over the signals of this process; only the main thread may."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on)
+    def __enter__(self) -> Signals:
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._write, False)
+        self._fd = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        self._handlers = {
+            number: signal.signal(number, lambda number, frame: None)
+            for number in (signal.SIGTERM, signal.SIGINT)
+        }
         return self
 
-    def _on(self, number: int, frame: FrameType | None) -> None:
-        self._count += 1
-        if self._count > 1:
-            # kill -9 is always safe for what is on the bus, so leaving at once is too.
-            os._exit(INTERRUPTED if number == signal.SIGINT else TERMINATED)
-        self.event.set()
+    def next(self) -> int:
+        """Wait for the next signal; 0 when `wake` was called."""
+        return os.read(self._read, 1)[0]
+
+    def wake(self) -> None:
+        """End the waiting, from another thread."""
+        os.write(self._write, b"\0")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        signal.set_wakeup_fd(self._fd)
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        os.close(self._read)
+        os.close(self._write)

@@ -103,7 +103,7 @@ class Sources:
         """Looking at the times of the files spares opening the bus when nothing was written to it since."""
         if self._cache_path is None or not self._address.startswith(_SQLITE):
             return True
-        return _written(self._file()) > _written(self._cache_path)
+        return _written(self._file()) >= _written(self._cache_path)
 
 
 @contextmanager
@@ -124,11 +124,16 @@ def opened(bus_address: str, cache_path: str | None, clock: Clock) -> Iterator[S
 
 
 def _written(path: str) -> int:
-    """Return when a database, or the log beside it, was written last, in nanoseconds; 0 when it is not there."""
+    """Return when a database was written last, in nanoseconds; 0 when it is not there.
+
+    The log beside it counts when there is something in it: a mere reader leaves an empty one.
+    """
     found = 0
     for end in ("", "-wal"):
         try:
-            found = max(found, os.stat(path + end).st_mtime_ns)
+            told = os.stat(path + end)
         except OSError:
             continue
+        if told.st_size:
+            found = max(found, told.st_mtime_ns)
     return found

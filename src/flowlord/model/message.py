@@ -32,8 +32,8 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     """A task on its way to a topic.
 
     `key` is the dispatch key: one slot, one key, for ever. `priority` is 0-10, higher first. `due` is aware, UTC;
-    None is now. `timeout_ns` bounds one run, 0 is without bound. `phase` is the identity of the phase
-    (`workflow` and name, see `Phase.identity`), `revision` that of its file, `cause` the slot in words, `batch` the id of the batch.
+    None is now. `timeout_ns` bounds one run, 0 is without bound. `phase` is `Phase.identity`, `revision` that of its
+    file, `cause` the slot in words, `batch` the id of the batch.
     """
 
     topic: str

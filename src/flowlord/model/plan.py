@@ -104,7 +104,7 @@ class Mark:
     """
 
     key: str
-    seen: str | None | _Anything
+    seen: str | _Anything | None
     new: str | None
     ttl_s: int = 0
 

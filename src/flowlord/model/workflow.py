@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 class Rule:
     """The options of a phase, decoded.
 
-    Durations are whole nanoseconds, None when absent. `pairs` has every option as written, unknown ones included, in order;
-    `unknown` those that are not ours: they travel into the meta of file tasks.
+    Durations are whole nanoseconds, None when absent. `pairs` has every option as written, unknown ones included, in
+    order; `unknown` those that are not ours: they travel into the meta of file tasks.
     Source: SEMANTICS.md part A, "Rule strings".
     """
 

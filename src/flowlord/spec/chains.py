@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from flowlord.model.problem import Problem
 from flowlord.model.workflow import Phase
-from flowlord.spec.document import Finding, Path
+from flowlord.spec.document import Finding, Findings, Path, named
 from flowlord.spec.near import nearest
 
 _MOST_CIRCLES: Final = 100
+_MOST_COMPARED: Final = 100_000
 _MOST_HINTS: Final = 100  # looking for a like name compares with all of them
 
 
@@ -32,7 +33,7 @@ class Orphan:
     problem: Problem
 
 
-def check_chains(phases: Sequence[Phase], paths: Sequence[Path], findings: list[Finding]) -> list[Lost]:
+def check_chains(phases: Sequence[Phase], paths: Sequence[Path], findings: Findings) -> list[Lost]:
     """Return the children without parents and add every circle to `findings`; `paths` lead to each `dependsOn`."""
     topics: dict[str, int] = {}  # the last phase of a topic, of a topic with a job
     jobs: dict[tuple[str, str], int] = {}
@@ -40,6 +41,10 @@ def check_chains(phases: Sequence[Phase], paths: Sequence[Path], findings: list[
         topics[phase.topic] = number
         jobs[phase.topic, phase.job] = number
     lost: list[Lost] = []
+    lines: dict[str, int] = {}  # of the first phase of each name, for hints
+    for phase in phases:
+        lines.setdefault(phase.base_name, phase.line)
+    hints = min(_MOST_HINTS, _MOST_COMPARED // (len(lines) + 1))
     backwards = False
     for number, phase in enumerate(phases):
         parent = phase.parent
@@ -47,7 +52,7 @@ def check_chains(phases: Sequence[Phase], paths: Sequence[Path], findings: list[
             continue
         last = jobs.get((parent, phase.parent_job)) if phase.parent_job else topics.get(parent)
         if last is None:
-            lost.append(_lost(phase, paths[number], phases, len(lost) < _MOST_HINTS))
+            lost.append(_lost(phase, paths[number], lines if len(lost) < hints else {}))
         elif last >= number:
             backwards = True
     if backwards:  # when all parents stand above their children there is no circle
@@ -55,18 +60,16 @@ def check_chains(phases: Sequence[Phase], paths: Sequence[Path], findings: list[
     return lost
 
 
-def _lost(phase: Phase, path: Path, phases: Sequence[Phase], hinted: bool) -> Lost:
-    known = dict.fromkeys(each.base_name for each in phases if each is not phase)
-    like = nearest(phase.depends_on, known) if hinted else ""
+def _lost(phase: Phase, path: Path, lines: Mapping[str, int]) -> Lost:
+    like = nearest(phase.depends_on, (name for name in lines if name != phase.base_name))
     hint = "it starts when a task of that name is reported that names this workflow"
     if like:
-        line = next(each.line for each in phases if each.base_name == like)
-        hint = f"did you mean {like!r} (line {line})?"
-    text = f"dependsOn names {phase.depends_on!r}, which is no phase here"
+        hint = f"did you mean {like!r} (line {lines[like]})?"
+    text = f"dependsOn names {named(phase.depends_on)}, which is no phase here"
     return Lost(phase.parent, phase.parent_job, Finding("FL102", path, text, hint))
 
 
-def _circles(phases: Sequence[Phase], paths: Sequence[Path], findings: list[Finding]) -> None:
+def _circles(phases: Sequence[Phase], paths: Sequence[Path], findings: Findings) -> None:
     """Walk down all chains; meeting a phase that is still being walked closes a circle.
 
     Children hang on hubs, one for a topic and one for a topic with a job, so that many phases of a topic with many
@@ -112,7 +115,7 @@ def _circles(phases: Sequence[Phase], paths: Sequence[Path], findings: list[Find
                     return
                 if not told.issuperset(circle):
                     told.update(circle)
-                    findings.append(_circle([phases[each] for each in circle], paths[circle[0]]))
+                    findings.add(_circle([phases[each] for each in circle], paths[circle[0]]))
 
 
 def _circle(circle: list[Phase], path: Path) -> Finding:

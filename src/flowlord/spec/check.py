@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
-from flowlord.model.problem import Problem, Severity
+from flowlord.model.problem import Problem
 from flowlord.model.workflow import Phase, Rule, Workflow
 from flowlord.spec.chains import Orphan, check_chains
-from flowlord.spec.codes import CODES, problem
-from flowlord.spec.document import Document, Finding, Item, Path, kind_of
+from flowlord.spec.codes import problem
+from flowlord.spec.document import MOST_FINDINGS, Document, Finding, Findings, Item, Path, kind_of, named
 from flowlord.spec.near import near_miss, nearest
 from flowlord.spec.options import NO_MISSES, Options
 from flowlord.spec.rule import EMPTY, parse_rule, parse_table, rule_text
 from flowlord.spec.toml import TABLES
 
-MOST_FINDINGS: Final = 1_000  # of one file
+MAX_KEYS: Final = 1_000  # beside the phases
 MOST_RETRIES: Final = 1_000_000
 FIELDS: Final = {
     "task": "task",
@@ -60,17 +61,18 @@ def check(document: Document, name: str, revision: str) -> Parsed:
     reader = _Reader(document, name)
     phases = reader.read()
     orphans = check_chains(phases, reader.paths, reader.findings)
-    told = [document.problem(found) for found in reader.findings[:MOST_FINDINGS]]
+    told = [document.problem(found) for found in reader.findings.kept]
     lost = tuple(
         Orphan(each.topic, each.job, document.problem(each.finding)) for each in orphans[:MOST_FINDINGS]
     )
     told += [each.problem for each in lost]
     told.sort(key=lambda each: (each.line, each.column, each.code))
-    if len(reader.findings) > MOST_FINDINGS:
-        more = len(reader.findings) - MOST_FINDINGS
+    more = reader.findings.lost + len(orphans) - len(lost)
+    if more:
         told.append(problem("FL009", document.source.path, text=f"{more:,} more problems are not told"))
-    broken = any(CODES[found.code].severity is Severity.ERROR for found in reader.findings)
-    workflow = None if broken else Workflow(name, tuple(phases), revision, document.source.path)
+    workflow = (
+        None if reader.findings.broken else Workflow(name, tuple(phases), revision, document.source.path)
+    )
     return Parsed(workflow, tuple(told), lost, len(document.items))
 
 
@@ -81,9 +83,11 @@ class _Reader:
         self.document = document
         self.name = name
         self.options = Options()
-        self.findings: list[Finding] = []
+        self.findings = Findings()
         self.paths: list[Path] = []
         self.names: set[str] = set()
+        self.counts: dict[str, int] = {}  # of names that came more than once
+        self.strays: dict[tuple[str, tuple[str, ...]], tuple[str, str]] = {}
         self.rules: dict[str, tuple[Rule, tuple[Finding, ...]]] = {"": (EMPTY, ())}
 
     def tell(
@@ -97,31 +101,31 @@ class _Reader:
         start: int = -1,
         end: int = -1,
     ) -> None:
-        self.findings.append(Finding(code, path, text, hint, on_key, start, end))
+        self.findings.add(Finding(code, path, text, hint, on_key, start, end))
 
     def read(self) -> list[Phase]:
-        for key, value in self.document.data.items():
+        data = self.document.data
+        if len(data) > MAX_KEYS:
+            self.tell("FL003", (), f"the file has {len(data):,} keys and tables, more than {MAX_KEYS:,}")
+        for key, value in islice(data.items(), MAX_KEYS):
             if key.lower() not in TABLES:
                 self.stray(key, (key,), TABLES)
             elif not isinstance(value, list):
-                text = f"{key!r} is {kind_of(value)}, not a list of phases"
+                text = f"{named(key)} is {kind_of(value)}, not a list of phases"
                 self.tell(
                     "FL010", (key,), text, f"write [[{key}]] for each phase, or a list in YAML", on_key=True
                 )
-        if not self.document.items and not self.findings:
+        if not self.document.items and not self.findings.kept:
             self.tell("FL017", (), "the file has no phases")
         return [phase for item in self.document.items if (phase := self.phase(item)) is not None]
 
     def stray(self, key: str, path: Path, known: tuple[str, ...]) -> None:
         """A key that nobody reads: misspelt, or just unknown."""
-        meant = "" if key.lower() in NO_MISSES else near_miss(key.lower(), [each.lower() for each in known])
-        if meant:
-            meant = next(each for each in known if each.lower() == meant)
-            self.tell("FL012", path, f"unknown key {key!r}", f"did you mean {meant!r}?", on_key=True)
-            return
-        like = nearest(key, known)
-        hint = f"did you mean {like!r}?" if like else "nobody reads it"
-        self.tell("FL013", path, f"unknown key {key!r}", hint, on_key=True)
+        told = self.strays.get((key, known))
+        if told is None:
+            told = self.strays[key, known] = _stray(key, known)
+        code, hint = told
+        self.tell(code, path, f"unknown key {named(key)}", hint, on_key=True)
 
     def phase(self, item: Item) -> Phase | None:
         path, table, line, column = item
@@ -137,7 +141,7 @@ class _Reader:
             if field is None:
                 self.stray(key, (*path, key), _KNOWN_KEYS)
             elif field in values:
-                text = f"{key!r} gives {field!r} a second time; {keys[field]!r} did already"
+                text = f"{named(key)} gives {named(field)} a second time; {named(keys[field])} did already"
                 self.tell("FL014", (*path, key), text, "keep one of them", on_key=True)
             else:
                 values[field] = value
@@ -150,7 +154,9 @@ class _Reader:
                 where = (*path, keys["task"]) if "task" in keys else path
                 self.tell("FL011", where, text, 'write task = "TOPIC" or "TOPIC:JOB"')
         elif not topic.strip():
-            self.tell("FL018", (*path, keys["task"]), f"the task {task!r} has no topic in front of the colon")
+            self.tell(
+                "FL018", (*path, keys["task"]), f"the task {named(task)} has no topic in front of the colon"
+            )
         rule, written = EMPTY, ""
         if "rule" in values:
             rule, written = self.rule((*path, keys["rule"]), values["rule"])
@@ -171,7 +177,7 @@ class _Reader:
                 self.empty_tokens((*path, keys["template"]), template, rule)
         if not depends_on and not rule.cron and not rule.files and topic:
             hint = "give it a cron or files in its rule, or dependsOn"
-            self.tell("FL101", (*path, keys["task"]), f"nothing starts {task!r} by itself", hint)
+            self.tell("FL101", (*path, keys["task"]), f"nothing starts {named(task)} by itself", hint)
         name = f"{topic}:{job}" if job else topic
         if name in self.names:
             name = self.again(name, (*path, keys.get("task", "")))
@@ -199,7 +205,7 @@ class _Reader:
         if value is None or isinstance(value, str):
             return value or ""
         hint = "put it in quotes" if isinstance(value, bool | int | float) else ""
-        self.tell("FL010", (*path, keys[field]), f"{keys[field]!r} is {kind_of(value)}, not text", hint)
+        self.tell("FL010", (*path, keys[field]), f"{named(keys[field])} is {kind_of(value)}, not text", hint)
         return ""
 
     def parent(self, where: Path, path: Path, keys: dict[str, str], values: dict[str, object]) -> str:
@@ -210,7 +216,7 @@ class _Reader:
             return ""
         depends_on = self.text(path, keys, values, "dependsOn")
         if depends_on and not depends_on.partition(":")[0].strip():
-            self.tell("FL018", where, f"dependsOn names {depends_on!r}, which has no topic")
+            self.tell("FL018", where, f"dependsOn names {named(depends_on)}, which has no topic")
         return depends_on
 
     def retry(self, where: Path, value: object) -> int:
@@ -239,8 +245,8 @@ class _Reader:
         else:
             self.tell("FL010", where, f"rule is {kind_of(value)}, not text or a table")
             return EMPTY, ""
-        if found:
-            self.findings += [each._replace(path=(*where, *each.path)) for each in found]
+        for each in found:
+            self.findings.add(each._replace(path=(*where, *each.path)))
         if rule.has_meta and len({len(items) for items in rule.meta.values()}) > 1:
             self.unequal(where, value, rule)
         return rule, written
@@ -266,7 +272,7 @@ class _Reader:
                 like = nearest(word, TOKENS)
                 hint = f"did you mean '{{{like}}}'?" if like else "it stays as it is"
             self.tell(
-                "FL040", where, f"unknown token {found[0]!r}", hint, start=found.start(), end=found.end()
+                "FL040", where, f"unknown token {named(found[0])}", hint, start=found.start(), end=found.end()
             )
 
     def empty_tokens(self, where: Path, template: str, rule: Rule) -> None:
@@ -275,14 +281,26 @@ class _Reader:
             return
         for found in _META_TOKEN.finditer(template):
             if found[1] not in rule.meta and found[1] not in _OWN_META:
-                text = f"{found[0]!r} is always empty: the schedule gives no such value"
+                text = f"{named(found[0])} is always empty: the schedule gives no such value"
                 hint = "give it by meta= or meta-file= in the rule"
                 self.tell("FL042", where, text, hint, start=found.start(), end=found.end())
 
     def again(self, name: str, where: Path) -> str:
-        number = 2
+        number = self.counts.get(name, 1) + 1
         while f"{name}#{number}" in self.names:
             number += 1
-        text = f"a second phase {name!r}; it is known as '{name}#{number}'"
+        self.counts[name] = number
+        text = f"a second phase {named(name)}; it is known as {named(f'{name}#{number}')}"
         self.tell("FL104", where, text, "results come back to the first one: give it a job of its own")
         return f"{name}#{number}"
+
+
+def _stray(key: str, known: tuple[str, ...]) -> tuple[str, str]:
+    """Return code and hint for an unknown key."""
+    low = key.lower()
+    meant = "" if low in NO_MISSES else near_miss(low, (each.lower() for each in known))
+    if meant:
+        meant = next(each for each in known if each.lower() == meant)
+        return "FL012", f"did you mean {meant!r}?"
+    like = nearest(key, known)
+    return "FL013", f"did you mean {like!r}?" if like else "nobody reads it"

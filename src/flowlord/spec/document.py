@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
-from flowlord.model.problem import Problem
+from flowlord.model.problem import Problem, Severity
+from flowlord.spec.codes import CODES
 from flowlord.spec.source import Source
+
+MOST_FINDINGS: Final = 1_000  # of each severity in one file
+_LONGEST_NAME: Final = 60
 
 Path: TypeAlias = tuple[str | int, ...]
 Table: TypeAlias = dict[str, object]
@@ -44,6 +48,30 @@ class Finding(NamedTuple):
     end: int = -1
 
 
+class Findings:
+    """What was found in one file; of each severity no more is kept than anybody would read."""
+
+    def __init__(self) -> None:
+        self.kept: list[Finding] = []
+        self.counts = dict.fromkeys(Severity, 0)
+
+    def add(self, found: Finding) -> None:
+        severity = CODES[found.code].severity
+        self.counts[severity] += 1
+        if self.counts[severity] <= MOST_FINDINGS:
+            self.kept.append(found)
+
+    @property
+    def lost(self) -> int:
+        """How many were counted and not kept."""
+        return sum(self.counts.values()) - len(self.kept)
+
+    @property
+    def broken(self) -> bool:
+        """Whether any was an error."""
+        return self.counts[Severity.ERROR] > 0
+
+
 class Item(NamedTuple):
     """A phase as it stands in the file."""
 
@@ -65,6 +93,7 @@ class Document:
     scan: Callable[[], Node]
     spell: Callable[[Node, str], list[int]]
     items: list[Item] = field(default_factory=list)
+    _spelt: tuple[Path, list[int]] | None = None
 
     @cached_property
     def root(self) -> Node:
@@ -96,6 +125,12 @@ class Document:
                 return None
         return value
 
+    def spelt(self, path: Path, node: Node, text: str) -> list[int]:
+        """Return where the characters of a text stand; the last answer is kept, for findings come together."""
+        if self._spelt is None or self._spelt[0] != path:
+            self._spelt = path, self.spell(node, text)
+        return self._spelt[1]
+
     def problem(self, found: Finding) -> Problem:
         """Return the finding with its place."""
         node = self.node(found.path)
@@ -104,13 +139,18 @@ class Document:
         )
         text = self.value(found.path)
         if found.start >= 0 and not found.on_key and isinstance(text, str):
-            spelt = self.spell(node, text)
+            spelt = self.spelt(found.path, node, text)
             last = len(spelt) - 1
             start = spelt[min(found.start, last)]
             end = spelt[min(max(found.end, found.start), last)]
             if end <= start:
                 end = start + 1
         return self.source.problem(found.code, start, end, found.text, found.hint)
+
+
+def named(word: str) -> str:
+    """Return a word in quotes, on one line, cut when long."""
+    return repr(word if len(word) <= _LONGEST_NAME else f"{word[: _LONGEST_NAME - 1]}…")
 
 
 def kind_of(value: object) -> str:

@@ -17,6 +17,7 @@ from flowlord.model.workflow import Workflow, Workflows
 from flowlord.spec.chains import Orphan
 from flowlord.spec.check import Parsed
 from flowlord.spec.codes import problem
+from flowlord.spec.document import named
 from flowlord.spec.near import nearest
 from flowlord.spec.parse import SUFFIXES, parse, parse_file
 from flowlord.spec.source import MAX_BYTES
@@ -182,7 +183,7 @@ class _Elsewhere:
         name = f"{orphan.topic}:{orphan.job}" if orphan.job else orphan.topic
         place = self.places.get(name)
         if place:
-            text = f"dependsOn names {name!r}, which is a phase of another file"
+            text = f"dependsOn names {named(name)}, which is a phase of another file"
             hint = f"children start only in the file of their parent ({place}): move one of them"
             return replace(told, code="FL103", text=text, hint=hint)
         if told.hint.startswith("did you mean") or self.hints == _MOST_HINTS:

@@ -30,14 +30,17 @@ def near_miss(word: str, known: Iterable[str]) -> str:
     One wrong letter, or a swap of neighbours, from known words of 4 and more letters; two from those of 7 and more.
     Source: SEMANTICS.md part A "Phase files".
     """
+    if len(word) > _LONGEST:
+        return ""
     found = ""
     least = 3
+    letters = set(word)
     for each in known:
-        if len(each) < _SHORTEST or abs(len(word) - len(each)) > 2 or len(word) > _LONGEST:
-            continue
-        far = distance(word, each)
-        if far < least and far <= (2 if len(each) >= _LONG else 1):
-            found, least = each, far
+        most = 0 if len(each) < _SHORTEST else 1 if len(each) < _LONG else 2
+        if most and abs(len(word) - len(each)) <= most and _may_be(letters, each, most):
+            far = distance(word, each)
+            if far < least and far <= most:
+                found, least = each, far
     return found
 
 
@@ -48,10 +51,16 @@ def nearest(word: str, known: Iterable[str]) -> str:
     found = ""
     least = max(1, len(word) // 3) + 1
     low = word.lower()
+    letters = set(low)
     for each in known:
-        if abs(len(word) - len(each)) >= least or len(each) > _LONGEST:
-            continue
-        far = distance(low, each.lower())
-        if far < least:
-            found, least = each, far
+        if abs(len(word) - len(each)) < least and _may_be(letters, each.lower(), least - 1):
+            far = distance(low, each.lower())
+            if far < least:
+                found, least = each, far
     return found
+
+
+def _may_be(letters: set[str], other: str, most: int) -> bool:
+    """Tell whether a word of these letters may be so near: each letter that only one of them has is one step."""
+    known = set(other)
+    return len(letters - known) <= most and len(known - letters) <= most

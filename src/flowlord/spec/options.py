@@ -13,6 +13,7 @@ from flowlord.rules.durations import parse_duration
 from flowlord.rules.errors import Unreadable, quote
 from flowlord.rules.globs import Glob
 from flowlord.rules.zones import zone_of
+from flowlord.spec.document import named
 from flowlord.spec.near import near_miss, nearest
 
 # Told and refused, because a phase that relies on them would run otherwise than written.
@@ -84,7 +85,7 @@ class Options:
             elif name in _REPEATED:
                 take(self, number, value)
             else:
-                self._say("FL024", number, f"{name!r} is given again; the first one counts", on_key=True)
+                self._say("FL024", number, f"{named(name)} is given again; the first one counts", on_key=True)
         if "cron" in at:
             self._schedule()
         elif "tz" in at:
@@ -119,28 +120,32 @@ class Options:
     def _other(self, number: int, key: str, name: str, value: str) -> None:
         if name.startswith("require:"):
             self._say(
-                "FL027", number, f"{key!r} is read as 'require={key[8:]}'", "write it with '='", on_key=True
+                "FL027",
+                number,
+                f"{named(key)} is read as {named('require=' + key[8:])}",
+                "write it with '='",
+                on_key=True,
             )
             self.at.setdefault("require", number)
             self._require(number, key[8:].strip(), on_key=True)
             return
         if name in LATER:
-            text = f"the rule option {name!r} is not supported by this version"
+            text = f"the rule option {named(name)} is not supported by this version"
             self._say("FL022", number, text, "take it out: the phase would not run as it says", on_key=True)
             return
         self.unknown.append((key, value))
         meant = "" if name in NO_MISSES else near_miss(name, _TAKE)
         if meant:
             self._say(
-                "FL021", number, f"unknown rule option {key!r}", f"did you mean {meant!r}?", on_key=True
+                "FL021", number, f"unknown rule option {named(key)}", f"did you mean {meant!r}?", on_key=True
             )
         elif not value and _SCHEDULE.fullmatch(key):
-            text = f"{key!r} looks like a schedule and starts nothing"
-            self._say("FL026", number, text, f"did you mean 'cron={key}'?", on_key=True)
+            text = f"{named(key)} looks like a schedule and starts nothing"
+            self._say("FL026", number, text, f"did you mean {named(f'cron={key}')}?", on_key=True)
         else:
             like = nearest(name, _TAKE)
             hint = f"did you mean {like!r}?" if like else "it only travels into the meta of file tasks"
-            self._say("FL020", number, f"unknown rule option {key!r}", hint, on_key=True)
+            self._say("FL020", number, f"unknown rule option {named(key)}", hint, on_key=True)
 
     # --- options --------------------------------------------------------------------------------------------------
 

@@ -7,11 +7,12 @@ from typing import Final
 
 from flowlord.model.workflow import Rule
 from flowlord.rules.metastring import unescape
-from flowlord.spec.document import Finding, Table
+from flowlord.spec.document import Finding, Table, named
 from flowlord.spec.options import Options, Pair, Remark
 
 _BITS: Final = re.compile(r"(?:%[0-9A-Fa-f]{2})+|\+")
 EMPTY: Final = Rule()
+MOST_OPTIONS: Final = 500
 
 
 def parse_rule(text: str, options: Options | None = None) -> tuple[Rule, tuple[Finding, ...]]:
@@ -28,7 +29,10 @@ def parse_rule(text: str, options: Options | None = None) -> tuple[Rule, tuple[F
     pairs: list[Pair] = []
     body = text.removeprefix("?")
     plain = "%" not in body and "+" not in body
-    for number, piece in enumerate(body.split("&")):
+    pieces = body.split("&")
+    if len(pieces) > MOST_OPTIONS:
+        return EMPTY, (Finding("FL003", (), f"a rule with more than {MOST_OPTIONS} options"),)
+    for number, piece in enumerate(pieces):
         if not piece:
             continue
         key, _, value = piece.partition("=")
@@ -61,10 +65,14 @@ def parse_table(table: Table, options: Options | None = None) -> tuple[Rule, tup
                     if len(path) > 1
                     else "an option is text, a number, true or false, or a list of them"
                 )
-                findings.append(Finding("FL010", path, f"the rule option {key!r} cannot be read", wanted))
+                findings.append(
+                    Finding("FL010", path, f"the rule option {named(key)} cannot be read", wanted)
+                )
                 continue
             pairs.append((len(paths), key.strip(), text))
             paths.append(path)
+    if len(pairs) > MOST_OPTIONS:
+        return EMPTY, (Finding("FL003", (), f"a rule with more than {MOST_OPTIONS} options"),)
     options = options or Options()
     rule = options.read(pairs)
     for code, number, text, hint, on_key, start, end in options.remarks:

@@ -12,7 +12,7 @@ from typing import Any, Final, NoReturn
 import yaml
 
 from flowlord.model.problem import Problem
-from flowlord.spec.document import Document, Item, Node, Table, kind_of
+from flowlord.spec.document import Document, Item, Node, Table, kind_of, named
 from flowlord.spec.source import MAX_DEPTH, MAX_PHASES, Refused, Source
 from flowlord.spec.toml import TABLES
 from flowlord.spec.yaml_places import spell
@@ -103,10 +103,10 @@ class _Compose:
         if self.aliases > MAX_ALIASES:
             self.refuse("FL007", event, f"the file has more than {MAX_ALIASES} aliases")
         if event.anchor not in self.anchors:
-            self.refuse("FL006", event, f"no anchor {event.anchor!r} stands above")
+            self.refuse("FL006", event, f"no anchor {named(event.anchor)} stands above")
         known = self.anchors[event.anchor]
         if known is None:
-            self.refuse("FL007", event, f"the anchor {event.anchor!r} holds itself")
+            self.refuse("FL007", event, f"the anchor {named(event.anchor)} holds itself")
         return known
 
     def sequence(self, opening: Any, node: Node, depth: int) -> list[object]:
@@ -129,7 +129,9 @@ class _Compose:
             key = self.key(event)
             if key in data:
                 line = self.source.place(places[key].key)[0]
-                self.refuse("FL008", event, f"the key {key!r} is repeated", f"line {line} has it already")
+                self.refuse(
+                    "FL008", event, f"the key {named(key)} is repeated", f"line {line} has it already"
+                )
             start, end = _span(event)
             value, place = self.value(next(self.events), depth + 1)
             data[key] = value
@@ -141,7 +143,7 @@ class _Compose:
     def key(self, event: Any) -> str:
         if not isinstance(event, yaml.ScalarEvent):
             self.refuse("FL007", event, "a key must be a word")
-        if event.value == "<<" and event.style is None:
+        if event.value == "<<" and not event.style:
             self.refuse("FL007", event, "merge keys (<<) are not taken", "write the fields out")
         self.value(event, MAX_DEPTH)  # counted, and its tag and anchor seen
         return str(event.value)
@@ -156,12 +158,12 @@ class _Compose:
         if (plain or tag == "int") and _INTEGER.fullmatch(text):
             return int(text)
         if tag not in ("", "!", "str"):
-            self.refuse("FL007", event, f"the tag {event.tag!r} is not taken for {text[:40]!r}")
+            self.refuse("FL007", event, f"the tag {named(event.tag)} is not taken for {named(text)}")
         return text
 
     def tagged(self, event: Any, wanted: str) -> None:
         if event.tag not in (None, "!", _CORE + wanted):
-            self.refuse("FL007", event, f"the tag {event.tag!r} is not taken")
+            self.refuse("FL007", event, f"the tag {named(event.tag)} is not taken")
 
     def refuse(self, code: str, event: Any, text: str, hint: str = "") -> NoReturn:
         start, end = _span(event)

@@ -38,7 +38,11 @@ class Pace:
 
 
 class Taskmaster:
-    """Decides and publishes. `hosted` runs workers beside the loops: it is called with their stop event in a thread."""
+    """Decides and publishes.
+
+    `hosted` runs workers beside the loops: it is called in a thread, with the event that asks them to finish and the
+    one that asks them to leave at once.
+    """
 
     def __init__(
         self,
@@ -46,7 +50,7 @@ class Taskmaster:
         path: str,
         *,
         follower: Follower | None = None,
-        hosted: Callable[[threading.Event], None] | None = None,
+        hosted: Callable[[threading.Event, threading.Event], None] | None = None,
         pace: Pace | None = None,
         presence: Presence,
     ) -> None:
@@ -60,6 +64,7 @@ class Taskmaster:
         self._supervisor = Supervisor(self.health)
         self._router: Router | None = None
         self._hosted_stop = threading.Event()
+        self._hosted_now = threading.Event()
         self._hosted_thread: threading.Thread | None = None
 
     def load(self) -> files.Loaded:
@@ -84,11 +89,19 @@ class Taskmaster:
             self._supervisor.start("history", discard(self._follower.step))
         if self._hosted:
             self._hosted_thread = threading.Thread(
-                target=self._hosted, args=(self._hosted_stop,), name="flowlord-hosted"
+                target=self._hosted,
+                args=(self._hosted_stop, self._hosted_now),
+                name="flowlord-hosted",
+                daemon=True,
             )
             self._hosted_thread.start()
         self._wait(stop, once)
         self._drain()
+
+    def hurry(self) -> None:
+        """Ask hosted workers to leave at once; for a second signal."""
+        self._hosted_stop.set()
+        self._hosted_now.set()
 
     def _wait(self, stop: threading.Event, once: bool) -> None:
         while not stop.wait(IDLE_LOOK_S if once else 1.0):
@@ -125,7 +138,7 @@ class Taskmaster:
         try:
             if self._follower:
                 self._follower.finish()
-        except Exception as error:  # the history can be completed later: its cursor tells where it stands
+        except Exception as error:  # noqa: BLE001 - the history can be completed later: its cursor tells where it stands
             log.error("the history is not complete: %s", error, extra={"action": "drain.history"})
 
     def _route(self) -> None:

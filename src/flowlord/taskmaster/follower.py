@@ -20,7 +20,9 @@ class Follower:
     The history is opened by the first step, so that a history which cannot be opened hinders nothing else.
     """
 
-    def __init__(self, bus: Bus, clock: Clock, open_history: Callable[[], Historian], keep: timedelta) -> None:
+    def __init__(
+        self, bus: Bus, clock: Clock, open_history: Callable[[], Historian], keep: timedelta
+    ) -> None:
         self._bus = bus
         self._clock = clock
         self._open = open_history
@@ -51,6 +53,6 @@ class Follower:
 
     def _prune(self, historian: Historian) -> None:
         now = self._clock.monotonic_ns()
-        if self._pruned_ns is None or now - self._pruned_ns > PRUNE_EVERY_NS:
-            if not historian.prune(self._keep):  # in small steps: one a look, until nothing is left
-                self._pruned_ns = now
+        due = self._pruned_ns is None or now - self._pruned_ns > PRUNE_EVERY_NS
+        if due and not historian.prune(self._keep):  # in small steps: one a look, until nothing is left
+            self._pruned_ns = now

@@ -12,7 +12,7 @@ SPAN_NS = 50_000_000
 
 
 class Pace:
-    """Grows by doubling while tasks are short, and falls back to one when they are not."""
+    """Grows fourfold while tasks are short, and falls back to one when they are not."""
 
     def __init__(self) -> None:
         self.batch = 1
@@ -24,7 +24,7 @@ class Pace:
         if each > max(FAST_NS, min(self._bus_ns, SPAN_NS // 2)):
             self.batch = 1
         else:
-            self.batch = max(1, min(2 * self.batch, SPAN_NS // each, CHUNK))
+            self.batch = max(1, min(4 * self.batch, SPAN_NS // each, CHUNK))
 
     def note_bus(self, took_ns: int) -> None:
         """Learn from a step that the bus took."""

@@ -1,0 +1,232 @@
+"""Worker processes: how they leave when told to, keep what they hold, and lose what they cannot keep."""
+
+import json
+import signal
+import sys
+from contextlib import contextmanager
+from dataclasses import asdict
+
+import pytest
+
+from flowlord.bus.open import open_bus
+from flowlord.cli.worker import Options
+from flowlord.model.plan import Plan
+from support.processes import FLOWLORD, ROOT, Running, ran, started, until, write
+from support.workers import done_messages, infos, message
+
+LAUNCH = """
+import json, sys
+from flowlord.cli.logs import set_up
+from flowlord.cli.worker import Options, run
+from flowlord.config import resolve
+flags, options = json.loads(sys.argv[1]), json.loads(sys.argv[2])
+set_up("text", "debug")
+options = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
+sys.exit(run(resolve(flags), Options(**options)))
+"""
+APP = """
+    import hashlib, os, threading
+    from flowlord.worker import Context, TryAgain, task
+
+    def told(text):
+        with open("log", "a") as log:
+            log.write(text + "\\n")
+
+    @task("load")
+    def load(task: Context):
+        told(f"begin {task.info} {os.getpid()}")
+        while not os.path.exists("open") and not task.cancelled.wait(0.01):
+            pass
+        told(f"end {task.info} {'cancelled' if task.cancelled.is_set() else 'done'}")
+
+    @task("deaf")
+    def deaf(task: Context):
+        told(f"begin {task.info} {os.getpid()}")
+        threading.Event().wait()
+
+    @task("compute")
+    def compute(task: Context):
+        told(f"begin {task.info} {os.getpid()}")
+        digest = b""
+        while not os.path.exists("open"):
+            digest = hashlib.sha256(digest).digest()
+
+    @task("sleepy")
+    async def sleepy(task: Context):
+        import asyncio
+        told(f"begin {task.info} {os.getpid()}")
+        await asyncio.Event().wait()
+"""
+
+
+@pytest.fixture
+def here(tmp_path):
+    return write(tmp_path, {"work.py": APP})
+
+
+@pytest.fixture
+def bus(here):
+    opened = open_bus(f"sqlite:///{here}/bus.db", by="test")
+    yield opened
+    opened.close()
+
+
+def command(here, *, lease="60s", grace="25s", **options) -> list[str]:
+    """The command line of a worker."""
+    flags = {"bus": f"sqlite:///{here}/bus.db", "lease": lease, "grace": grace}
+    given = asdict(Options(**{"apps": ("work",), "concurrency": 2, **options}))
+    return [sys.executable, "-c", LAUNCH, json.dumps(flags), json.dumps(given)]
+
+
+@contextmanager
+def worker(here, **options):
+    """A worker process, as long as the block lasts."""
+    with started(command(here, **options), cwd=here) as process:
+        yield process
+
+
+def told(here) -> list[str]:
+    """What the tasks wrote down."""
+    log = here / "log"
+    return log.read_text().splitlines() if log.exists() else []
+
+
+def begun(here, count: int, process: Running) -> None:
+    until(lambda: sum(line.startswith("begin") for line in told(here)) >= count or process.is_gone)
+    assert not process.is_gone, process.err
+
+
+def states(bus, topic):
+    return next(((t.waiting, t.running) for t in bus.topics() if t.topic == topic), (0, 0))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_first_signal_lets_running_tasks_finish_and_claims_no_more(here, bus, number):
+    bus.publish([message("load", str(n)) for n in range(5)])
+    with worker(here) as process:
+        begun(here, 2, process)
+        process.tell(number)
+        process.says("leaving: finishing what runs")
+        (here / "open").touch()
+        assert process.wait() == 0
+    assert len(done_messages(bus)) == 2
+    assert states(bus, "load") == (3, 0)
+    assert bus.presences() == []
+
+
+def test_after_the_grace_tasks_are_handed_back_uncounted(here, bus):
+    bus.publish([message("load", "a"), message("sleepy", "b")])
+    with worker(here, grace="300ms") as process:
+        begun(here, 2, process)
+        assert process.end() == 0
+    assert "end a cancelled" in told(here)
+    again = bus.claim(["load", "sleepy"], "next", 10)
+    assert sorted((each.key, each.deliveries) for each in again) == [("a", 1), ("b", 1)]
+    assert done_messages(bus) == []
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_the_second_signal_leaves_at_once_and_leaves_no_command_behind(here, bus, number, code):
+    bus.publish([message("job", "a"), message("load", "b")])
+    script = 'trap "" TERM; echo begin $FLOWLORD_TASK_INFO $$ >> log; sleep 300'
+    with worker(here, grace="10m", workers=(f"job=sh -c '{script}'",)) as process:
+        begun(here, 2, process)
+        process.tell(signal.SIGTERM)
+        process.says("leaving: finishing what runs")
+        assert process.end(number) == code
+    assert (states(bus, "job"), states(bus, "load")) == ((1, 0), (1, 0))
+    group = next(int(line.split()[2]) for line in told(here) if line.startswith("begin a"))
+    until(lambda: ran(["pgrep", "-g", str(group)], cwd=here).code == 1, "the end of the command's group")
+
+
+def test_a_function_that_never_ends_does_not_keep_the_process(here, bus):
+    bus.publish([message("deaf", "a")])
+    with worker(here, grace="100ms") as process:
+        begun(here, 1, process)
+        assert process.end() == 0
+    assert states(bus, "deaf") == (1, 0)
+
+
+def test_a_lease_outlives_a_task_that_computes_all_the_time(here, bus):
+    bus.publish([message("compute", "a")])
+    with worker(here, lease="500ms", concurrency=1) as process:
+        begun(here, 1, process)
+        beats = set()
+
+        def five_beats():
+            assert bus.reclaim("thief", 10) == []
+            beats.update(presence.beat_us for presence in bus.presences())
+            return len(beats) >= 15  # of a sixth of a second each: five leases
+
+        until(five_beats)
+        (here / "open").touch()
+        until(lambda: done_messages(bus))
+        assert process.end() == 0
+    assert infos(done_messages(bus)) == ["a"]
+
+
+@pytest.mark.parametrize("topic", ["load", "job"])
+def test_a_worker_that_slept_through_its_lease_completes_nothing(here, bus, topic):
+    """T-5: stopped past its lease, another one finishes, continued: there is no second completion."""
+    script = (
+        "echo begin $FLOWLORD_TASK_INFO $$ >> log; while [ ! -e open ]; do sleep 0.01; done; echo late >> log"
+    )
+    bus.publish([message(topic, "a")])
+    with worker(here, lease="500ms", concurrency=1, workers=(f"job=sh -c '{script}'",)) as zombie:
+        begun(here, 1, zombie)
+        zombie.tell(signal.SIGSTOP)
+        taken = until(lambda: bus.reclaim("reaper", 10))
+        assert [each.deliveries for each in taken] == [1]
+        bus.release(taken)
+        [second] = bus.claim([topic], "second", 10)
+        bus.commit(Plan(publish=(message("done", "by the second"),)), acknowledge=[second])
+        zombie.tell(signal.SIGCONT)
+        zombie.says("its lease has passed on")
+        (here / "open").touch()
+        assert zombie.end() == 0
+    assert infos(done_messages(bus)) == ["by the second"]
+    assert "late" not in told(here)
+
+
+def test_a_worker_drains_its_topics_and_ends(here, bus):
+    bus.publish([message("echo", str(n)) for n in range(50)])
+    ended = ran(command(here, apps=(), types=("echo", "noop"), drain=True), cwd=here)
+    assert ended.code == 0, ended.err
+    assert infos(done_messages(bus)) == sorted(str(n) for n in range(50))
+    assert ended.out == ""
+
+
+def test_a_worker_ends_after_as_many_tasks_as_it_was_told(here, bus):
+    bus.publish([message("echo", str(n)) for n in range(50)])
+    assert ran(command(here, apps=(), types=("echo",), max_tasks=7), cwd=here).code == 0
+    assert len(done_messages(bus)) == 7
+    assert states(bus, "echo") == (43, 0)
+
+
+def test_the_name_of_a_worker_shows_in_its_reports(here, bus):
+    bus.publish([message("echo", "a")])
+    ran(command(here, apps=(), types=("echo",), drain=True, name="north"), cwd=here)
+    [report] = bus.claim(["done"], "test", 10)
+    assert report.report is not None
+    assert report.report.worker.startswith("north-")
+
+
+def test_a_worker_killed_at_any_place_loses_nothing(here, bus):
+    for place in ("worker.claimed", "worker.ran", "worker.completed"):
+        bus.publish([message("echo", place)])
+        flags = command(here, apps=(), types=("echo",), drain=True, lease="300ms")
+        killed = ran(flags, cwd=here, env={"FLOWLORD_CRASHPOINT": place})
+        assert killed.code == -signal.SIGKILL, killed.err
+        if place != "worker.completed":
+            bus.release(until(lambda: bus.reclaim("reaper", 10)))
+            assert ran(flags, cwd=here).code == 0
+    assert infos(done_messages(bus)) == ["worker.claimed", "worker.completed", "worker.ran"]
+
+
+def test_what_cannot_be_done_is_told_before_anything_is_claimed(here):
+    code = f"import sys; sys.path.insert(0, {str(ROOT / 'src')!r}); {LAUNCH}"
+    flags = json.dumps({"bus": f"sqlite:///{here}/bus.db"})
+    ended = ran([FLOWLORD[0], "-c", code, flags, json.dumps({"workers": ["a=sh -c {info}"]})], cwd=here)
+    assert ended.code == 1
+    assert "InvalidConfig" in ended.err
+    assert not (here / "bus.db").exists()
