@@ -1,19 +1,22 @@
-"""`/bin/true` as a command worker, beside a plain loop of subprocess.run with pipes: pairs, run one after the other.
-
-    PYTHONPATH=src python bench/exec_worker.py [--tasks 500] [--pairs 7] [--concurrency 1]
+"""`/bin/true` as a command worker beside a loop of subprocess.run with pipes; how many noops a worker does in a second.
 
 The worker claims, feeds, drains, judges and reports each task through the embedded bus on this disk; the loop does none
-of that. The machine's speed moves, so only ratios of runs back to back are told, and their median (floor: 0.85).
-With `--noop` it also tells how many tasks that do nothing one process completes in a second.
+of that. The machine's speed moves, so the two run one after the other and the ratio is the median of the pairs.
+
+    PYTHONPATH=src python bench/exec_worker.py
 """
 
-import argparse
-import statistics
+from __future__ import annotations
+
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
+from statistics import median
+
+from table import Row, alternately, medians, table
 
 from flowlord.bus.open import open_bus
 from flowlord.model.message import Message
@@ -23,35 +26,58 @@ from flowlord.worker.command import Command
 from flowlord.worker.handler import Handler
 from flowlord.worker.runtime import Worker
 
+TASKS = 1_000
+PAIRS = 7
 FLOOR = 0.85
+NOOP_TASKS = 20_000
+NOOP_ROUNDS = 5
 NOOP_FLOOR = 4_000
 INFO = "s3://bucket-name/data/2026/01/01/00/input.json?dest=s3://bucket-name/out.json"
 META = "workflow=bench.toml&job=hourly&phase=1"
 
 
-def plain_loop(tasks: int) -> float:
-    """Seconds that a loop without any bus needs."""
-    stdin = encode(Task(type="load", info=INFO, id="0f8fad5b-d9cb-469f-a165-70867728950e", meta=META))
-    start = time.perf_counter()
+def rows(tasks: int = TASKS, pairs: int = PAIRS) -> list[Row]:
+    """Measure commands by one slot and by four, then tasks that do nothing."""
+    found = []
+    command = Command("/bin/true")
+    for slots in (1, 4):
+        ours, floor, ratio = medians(
+            alternately(
+                lambda slots=slots: worker_rate(tasks, command, slots), lambda: loop_rate(tasks), pairs
+            )
+        )
+        name = f"/bin/true as command worker, {slots} {'slot' if slots == 1 else 'slots'}"
+        goal = (f">= {FLOOR} of floor", ratio >= FLOOR) if slots == 1 else ("", None)
+        found.append(Row(name, f"{ours:,.0f}/s", f"{floor:,.0f}/s", f"{ratio:.2f}", *goal))
+    noop = median(worker_rate(NOOP_TASKS, Noop(), 1) for _ in range(NOOP_ROUNDS))
+    found.append(
+        Row("noop in one worker", f"{noop:,.0f}/s", "", "", f">= {NOOP_FLOOR:,}/s", noop >= NOOP_FLOOR)
+    )
+    return found
+
+
+def loop_rate(tasks: int) -> float:
+    """Commands per second of a loop without any bus."""
+    stdin = encode(message(0).task)
+    begin = time.perf_counter()
     for _ in range(tasks):
         subprocess.run(["/bin/true"], input=stdin, capture_output=True)
-    return time.perf_counter() - start
+    return tasks / (time.perf_counter() - begin)
 
 
-def worker_loop(tasks: int, handler: Handler, concurrency: int) -> float:
-    """Seconds that a worker needs from its start until the last task is reported."""
+def worker_rate(tasks: int, handler: Handler, slots: int) -> float:
+    """Tasks per second of a worker, from its start until it has left."""
     with tempfile.TemporaryDirectory(prefix="flowlord-bench-") as folder:
         bus = open_bus(f"sqlite:///{Path(folder) / 'bus.db'}", by="bench")
         try:
             for first in range(0, tasks, 500):
-                numbers = range(first, min(first + 500, tasks))
-                bus.publish([message(number) for number in numbers])
-            worker = Worker(bus, {"load": handler}, concurrency=concurrency, drain=True)
-            start = time.perf_counter()
+                bus.publish([message(number) for number in range(first, min(first + 500, tasks))])
+            worker = Worker(bus, {"load": handler}, concurrency=slots, drain=True)
+            begin = time.perf_counter()
             left = worker.run(threading.Event())
-            took = time.perf_counter() - start
+            took = time.perf_counter() - begin
             assert left.completed == tasks, left
-            return took
+            return tasks / took
         finally:
             bus.close()
 
@@ -62,31 +88,7 @@ def message(number: int) -> Message:
     return Message(topic="load", task=task, key=f"bench/{number}", phase="bench.toml:load")
 
 
-def ratios(pairs: int, tasks: int, concurrency: int) -> list[float]:
-    """How fast the worker is, beside the loop, in each pair."""
-    handler = Command("/bin/true")
-    found = []
-    for _ in range(pairs):
-        loop = plain_loop(tasks)
-        worker = worker_loop(tasks, handler, concurrency)
-        found.append(loop / worker)
-        print(f"  loop {tasks / loop:6.0f}/s   worker {tasks / worker:6.0f}/s   ratio {loop / worker:.2f}")
-    return found
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tasks", type=int, default=500)
-    parser.add_argument("--pairs", type=int, default=7)
-    parser.add_argument("--concurrency", type=int, default=1)
-    parser.add_argument("--noop", action="store_true")
-    asked = parser.parse_args()
-    found = ratios(asked.pairs, asked.tasks, asked.concurrency)
-    print(f"exec worker: {statistics.median(found):.2f} of subprocess.run with pipes (floor {FLOOR})")
-    if asked.noop:
-        rates = [20_000 / worker_loop(20_000, Noop(), 1) for _ in range(asked.pairs)]
-        print(f"noop: {statistics.median(rates):.0f} tasks/s (floor {NOOP_FLOOR})")
-
-
 if __name__ == "__main__":
-    main()
+    found = rows()
+    print(table(found))
+    sys.exit(any(row.met is False for row in found))

@@ -116,4 +116,6 @@ is the median of the ratios pair by pair, which other load on the machine distur
 - **Commands**: a command worker that runs `/bin/true`, against `subprocess.run` with pipes and the same bytes on stdin.
 - **Start-up**: whole processes, from start to exit; the floor is a bare interpreter.
 - **Loading**: 1,000 phases from TOML to checked workflows, against `tomllib.loads` of the same text.
+- **History**: facts of the journal written into the cache, against the same rows inserted and updated by hand; then
+  commands that read it.
 """

@@ -35,7 +35,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="flowlord's quick start")
     parser.add_argument("--once", action="store_true", help="end by itself when the chain is done")
     once = parser.parse_args().once
-    signal.signal(signal.SIGTERM, interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
     forget_old_results()
     daemon = start(DAEMON)
     try:
@@ -124,7 +125,7 @@ def forget_old_results() -> None:
 
 
 def interrupt(number: int, frame: object) -> None:
-    """SIGTERM ends the quick start as Ctrl-C does."""
+    """A closed terminal and SIGTERM end the quick start as Ctrl-C does."""
     raise KeyboardInterrupt
 
 

@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from contract.given import LEASE_S
-from support.clock import VirtualClock
 
+from contract.given import LEASE_S
 from flowlord.bus.memory import MemoryBus
 from flowlord.bus.port import Bus
 from flowlord.bus.sqlite import SqliteBus
 from flowlord.model.message import Delivery
+from support.clock import VirtualClock
+from support.quick import quick_folder
 
 
 def memory(folder: Path, clock: VirtualClock) -> Bus:
@@ -39,10 +40,11 @@ def clock() -> VirtualClock:
 
 
 @pytest.fixture(params=MAKERS)
-def bus(request: pytest.FixtureRequest, tmp_path: Path, clock: VirtualClock) -> Iterator[Bus]:
-    made = MAKERS[request.param](tmp_path, clock)
-    yield made
-    made.close()
+def bus(request: pytest.FixtureRequest, clock: VirtualClock) -> Iterator[Bus]:
+    with quick_folder() as folder:
+        made = MAKERS[request.param](folder, clock)
+        yield made
+        made.close()
 
 
 @pytest.fixture

@@ -15,7 +15,9 @@ LEASE = LEASE_S * 1_000_000_000
 _numbers = count(1)
 
 
-def message(topic: str = "extract", info: str = "", *, key: str = "", due: datetime | None = None, **more: Any) -> Message:
+def message(
+    topic: str = "extract", info: str = "", *, key: str = "", due: datetime | None = None, **more: Any
+) -> Message:
     """A message like no other, unless told what to be."""
     number = next(_numbers)
     task = Task(type=topic, info=info or f"s3://in/{number}", id=f"run-{number}")

@@ -3,8 +3,8 @@
 import threading
 
 import pytest
-from contract.given import LEASE, counts, infos, message, take
 
+from contract.given import LEASE, counts, infos, message, take
 from flowlord.model.message import Report
 from flowlord.model.plan import Plan
 from flowlord.model.task import decode
@@ -47,7 +47,14 @@ def test_higher_bands_come_first_and_inside_a_band_the_first_comes_first(bus):
 
 
 def test_bands_are_strict_over_several_topics_and_inside_a_band_arrival_decides(bus):
-    bus.publish([message("x", "x5"), message("y", "y9", priority=9), message("y", "y5"), message("x", "x9", priority=9)])
+    bus.publish(
+        [
+            message("x", "x5"),
+            message("y", "y9", priority=9),
+            message("y", "y5"),
+            message("x", "x9", priority=9),
+        ]
+    )
     found = bus.claim(["x", "y", "x"], "a", 10, lease_ns=LEASE)
     assert infos(found) == ["y9", "x9", "x5", "y5"]
 

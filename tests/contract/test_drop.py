@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 import pytest
-from contract.given import counts, facts, infos, message, take
 
+from contract.given import counts, facts, infos, message, take
 from flowlord.bus.landing import QUARANTINE_CAP
 from flowlord.bus.port import QUARANTINE
 from flowlord.model.errors import InvalidTask

@@ -4,7 +4,6 @@ import threading
 from datetime import timedelta
 
 from contract.given import facts, message, take
-
 from flowlord.bus.clock import micros
 from flowlord.model.message import Report
 from flowlord.model.plan import Commit, Fact, FactKind, FrozenBatch, Mark, Plan
@@ -28,7 +27,8 @@ def test_every_published_message_is_told_with_all_that_is_known_of_it(bus, clock
 
 def test_the_facts_of_a_plan_come_before_what_it_published(bus):
     done = Fact(
-        FactKind.DONE, "parent", "done", "p", "r", "cause", "b", 3, 9, "text", Task(type="a", info="é"), Report("w", 1, "out")
+        FactKind.DONE, "parent", "done", "p", "r", "cause", "b", 3, 9, "text",
+        Task(type="a", info="é"), Report("w", 1, "out"),
     )  # fmt: skip
     bus.commit(Plan(publish=(message("load"),), facts=(done,)))
     told = facts(bus)
@@ -72,7 +72,7 @@ def test_numbers_grow_by_one_and_a_reader_goes_on_where_it_stopped(bus):
     assert [entry.seq for entry in bus.journal(0, 3)] == [1, 2, 3]
     assert [entry.seq for entry in bus.journal(3, 3)] == [4, 5]
     assert bus.journal(5, 3) == []
-    assert bus.journal(99, 3) == []
+    assert bus.journal(99, 3) == bus.journal(0, 0) == bus.journal(0, -1) == []
     assert bus.journal_bounds() == (1, 5)
 
 

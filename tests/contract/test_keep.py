@@ -1,9 +1,10 @@
 """What a bus knows of the processes that use it, and what it forgets with time."""
 
 import msgspec
-from contract.given import LEASE, LEASE_S, message
 
+from contract.given import LEASE, LEASE_S, message
 from flowlord.bus.clock import micros
+from flowlord.bus.lifetimes import SWEEP_CHUNK, SWEEP_STEPS
 from flowlord.bus.port import Presence
 from flowlord.model.plan import Commit, Fact, FactKind, Mark, Plan
 
@@ -75,7 +76,10 @@ def test_a_bus_describes_itself(bus):
 
 
 def test_a_mark_lives_from_when_it_was_last_set(bus, clock):
-    bus.commit(Plan(), marks=[Mark("short", None, "1", ttl_s=60), Mark("ever", None, "1"), Mark("renewed", None, "1", 60)])
+    bus.commit(
+        Plan(),
+        marks=[Mark("short", None, "1", ttl_s=60), Mark("ever", None, "1"), Mark("renewed", None, "1", 60)],
+    )
     clock.advance(59)
     bus.commit(Plan(), marks=[Mark("renewed", "1", "1", ttl_s=60)])
     assert bus.sweep()["marks"] == 0
@@ -123,15 +127,18 @@ def test_the_journal_is_kept_for_seven_days_and_its_newest_entry_for_ever(bus, c
 
 
 def test_one_sweep_drops_a_bounded_amount(bus, clock):
-    marks = tuple(Mark(f"m{n}", None, "1", ttl_s=1) for n in range(10_500))
+    most = SWEEP_CHUNK * SWEEP_STEPS
+    marks = tuple(Mark(f"m{n}", None, "1", ttl_s=1) for n in range(most + 500))
     bus.commit_many([Commit(marks=marks)])
     clock.advance(1)
-    assert [bus.sweep()["marks"] for _ in range(3)] == [10_000, 500, 0]
+    assert [bus.sweep()["marks"] for _ in range(3)] == [most, 500, 0]
 
 
 def test_a_sweep_of_a_young_bus_drops_nothing(bus):
     bus.commit(
-        Plan(publish=(message(),), facts=(Fact(FactKind.SKIPPED, "k"),)), marks=[Mark("m", None, "1")], outcomes=["o"]
+        Plan(publish=(message(),), facts=(Fact(FactKind.SKIPPED, "k"),)),
+        marks=[Mark("m", None, "1")],
+        outcomes=["o"],
     )
     bus.beat(PRESENCE)
     assert set(bus.sweep().values()) == {0}

@@ -4,8 +4,8 @@ import threading
 from datetime import timedelta
 
 import pytest
-from contract.given import counts, facts, infos, message, take
 
+from contract.given import counts, facts, infos, message, take
 from flowlord.bus.clock import micros
 from flowlord.model.errors import Refused
 from flowlord.model.plan import FactKind, FrozenBatch, Mark, Plan
@@ -27,7 +27,9 @@ def test_a_message_with_a_due_time_in_the_future_waits_for_it(bus, clock):
 
 @pytest.mark.parametrize("part", ["publish", "later"])
 def test_a_due_time_that_has_passed_is_now(bus, clock, part):
-    bus.commit(Plan(**{part: (message(due=clock.now()), message(due=clock.now() - timedelta(days=1)), message())}))
+    bus.commit(
+        Plan(**{part: (message(due=clock.now()), message(due=clock.now() - timedelta(days=1)), message())})
+    )
     assert len(take(bus)) == 3
     assert bus.next_due_us() == 0
 
@@ -46,7 +48,9 @@ def test_due_messages_arrive_by_their_due_time_and_then_by_age(bus, clock):
 
 
 def test_promoting_keeps_everything_about_a_message(bus, clock):
-    sent = message(key="k", priority=9, phase="p", cause="c", batch="b", due=clock.now() + timedelta(seconds=1))
+    sent = message(
+        key="k", priority=9, phase="p", cause="c", batch="b", due=clock.now() + timedelta(seconds=1)
+    )
     bus.publish([message(info="urgent not", priority=5)])
     bus.publish([sent])
     clock.advance(1)

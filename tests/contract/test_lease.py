@@ -1,8 +1,8 @@
 """Holding, lengthening, giving back and taking over."""
 
 import pytest
-from contract.given import LEASE, LEASE_S, counts, facts, infos, message, take
 
+from contract.given import LEASE, LEASE_S, counts, facts, infos, message, take
 from flowlord.model.errors import LeaseLost
 from flowlord.model.message import Message
 from flowlord.model.plan import FactKind, Plan
@@ -65,6 +65,14 @@ def test_renewing_tells_what_is_lost(bus, lapse):
     assert infos(bus.reclaim("reaper", 10)) == ["2"]
     assert bus.renew(held, lease_ns=LEASE) == [done, released, taken]
     assert bus.renew([], lease_ns=LEASE) == []
+
+
+def test_of_two_deliveries_of_one_message_only_the_late_one_is_lost(bus, lapse):
+    bus.publish([message()])
+    [late] = take(bus)
+    lapse(late)
+    [taken] = bus.reclaim("reaper", 1)
+    assert bus.renew([taken, late, taken]) == [late]
 
 
 def test_a_released_message_goes_back_to_its_place_in_line(bus):

@@ -1,17 +1,15 @@
-"""SQLite and memory side by side: whatever is done to both in whatever order, both answer the same (RELIABILITY T-6)."""
+"""SQLite and memory side by side: whatever is done to both, in whatever order, both answer the same."""
 
 import os
-import shutil
-import tempfile
+from contextlib import ExitStack
 from datetime import timedelta
 
 import msgspec
-from contract.given import LEASE
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
-from support.clock import VirtualClock
 
+from contract.given import LEASE
 from flowlord.bus.memory import MemoryBus
 from flowlord.bus.port import Presence
 from flowlord.bus.sqlite import SqliteBus
@@ -19,6 +17,8 @@ from flowlord.model.errors import LeaseLost, Refused
 from flowlord.model.message import Message
 from flowlord.model.plan import ANY, Commit, Committed, Fact, FactKind, FrozenBatch, Mark, Plan, Quarantined
 from flowlord.model.task import Task
+from support.clock import VirtualClock
+from support.quick import quick_folder
 
 TOPICS = st.sampled_from(["extract", "load", "done"])
 KEYS = st.sampled_from([f"k{n}" for n in range(12)])
@@ -56,7 +56,9 @@ def plain(value):
             return [plain(item) for item in value]
         case msgspec.Struct():
             chance = {"token": "", "commit": ""}
-            return msgspec.structs.replace(value, **{k: v for k, v in chance.items() if k in value.__struct_fields__})
+            return msgspec.structs.replace(
+                value, **{k: v for k, v in chance.items() if k in value.__struct_fields__}
+            )
     return value
 
 
@@ -66,16 +68,17 @@ class Lockstep(RuleBasedStateMachine):
     @initialize()
     def open(self):
         self.clock = VirtualClock()
-        self.folder = tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
+        self.ending = ExitStack()
+        folder = self.ending.enter_context(quick_folder())
         self.buses = [
             MemoryBus(self.clock, by="tester"),
-            SqliteBus(f"{self.folder}/bus.db", by="tester", clock=self.clock),
+            SqliteBus(folder / "bus.db", by="tester", clock=self.clock),
         ]
+        for bus in self.buses:
+            self.ending.callback(bus.close)
 
     def teardown(self):
-        for bus in self.buses:
-            bus.close()
-        shutil.rmtree(self.folder)
+        self.ending.close()
 
     def both(self, do):
         """Do it to both; what they answer must be the same."""
@@ -90,11 +93,15 @@ class Lockstep(RuleBasedStateMachine):
 
     @rule(target=held, topics=st.lists(TOPICS, max_size=3), consumer=st.sampled_from("ab"), limit=SIZES)
     def claim(self, topics, consumer, limit):
-        return multiple(*zip(*self.both(lambda bus, _: bus.claim(topics, consumer, limit, lease_ns=LEASE)), strict=True))
+        return multiple(
+            *zip(*self.both(lambda bus, _: bus.claim(topics, consumer, limit, lease_ns=LEASE)), strict=True)
+        )
 
     @rule(target=held, limit=SIZES)
     def reclaim(self, limit):
-        return multiple(*zip(*self.both(lambda bus, _: bus.reclaim("reaper", limit, lease_ns=LEASE)), strict=True))
+        return multiple(
+            *zip(*self.both(lambda bus, _: bus.reclaim("reaper", limit, lease_ns=LEASE)), strict=True)
+        )
 
     @rule(
         data=st.data(),
@@ -117,7 +124,12 @@ class Lockstep(RuleBasedStateMachine):
         def land(bus, place):
             return bus.commit_many(
                 [
-                    Commit(plan, tuple(pair[place] for pair in pairs), tuple(marks[n : n + 1]), outcomes[n : n + 1])
+                    Commit(
+                        plan,
+                        tuple(pair[place] for pair in pairs),
+                        tuple(marks[n : n + 1]),
+                        outcomes[n : n + 1],
+                    )
                     for n, (plan, pairs) in enumerate(zip(plans, ended, strict=True))
                 ]
             )
@@ -192,4 +204,6 @@ class Lockstep(RuleBasedStateMachine):
 
 
 TestLockstep = Lockstep.TestCase
-TestLockstep.settings = settings(max_examples=int(os.environ.get("FLOWLORD_TEST_LOCKSTEP", "40")), stateful_step_count=40)
+TestLockstep.settings = settings(
+    max_examples=int(os.environ.get("FLOWLORD_TEST_LOCKSTEP", "60")), stateful_step_count=40
+)

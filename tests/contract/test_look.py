@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 from contract.given import LEASE, infos, message, take
-
 from flowlord.bus.clock import micros
 from flowlord.bus.port import TopicState
 from flowlord.model.plan import Plan, Quarantined
@@ -38,7 +37,14 @@ def test_the_age_of_a_promoted_message_counts_from_its_arrival(bus, clock):
 def test_peek_shows_what_runs_then_the_line_then_what_comes_later(bus, clock):
     bus.publish([message(info="runs", key="k", cause="why", phase="p")])
     [held] = take(bus, consumer="me")
-    bus.publish([message(info="low", priority=0), message(info="one"), message(info="two"), message(info="high", priority=8)])
+    bus.publish(
+        [
+            message(info="low", priority=0),
+            message(info="one"),
+            message(info="two"),
+            message(info="high", priority=8),
+        ]
+    )
     bus.publish([message(info=f"in {s}", due=clock.now() + timedelta(seconds=s)) for s in (9, 7)])
     seen = bus.peek("extract", 100)
     assert [(p.state, p.payload.split(b'"info":"')[1].split(b'"')[0].decode()) for p in seen] == [
@@ -53,6 +59,7 @@ def test_peek_shows_what_runs_then_the_line_then_what_comes_later(bus, clock):
     assert seen[-1].due_us == micros(clock.now()) + 9_000_000
     assert bus.peek("extract", 3) == seen[:3]
     assert bus.peek("nothing here", 3) == []
+    assert bus.peek("extract", 0) == bus.peek("extract", -1) == []
 
 
 def test_peek_shows_the_newest_first_when_asked(bus, clock):
@@ -60,7 +67,15 @@ def test_peek_shows_the_newest_first_when_asked(bus, clock):
     take(bus)
     bus.publish([message(key="low", priority=0), message(key="high", priority=9), message(key="mid")])
     bus.publish([message(key=f"in {s}", due=clock.now() + timedelta(seconds=s)) for s in (9, 7)])
-    assert [p.key for p in bus.peek("extract", 100, newest=True)] == ["2", "1", "mid", "high", "low", "in 9", "in 7"]
+    assert [p.key for p in bus.peek("extract", 100, newest=True)] == [
+        "2",
+        "1",
+        "mid",
+        "high",
+        "low",
+        "in 9",
+        "in 7",
+    ]
     assert [p.key for p in bus.peek("extract", 3, newest=True)] == ["2", "1", "mid"]
 
 
@@ -86,11 +101,13 @@ def test_find_shows_messages_by_their_dispatch_key_wherever_they_are(bus, clock)
     bus.publish([message("x", key="running")])
     take(bus, "x")
     bus.publish([message("x", key="waiting"), message("y", key="twice"), message("done", key="twice")])
-    bus.publish([message("x", key="later", due=clock.now() + timedelta(seconds=9)), message("x", key="other")])
+    bus.publish(
+        [message("x", key="later", due=clock.now() + timedelta(seconds=9)), message("x", key="other")]
+    )
     found = bus.find(["later", "running", "waiting", "twice", "unknown", "twice"])
     assert [(p.key, p.topic, p.state) for p in found] == [
-        ("running", "x", "running"), ("waiting", "x", "waiting"), ("twice", "y", "waiting"), ("twice", "done", "waiting"),
-        ("later", "x", "later"),
+        ("running", "x", "running"), ("waiting", "x", "waiting"),
+        ("twice", "y", "waiting"), ("twice", "done", "waiting"), ("later", "x", "later"),
     ]  # fmt: skip
     assert bus.find([]) == []
 

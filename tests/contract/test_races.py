@@ -3,8 +3,8 @@
 import threading
 
 import pytest
-from contract.given import counts, message, take
 
+from contract.given import counts, message, take
 from flowlord.model.errors import BusUnusable, LeaseLost, Refused
 from flowlord.model.plan import Committed, Mark, Plan
 

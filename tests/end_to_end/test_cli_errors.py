@@ -18,9 +18,9 @@ def told(ended, code: int, *words: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["taks"], ["taks", "did you mean 'tasks'"]),
+        (["taks"], ["taks", "Did you mean 'tasks'"]),
         (["tasks", "--faild"], ["--faild", "--failed"]),
-        (["validat", "x"], ["did you mean 'validate'"]),
+        (["validat", "x"], ["Did you mean 'validate'"]),
         (["send", "ok", "--proirity", "1"], ["--priority"]),
         (["tasks", "-o", "jsn"], ["jsn", "json"]),
         (["tasks", "--state", "complet"], ["complet", "complete"]),
@@ -52,11 +52,14 @@ WRITING = [
 READING = [["tasks"], ["task", "@last"], ["topics"], ["topics", "peek", "done"], ["workers"]]
 
 
-@pytest.mark.parametrize("address", UNUSABLE)
-@pytest.mark.parametrize("command", WRITING + READING, ids=" ".join)
+@pytest.mark.parametrize(
+    ("command", "address"),
+    [(command, address) for command in WRITING for address in UNUSABLE]
+    # What was never made holds nothing: reading it is no error.
+    + [(command, address) for command in READING for address in UNUSABLE[1:3]],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
 def test_a_bus_that_cannot_be_used_exits_with_three_and_tells_how_to_go_on(tmp_path, command, address):
-    if command in READING and "nope" in address:
-        pytest.skip("what was never made holds nothing: reading it is no error")
     write(tmp_path, FLOW)
     (tmp_path / "damaged.db").write_bytes(b"SQLite format 3\0" + b"\x07garbage" * 2000)
     (tmp_path / "folder").mkdir()

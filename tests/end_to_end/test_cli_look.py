@@ -76,9 +76,12 @@ def test_every_form_of_tasks_can_be_parsed_and_has_no_escape_codes(home, form):
         assert {row["state"] for row in json.loads(found.out)} == {"complete", "dead", "waiting"}
 
 
-@pytest.mark.parametrize("form", ["json", "jsonl", "csv", "tsv", "name", "table"])
+@pytest.mark.parametrize(
+    ("where", "form"),
+    [("home", form) for form in ("json", "jsonl", "csv", "tsv", "name", "table")]
+    + [("empty", form) for form in ("json", "table")],
+)
 @pytest.mark.parametrize("command", READING, ids=" ".join)
-@pytest.mark.parametrize("where", ["home", "empty"])
 def test_every_reading_command_in_every_form_empty_and_full(where, command, form, request):
     found = flowlord(*command, "-o", form, cwd=request.getfixturevalue(where))
     assert found.code == 0, found.err

@@ -22,6 +22,7 @@ LETTERS = "abcdefghij"
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{letter}: &{letter} [{','.join([f'*{before}'] * 9)}]\n" for before, letter in pairwise(LETTERS)
 )
+BOMB += "phases: *j\n"
 BAD = """
 [[phase]]
 task = "ok"
@@ -68,7 +69,8 @@ def test_it_reads_files_folders_and_stdin(tmp_path):
     piped = flowlord("validate", "-", cwd=tmp_path, stdin=BAD)
     assert piped.code == 1
     assert "FL021" in piped.out
-    yaml = flowlord("validate", "-", cwd=tmp_path, stdin="phases:\n  - task: ok\n    rule: cron=@yearly\n")
+    text = "phases:\n  - task: ok\n    rule: cron=@yearly\n"
+    yaml = flowlord("validate", "-", "--stdin-name", "a.yaml", cwd=tmp_path, stdin=text)
     assert yaml.code == 0, yaml.out
 
 

@@ -29,7 +29,7 @@ def test_two_daemons_dispatch_each_instant_once(tmp_path):
         until(lambda: one.err.count("tick.sent") + other.err.count("tick.sent") >= 5, "five ticks")
         assert one.end() == 0
         went_on = len(instants(tmp_path))
-        until(lambda: len(instants(tmp_path)) > went_on, "the other to go on alone")
+        until(lambda: len(instants(tmp_path)) > went_on, "the other to go on alone", every_s=0.3)
         assert other.end() == 0
         told = one.err.count("tick.sent") + other.err.count("tick.sent")
     found = instants(tmp_path)
@@ -47,7 +47,9 @@ def test_instants_that_passed_while_nothing_ran_are_made_up_for_with_their_plann
     before = instants(tmp_path)
     until(lambda: datetime.now(UTC) > before[-1] + timedelta(seconds=4), "some seconds without a daemon")
     with running("run", "workflows", cwd=tmp_path) as daemon:
-        until(lambda: len(instants(tmp_path)) >= len(before) + 5, "the missed ticks and a new one")
+        until(
+            lambda: len(instants(tmp_path)) >= len(before) + 5, "the missed ticks and a new one", every_s=0.3
+        )
         assert daemon.end() == 0
     found = instants(tmp_path)
     assert found[: len(before)] == before

@@ -45,7 +45,7 @@ def followers(home) -> set[str]:
 def test_the_daemon_starts_with_the_good_files_and_tells_of_the_broken_one(tmp_path):
     write(tmp_path, {"workflows/a.toml": GOOD.format(child="first"), "workflows/b.toml": BROKEN})
     with running("run", "workflows", *QUICK, cwd=tmp_path) as daemon:
-        daemon.says("b.toml:4:")
+        daemon.says("b.toml:3:")
         daemon.says("did you mean 'offset'?")
         assert followers(tmp_path) == {"first"}
         [master] = [
@@ -59,11 +59,9 @@ def test_with_strict_or_without_a_good_file_the_daemon_does_not_start(tmp_path):
     write(tmp_path, {"workflows/a.toml": GOOD.format(child="first"), "workflows/b.toml": BROKEN})
     strict = flowlord("run", "workflows", "--strict", cwd=tmp_path)
     assert strict.code == 1
-    assert "b.toml:4:" in strict.err
+    assert "b.toml:3:" in strict.err
     write(tmp_path, {"workflows/a.toml": BROKEN})
-    assert (
-        flowlord("run", "workflows", cwd=tmp_path / "", env={"FLOWLORD_BUS": "sqlite:///other.db"}).code == 1
-    )
+    assert flowlord("run", "workflows", cwd=tmp_path, env={"FLOWLORD_BUS": "sqlite:///other.db"}).code == 1
 
 
 def test_a_file_that_breaks_later_keeps_its_last_good_version_also_across_a_restart(tmp_path):
@@ -74,7 +72,7 @@ def test_a_file_that_breaks_later_keeps_its_last_good_version_also_across_a_rest
         write(tmp_path, {"workflows/a.toml": BROKEN})
         daemon.says("did you mean 'offset'?")
         assert daemon.err.count("did you mean 'offset'?") == 1, "told once"
-        assert followers(tmp_path / "") == {"first"}
+        assert followers(tmp_path) == {"first"}
         assert daemon.end() == 0
     with running("run", "workflows", *QUICK, cwd=tmp_path) as daemon:
         daemon.says("its last good version, as kept on the bus, runs")
@@ -93,7 +91,7 @@ def test_files_that_change_come_and_go_are_picked_up(tmp_path):
         daemon.says("a.toml was changed: 2 phases")
         assert followers(tmp_path) == {"second"}
         write(tmp_path, {"workflows/sub/new.yaml": "phases:\n  - {task: tick, rule: 'cron=* * * * * *'}\n"})
-        daemon.says("sub/new.yaml was loaded: 1 phases")
+        daemon.says("sub/new.yaml was loaded: 1 phase")
         daemon.says("tick.sent")
         (tmp_path / "workflows" / "sub" / "new.yaml").unlink()
         daemon.says("sub/new.yaml was removed")

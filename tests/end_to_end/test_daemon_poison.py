@@ -22,7 +22,7 @@ POISON = {
     "a list": (b'["type"]', "array"),
     "a wrong type": (b'{"type": 5, "info": ""}', "not a string"),
     "an unknown result": (b'{"type": "good", "info": "", "result": "splendid"}', "splendid"),
-    "nested beyond measure": (b"[" * 100_000, "nested"),
+    "nested beyond measure": (b"[" * 100_000, "recursion"),
 }
 
 
@@ -44,7 +44,7 @@ def test_poison_among_the_results_goes_to_quarantine_and_the_loop_goes_on(tmp_pa
         assert daemon.end() == 0
         assert "Traceback" not in daemon.err
     [found] = quarantined(tmp_path)
-    assert reason in found["reason"]
+    assert reason in found["cause"]
     assert found["origin"] == "done"
     table = flowlord("topics", "peek", "quarantine", cwd=tmp_path)
     assert reason in table.out

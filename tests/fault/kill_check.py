@@ -50,6 +50,9 @@ class Log:
         self.torn: list[str] = []
         self.open: dict[int, int] = defaultdict(int)
         """How many tasks each process had begun and not ended when it wrote its last line."""
+        self.bereft: set[int] = set()
+        """Processes of whose tasks some was begun again by another: what they had done did not count any more."""
+        self._last: dict[tuple[Slot, str], int] = {}
         self.redelivered = 0
         self._rest = ""
 
@@ -70,6 +73,11 @@ class Log:
             seen.starts += 1
             seen.begun_ns = seen.begun_ns or line.at_ns
             self.open[line.who] += 1
+            dispatch = (line.slot, line.created)
+            before = self._last.get(dispatch, line.who)
+            if before != line.who:
+                self.bereft.add(before)
+            self._last[dispatch] = line.who
             self.redelivered += line.deliveries > 1
         else:
             self.open[line.who] -= 1

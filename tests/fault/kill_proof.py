@@ -41,7 +41,7 @@ def figures_of(proof: Proof) -> Iterator[tuple[str, str]]:
     yield "kills at named places", f"{seen.trapped:,}"
     yield "killed", ", ".join(f"{count:,} {kind}s" for kind, count in sorted(seen.kills.items()))
     yield "of them cold `python -m flowlord`", f"{seen.cold:,}"
-    yield "worker kills that hit running tasks", f"{seen.in_flight:,} ({seen.in_flight / of_workers:.0%})"
+    yield "worker kills that hit work in hand", f"{seen.in_flight:,} ({seen.in_flight / of_workers:.0%})"
     yield "leases of the dead taken over", f"{seen.lapsed:,}"
     yield "tasks run again after a crash", f"{verdict.again:,} ({verdict.again / max(1, verdict.tasks):.1%})"
     yield "sends killed and repeated", f"{seen.resent:,}"
@@ -67,11 +67,11 @@ def shortfalls(proof: Proof) -> list[str]:
         "kills of workers": (seen.kills["worker"], size.kills // 3),
         "kills of taskmasters": (seen.kills["taskmaster"], size.kills // 5),
         "restarts": (seen.restarts, size.kills),
-        "worker kills that hit running tasks": (seen.in_flight, seen.kills["worker"] // 10),
+        "worker kills that hit work in hand": (seen.in_flight, seen.kills["worker"] // 10),
         "leases taken over": (seen.lapsed, size.kills // 20),
         "tasks run again": (verdict.again, size.kills // 20),
         "kills at named places": (seen.trapped, size.kills // 50),
-        "cold victims": (seen.cold, 0 if size.plant or size.journal else size.kills // 25),
+        "cold victims": (seen.cold, 0 if size.plant or size.journal else size.kills // 50),
         "results decided by the lesser taskmaster": (min(_shares(proof)), sum(_shares(proof)) // 10),
     }
     told = [f"{name}: {found}, floor {floor}" for name, (found, floor) in floors.items() if found < floor]

@@ -117,7 +117,9 @@ class Storm:
         whole = Log()
         whole.take((self.where / "executions.log").read_text("utf-8"))
         self.log = whole
-        self.figures.in_flight = sum(1 for each in self._killed if whole.open.get(each.serial, 0) > 0)
+        self.figures.in_flight = sum(
+            1 for each in self._killed if whole.open.get(each.serial, 0) > 0 or each.serial in whole.bereft
+        )
         return judge(whole, range(self.submitted))
 
     # --- the storm

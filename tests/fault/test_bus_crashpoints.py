@@ -3,17 +3,19 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from support import bus_crash
 
 import flowlord
 from flowlord.bus.sqlite import SqliteBus
 from flowlord.model.plan import Mark, Plan
+from support import bus_crash
+from support.quick import quick_folder
 
 TESTS = Path(__file__).parents[1]
 SOURCE = Path(flowlord.__file__).parents[1]
@@ -21,17 +23,27 @@ pytestmark = pytest.mark.fault
 
 
 @pytest.fixture(scope="module")
-def wreckage(tmp_path_factory):
+def wreckage():
     """The folder of what the killed processes left, and how each ended."""
-    folder = tmp_path_factory.mktemp("crash")
-    done = subprocess.run(
-        [sys.executable, "-m", "support.bus_crash", str(folder)],
-        env=os.environ | {"PYTHONPATH": f"{SOURCE}{os.pathsep}{TESTS}"},
-        capture_output=True, text=True, timeout=100, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    lines = [line.split() for line in done.stdout.splitlines()]
-    return folder, {(verb, moment): int(status) for verb, moment, status in lines}
+    with quick_folder() as folder:
+        done = subprocess.run(
+            [sys.executable, "-m", "support.bus_crash", str(folder)],
+            env=os.environ | {"PYTHONPATH": f"{SOURCE}{os.pathsep}{TESTS}"},
+            capture_output=True, text=True, timeout=100, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        lines = [line.split() for line in done.stdout.splitlines()]
+        yield folder, {(verb, moment): int(status) for verb, moment, status in lines}
+
+
+@pytest.fixture
+def left(wreckage, tmp_path):
+    """A copy of what one killed process left, its hot journal included."""
+
+    def copy(verb, moment):
+        return shutil.copytree(wreckage[0] / f"{verb}.{moment}", tmp_path / f"{verb}.{moment}")
+
+    return copy
 
 
 VERBS = [*bus_crash.VERBS]
@@ -42,28 +54,33 @@ def test_every_step_of_the_bus_has_its_crash_points_and_each_is_reached(wreckage
     verbs = set(re.findall(r"""(?:_writing|\.writing|_drop)\("(\w+)\"""", text))
     assert verbs == {*VERBS, "open"}
     _, ended = wreckage
-    killed = {place for place, status in ended.items() if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL}
+    killed = {
+        place
+        for place, status in ended.items()
+        if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+    }
     assert killed == {(verb, moment) for verb in verbs for moment in bus_crash.MOMENTS}
     assert [place for place, status in ended.items() if place[1] == "none" and status != 0] == []
 
 
 @pytest.mark.parametrize("moment", ["before", "written"])
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_kill_before_the_step_landed_leaves_nothing_of_it(wreckage, verb, moment):
-    folder = wreckage[0] / f"{verb}.{moment}"
+def test_a_kill_before_the_step_landed_leaves_nothing_of_it(left, verb, moment):
+    folder = left(verb, moment)
     assert bus_crash.rows(folder / "bus.db") == json.loads((folder / "before.json").read_text())
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_kill_after_the_step_landed_leaves_all_of_it(wreckage, verb):
-    found = bus_crash.rows(wreckage[0] / f"{verb}.after" / "bus.db")
-    assert found == bus_crash.rows(wreckage[0] / f"{verb}.none" / "bus.db")
-    assert found != json.loads((wreckage[0] / f"{verb}.none" / "before.json").read_text())
+def test_a_kill_after_the_step_landed_leaves_all_of_it(left, verb):
+    whole = left(verb, "none")
+    found = bus_crash.rows(left(verb, "after") / "bus.db")
+    assert found == bus_crash.rows(whole / "bus.db")
+    assert found != json.loads((whole / "before.json").read_text())
 
 
 @pytest.mark.parametrize("moment", ["before", "written", "after"])
-def test_a_file_whose_maker_was_killed_is_made_by_the_next(wreckage, moment):
-    bus = SqliteBus(wreckage[0] / f"open.{moment}" / "bus.db", boot_id="here")
+def test_a_file_whose_maker_was_killed_is_made_by_the_next(left, moment):
+    bus = SqliteBus(left("open", moment) / "bus.db", boot_id="here")
     bus.commit(Plan(), marks=[Mark("m", None, "1")])
     assert bus.marks(["m"]) == {"m": "1"}
     bus.close()
@@ -71,8 +88,8 @@ def test_a_file_whose_maker_was_killed_is_made_by_the_next(wreckage, moment):
 
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("moment", ["before", "written", "after"])
-def test_whatever_was_killed_the_bus_goes_on(wreckage, verb, moment):
-    bus = SqliteBus(wreckage[0] / f"{verb}.{moment}" / "bus.db", boot_id="another one")
+def test_whatever_was_killed_the_bus_goes_on(left, verb, moment):
+    bus = SqliteBus(left(verb, moment) / "bus.db", boot_id="another one")
     bus.release(bus.reclaim("reaper", 100))
     while bus.advance():
         pass

@@ -26,7 +26,9 @@ times = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)).map(lambda t: t
 texts = st.text(max_size=20)
 metas = st.dictionaries(st.sampled_from(["file", "k", "cron", "retry", "job", "x"]), texts, max_size=4)
 results = st.sampled_from(["complete", "error", "warn", "alert", "", "odd"])
-templates = st.sampled_from(["", "?d={yyyy}-{mm}-{dd}", "{meta:file}|{uuid}", "{meta:k}#{dd}", "{ts}{meta:k}{meta:x}"])
+templates = st.sampled_from(
+    ["", "?d={yyyy}-{mm}-{dd}", "{meta:file}|{uuid}", "{meta:k}#{dd}", "{ts}{meta:k}{meta:x}"]
+)
 
 
 @st.composite
@@ -126,7 +128,9 @@ def test_every_result_ends_in_a_record_and_no_two_messages_share_a_key(task: Tas
 
 
 @given(st.lists(tasks(), min_size=2, max_size=4), workflows(), st.randoms(use_true_random=False))
-def test_the_order_of_unrelated_results_does_not_matter(flowing: list[Task], flows: Workflows, random: object) -> None:
+def test_the_order_of_unrelated_results_does_not_matter(
+    flowing: list[Task], flows: Workflows, random: object
+) -> None:
     done = [Done(task, f"key{n}") for n, task in enumerate(flowing)]
     forward = {d.key: _timeless(on_done(d, flows, Context(now=START))) for d in done}
     shuffled = list(done)
@@ -135,14 +139,18 @@ def test_the_order_of_unrelated_results_does_not_matter(flowing: list[Task], flo
 
 
 @given(workflows(), times, times)
-def test_a_tick_decided_by_two_daemons_makes_the_same_tasks(flows: Workflows, one: datetime, other: datetime) -> None:
+def test_a_tick_decided_by_two_daemons_makes_the_same_tasks(
+    flows: Workflows, one: datetime, other: datetime
+) -> None:
     for flow in flows.by_name.values():
         for phase in flow.phases:
             assert same(on_tick(phase, START, Context(now=one)), on_tick(phase, START, Context(now=other)))
 
 
 @given(workflows(), st.sampled_from(["/d/x", "/d/2026/01/02/x", "\udc80", ""]), times)
-def test_a_file_decided_twice_makes_the_same_tasks_and_is_always_told(flows: Workflows, path: str, now: datetime) -> None:
+def test_a_file_decided_twice_makes_the_same_tasks_and_is_always_told(
+    flows: Workflows, path: str, now: datetime
+) -> None:
     event = FileEvent(path, "v1")
     plan = on_file(event, flows, Context(now=now))
     assert same(plan, on_file(event, flows, Context(now=START)))
@@ -158,13 +166,17 @@ def test_a_lapsed_task_is_offered_again_until_it_is_poison(payload: bytes, crash
         assert plan.dead or plan.quarantine
 
 
-crons = st.sampled_from(["* * * * *", "*/5 * * * *", "0 * * * *", "30 2 * * *", "0 0 1 * *", "*/10 * * * * *", "@every 90s"])
+crons = st.sampled_from(
+    ["* * * * *", "*/5 * * * *", "0 * * * *", "30 2 * * *", "0 0 1 * *", "*/10 * * * * *", "@every 90s"]
+)
 policies = st.sampled_from(["", "none", "last", "all"])
 gaps = st.lists(st.integers(1, 50_000), min_size=1, max_size=4)
 
 
 @given(crons, policies, gaps)
-def test_looking_often_or_seldom_accounts_for_every_tick_exactly_once(expression: str, policy: str, gaps: list[int]) -> None:
+def test_looking_often_or_seldom_accounts_for_every_tick_exactly_once(
+    expression: str, policy: str, gaps: list[int]
+) -> None:
     cron = Cron.parse(expression)
     phase = Phase("f.toml", "a", name="a", rule=Rule(cron=expression, catchup=policy))
     watermark = look(phase, cron, None, START).watermark
@@ -190,7 +202,9 @@ def test_looking_often_or_seldom_accounts_for_every_tick_exactly_once(expression
         upcoming = cron.next(upcoming)
     assert len(ticks) + missed == expected
     assert ticks == sorted(set(ticks))
-    assert look(phase, cron, watermark, now - timedelta(days=1)).ticks == (), "time going back never fires again"
+    assert look(phase, cron, watermark, now - timedelta(days=1)).ticks == (), (
+        "time going back never fires again"
+    )
 
 
 @given(crons)

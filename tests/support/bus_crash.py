@@ -13,14 +13,13 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
-from support.clock import VirtualClock
-
 from flowlord.bus.port import Presence
 from flowlord.bus.sqlite import SqliteBus
 from flowlord.bus.trap import arm_from
 from flowlord.model.message import Message
 from flowlord.model.plan import Commit, Fact, FactKind, FrozenBatch, Mark, Plan, Quarantined
 from flowlord.model.task import Task
+from support.clock import VirtualClock
 
 MOMENTS = ("before", "written", "after")
 # Columns that hold chance: two runs of the same verb differ in nothing else.
@@ -73,7 +72,9 @@ def rows(path: Path) -> dict[str, list]:
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         [check] = db.execute("PRAGMA integrity_check").fetchone()
         assert check == "ok", check
-        for (table,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall():
+        for (table,) in db.execute(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name"
+        ).fetchall():
             cursor = db.execute(f"SELECT * FROM {table}")
             names = [column[0] for column in cursor.description]
             kept = [n for n, name in enumerate(names) if name not in CHANCE.get(table, ())]

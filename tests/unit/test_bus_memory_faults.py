@@ -1,13 +1,13 @@
 """Faults between any two steps of the memory bus: a verb has happened as a whole or not at all."""
 
 import pytest
-from support.clock import VirtualClock
 
 from flowlord.bus.memory import RESENDS, MemoryBus
 from flowlord.model.errors import BusUnavailable, LeaseLost
 from flowlord.model.message import Message
 from flowlord.model.plan import Committed, Fact, FactKind, FrozenBatch, Mark, Plan
 from flowlord.model.task import Task
+from support.clock import VirtualClock
 
 
 class Crash(BaseException):

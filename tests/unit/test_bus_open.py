@@ -26,7 +26,8 @@ def test_three_slashes_are_a_relative_path_and_four_an_absolute_one(tmp_path, mo
 
 
 @pytest.mark.parametrize(
-    "address", ["", "bus.db", "sqlite:", "sqlite://bus.db", "sqlite:///", "memory:x", "memory", "http://a", "file:///a"]
+    "address",
+    ["", "bus.db", "sqlite:", "sqlite://bus.db", "sqlite:///", "memory:x", "memory", "http://a", "file:///a"],
 )
 def test_another_address_is_refused_with_the_forms_that_are_allowed(address):
     with pytest.raises(FlowlordError) as refused:
@@ -36,7 +37,9 @@ def test_another_address_is_refused_with_the_forms_that_are_allowed(address):
         assert form in refused.value.hint
 
 
-@pytest.mark.parametrize("address", ["redis://localhost", "rediss://h:1/0", "unix:///run/redis.sock", "valkey://h"])
+@pytest.mark.parametrize(
+    "address", ["redis://localhost", "rediss://h:1/0", "unix:///run/redis.sock", "valkey://h"]
+)
 def test_a_redis_address_is_told_to_come_later(address):
     with pytest.raises(FlowlordError, match="later release"):
         open_bus(address, by="me")

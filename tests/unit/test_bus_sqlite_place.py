@@ -6,7 +6,6 @@ import stat
 from contextlib import closing
 
 import pytest
-from support.clock import VirtualClock
 
 from flowlord.bus.sqlite import SqliteBus
 from flowlord.bus.sqlite_connection import best_journal_mode, fixed_engine
@@ -15,6 +14,7 @@ from flowlord.bus.sqlite_schema import VERSION
 from flowlord.model.errors import BusUnavailable, BusUnusable
 from flowlord.model.message import Message
 from flowlord.model.task import Task
+from support.clock import VirtualClock
 
 MOUNTS = """\
 22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
@@ -76,7 +76,8 @@ def test_where_the_system_tells_no_mounts_nothing_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "kind", ["nfs", "nfs4", "cifs", "smb3", "9p", "fuse", "fuse.sshfs", "fuseblk", "ceph", "virtiofs", "lustre"]
+    "kind",
+    ["nfs", "nfs4", "cifs", "smb3", "9p", "fuse", "fuse.sshfs", "fuseblk", "ceph", "virtiofs", "lustre"],
 )
 def test_a_network_file_system_is_refused(tmp_path, kind):
     mounts = tmp_path / "mountinfo"
@@ -183,7 +184,9 @@ def test_another_programs_database_is_refused_and_left_alone(tmp_path):
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("data", [b"not a database, but a text that somebody wrote here" * 99, b"\x00" * 8192])
+@pytest.mark.parametrize(
+    "data", [b"not a database, but a text that somebody wrote here" * 99, b"\x00" * 8192]
+)
 def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path, data):
     path = tmp_path / "bus.db"
     path.write_bytes(data)
@@ -292,7 +295,10 @@ def test_two_machines_on_one_file_are_noticed(tmp_path):
 
 
 def test_two_buses_on_one_file_are_one_bus(tmp_path):
-    with closing(SqliteBus(tmp_path / "bus.db", by="one")) as one, closing(SqliteBus(tmp_path / "bus.db", by="two")) as two:
+    with (
+        closing(SqliteBus(tmp_path / "bus.db", by="one")) as one,
+        closing(SqliteBus(tmp_path / "bus.db", by="two")) as two,
+    ):
         assert one.generation() == two.generation()
         one.publish([message("a")])
         two.publish([message("b")])

@@ -117,7 +117,7 @@ def test_odd_texts_are_found_by_themselves():
     odd = ["a'b", "50%", "a_b", "ünïcödé", "a\nb"]
     found = history(*[published(text, task(n=n, id=text)) for n, text in enumerate(odd)])
     for text in odd:
-        assert found.ids_like(text[:2], 9) == [text] or len(found.ids_like(text[:2], 9)) > 1
+        assert text in found.ids_like(text[:1], 9)
         assert keys(found, id=text) == [text]
         assert [each.key for each in found.keys_like(text, 5)] == [text]
 
@@ -188,8 +188,7 @@ def test_a_bus_that_was_reset_is_read_from_its_beginning():
     historian.follow(journal([published(f"k{n}") for n in range(5)]))
     found = History(historian.connection)
     assert catch_up(found, Kept(journal([published("new")]), "after")) == 0
-    assert keys(found)[:1] == ["k4"] or "new" in keys(found)
-    assert "new" in found.newer
+    assert sorted(keys(found)) == ["k0", "k1", "k2", "k3", "k4", "new"]
 
 
 @pytest.mark.parametrize(

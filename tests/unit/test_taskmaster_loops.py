@@ -60,7 +60,12 @@ class Farm:
         for delivery in found:
             task = msgspec.structs.replace(delivery.task(), result=result, msg=msg)
             message = Message(
-                "done", task, delivery.key, phase=delivery.phase, revision=delivery.revision, cause=delivery.cause
+                "done",
+                task,
+                delivery.key,
+                phase=delivery.phase,
+                revision=delivery.revision,
+                cause=delivery.cause,
             )
             self.bus.commit(Plan(publish=(message,)), acknowledge=[delivery])
         return found
@@ -138,7 +143,9 @@ def test_a_chain_ends_with_every_child_once_though_the_result_is_told_twice() ->
     scheduler.decide_due()
     [root] = farm.work("root")
     twice = msgspec.structs.replace(root.task(), result="complete")
-    farm.bus.publish([Message("done", twice, "")])  # a foreign worker that ran it too hands back the JSON alone
+    farm.bus.publish(
+        [Message("done", twice, "")]
+    )  # a foreign worker that ran it too hands back the JSON alone
     router = Router(around)
     assert router.step(0.0) == 2
     leaves = farm.work("leaf")
@@ -182,7 +189,9 @@ def test_a_failure_waits_on_the_bus_and_a_later_one_is_a_dead_letter() -> None:
         (b"[" * 100_000, ""),
     ],
 )
-def test_a_message_that_is_no_result_is_set_aside_with_its_reason_and_the_loop_goes_on(payload: bytes, words: str) -> None:
+def test_a_message_that_is_no_result_is_set_aside_with_its_reason_and_the_loop_goes_on(
+    payload: bytes, words: str
+) -> None:
     farm = Farm()
     around = farm.daemon(flows_of(CHAIN))
     good = Task(type="root", info="", id="r", created="c", meta="workflow=f.toml", result="complete")
@@ -201,7 +210,9 @@ def test_a_message_that_is_no_result_is_set_aside_with_its_reason_and_the_loop_g
 def test_a_task_that_kills_its_workers_becomes_a_dead_letter_and_the_others_run() -> None:
     farm = Farm()
     around = farm.daemon(flows_of(CHAIN))
-    farm.bus.publish([Message("leaf", Task(type="leaf", info=name, id=name), name) for name in ("poison", "fine")])
+    farm.bus.publish(
+        [Message("leaf", Task(type="leaf", info=name, id=name), name) for name in ("poison", "fine")]
+    )
     for _ in range(3):
         [held] = farm.bus.claim(["leaf"], "victim", 1)
         assert held.key == "poison"

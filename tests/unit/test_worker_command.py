@@ -276,10 +276,12 @@ def test_those_of_the_group_that_outlive_its_leader_after_a_timeout_are_killed_t
     await_that(lambda: not alive(int(pid.read_text())), "the end of the child")
 
 
-def test_a_grandchild_that_keeps_the_output_open_does_not_hang_the_worker(tmp_path):
+def test_a_grandchild_that_keeps_the_output_open_does_not_hang_the_worker(tmp_path, caplog):
+    caplog.set_level("INFO")
     pid = tmp_path / "pid"
     found = ran(f"sh -c 'setsid sleep 300 & echo $! > {pid}; echo done'")
     assert (found.result, found.output) == (Result.COMPLETE, "done\n")
+    assert "left a process behind" in caplog.text
     os.kill(int(pid.read_text()), signal.SIGKILL)
 
 

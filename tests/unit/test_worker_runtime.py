@@ -166,6 +166,19 @@ def test_a_job_goes_before_its_type_and_a_topic_before_the_type_of_the_task(memo
     assert {t.info: t.msg for t in done_messages(memory)} == {"a": "load:daily", "b": "load", "c": "load"}
 
 
+def test_a_handler_that_answers_nonsense_hurts_only_its_task(memory):
+    answers = {"a": Ran(result=None, meta={"k": 5}), "b": None, "c": Ran(msg=b"bytes")}
+    memory.publish([message("load", info) for info in (*answers, "d")])
+
+    class Odd:
+        def run(self, run):
+            return answers.get(run.task.info, Ran())
+
+    drained(memory, {"load": Odd()})
+    told = {task.info: task.result for task in done_messages(memory)}
+    assert told == {"a": "error", "b": "error", "c": "error", "d": "complete"}
+
+
 def test_the_routing_keys_of_a_task_are_not_for_its_worker_to_change():
     back = {"workflow": ["evil"], "retry": ["0"], "job": ["x"], "cron": ["2026-01-01T00"], "b": ["y&z", "w"]}
     assert merged("workflow=f&retry=2&b=1", back) == "b=y%26z&b=w&cron=2026-01-01T00&retry=2&workflow=f"
@@ -305,14 +318,24 @@ def test_short_tasks_are_claimed_in_growing_batches(memory):
 
 def test_the_pace_grows_only_while_tasks_are_short():
     pace = Pace()
-    for _ in range(12):
+    for _ in range(6):
         pace.note(pace.batch, pace.batch * 10_000)
     assert pace.batch == 500
     pace.note(
-        1, 500_000
-    )  # a batch that was not full proves nothing, but half a millisecond each is 50 ms for 100
+        500, 500 * 1_000_000
+    )  # of tasks that take a millisecond a slot is given no more than a tenth of a second
     assert pace.batch == 100
     pace.note(100, 100 * 3_000_000)
+    assert (pace.batch, pace.low) == (1, 0)
+
+
+def test_the_pace_grows_too_while_the_bus_is_slower_than_the_tasks():
+    pace = Pace()
+    for _ in range(6):
+        pace.note_bus(20_000_000)
+        pace.note(pace.batch, pace.batch * 10_000_000)
+    assert (pace.batch, pace.low) == (10, 3)
+    pace.note(10, 10 * 60_000_000)
     assert pace.batch == 1
 
 
@@ -513,6 +536,22 @@ def test_what_was_claimed_and_not_begun_goes_back_at_once(memory):
         left = running.end()
     assert left.completed + count_on(memory, "load")[0] == 1000
     assert count_on(memory, "load")[1] == 0
+
+
+def test_what_is_claimed_after_the_signal_goes_back(memory):
+    memory.publish([message("load", "a")])
+    ran, claim = [], memory.claim
+
+    def late(*args, **terms):
+        running.stop.set()
+        return claim(*args, **terms)
+
+    with working(memory, {"load": Calling(lambda run: ran.append(run))}) as running:
+        memory.claim = late
+        left = running.wait()
+    assert left.completed + left.handed_back == 1
+    assert left.handed_back == 1 or ran  # it may have been begun before the claim was replaced
+    assert count_on(memory, "load") == (left.handed_back, 0, 0)
 
 
 # --- the bus is not there ----------------------------------------------------------------------------------------

@@ -157,6 +157,7 @@ class Bell:
         if self._ringer is not None:
             self._ringer.close()
             self._ringer = None
+        self._reach = ""  # its number will be another folder's
         if self._folder_fd >= 0:
             os.close(self._folder_fd)
             self._folder_fd = -1

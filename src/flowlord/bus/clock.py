@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import random
-import secrets
+import os
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -35,9 +34,9 @@ def micros(time: datetime) -> int:
 
 def unguessable() -> str:
     """Return 16 hex digits that no other process has."""
-    return secrets.token_hex(8)
+    return os.urandom(8).hex()
 
 
 def jitter() -> float:
     """Return a number in [0, 1), so that processes that failed together do not try again together."""
-    return random.random()
+    return int.from_bytes(os.urandom(4)) / (1 << 32)

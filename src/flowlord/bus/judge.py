@@ -59,9 +59,9 @@ def judge(
     set_now: dict[str, str | None] = {}
     for place, landing in enumerate(landings):
         acknowledged = landing.commit.acknowledge
-        lost = next((d for d in acknowledged if not _holds(d, holders, ended)), None)
+        lost = _lost(acknowledged, holders, ended)
         if lost is not None:
-            verdict.answers.append(LeaseLost(lost.entry))
+            verdict.answers.append(lost)
             continue
         duplicate = any(one in recent or recorded(one) for one in landing.digests)
         if not duplicate:
@@ -85,9 +85,14 @@ def judge(
     return verdict
 
 
-def _holds(delivery: Delivery, holders: Mapping[str, Holder], ended: set[str]) -> bool:
-    holder = holders.get(delivery.entry)
-    return holder == (delivery.consumer, delivery.token) and delivery.entry not in ended
+def _lost(
+    acknowledged: Iterable[Delivery], holders: Mapping[str, Holder], ended: set[str]
+) -> LeaseLost | None:
+    for delivery in acknowledged:
+        entry = delivery.entry
+        if entry in ended or holders.get(entry) != (delivery.consumer, delivery.token):
+            return LeaseLost(entry)
+    return None
 
 
 def _refused(

@@ -85,6 +85,11 @@ def rank(priority: int) -> int:
     return _RANKS[priority] if 0 <= priority < len(_RANKS) else len(BANDS) - 1 - band(priority)
 
 
+def entry_number(entry: str) -> int:
+    """Return the number of an entry of ours; 0, which is nobody's, for an entry of another bus."""
+    return int(entry) if entry.isdecimal() else 0
+
+
 def digest(outcome: str) -> bytes:
     """Return the 16 bytes under which an outcome is remembered."""
     return blake2b(outcome.encode("utf-8", "surrogatepass"), digest_size=16).digest()
@@ -106,9 +111,14 @@ def prepare(commit: Commit, now_us: int) -> Landing:
             hint="freeze it as a batch: Plan(frozen=...)",
         )
     rows, facts = arrive(messages, now_us)
-    rows += [_quarantined(found, now_us) for found in plan.quarantine]
-    frozen = tuple((batch, [_freeze(message) for message in batch.messages]) for batch in plan.frozen)
-    return Landing(commit, tuple(map(digest, commit.outcomes)), rows, [*plan.facts, *facts], frozen)
+    if plan.quarantine:
+        rows += [_quarantined(found, now_us) for found in plan.quarantine]
+    if plan.facts:  # the cause before what follows from it
+        facts = [*plan.facts, *facts]
+    frozen: tuple[tuple[FrozenBatch, list[bytes]], ...] = ()
+    if plan.frozen:
+        frozen = tuple((batch, [_freeze(message) for message in batch.messages]) for batch in plan.frozen)
+    return Landing(commit, tuple([digest(outcome) for outcome in commit.outcomes]), rows, facts, frozen)
 
 
 def arrive(messages: Iterable[Message], now_us: int) -> tuple[list[Row], list[Fact]]:

@@ -10,19 +10,10 @@ import msgspec
 
 from flowlord.bus.clock import SystemClock, micros, unguessable
 from flowlord.bus.judge import BATCH, Answer, judge
-from flowlord.bus.landing import QUARANTINE_CAP, Landing, arrive, prepare
-from flowlord.bus.lifetimes import (
-    COMMIT_US,
-    JOURNAL_ENTRIES,
-    JOURNAL_US,
-    OUTCOME_DAYS,
-    PRESENCE_US,
-    SWEEP_CHUNK,
-    SWEEP_STEPS,
-    day_of,
-)
+from flowlord.bus.landing import Landing, arrive, prepare
+from flowlord.bus.lifetimes import day_of
 from flowlord.bus.memory_store import Kept, Lease, Store
-from flowlord.bus.port import CHUNK, DONE, QUARANTINE, JournalEntry, Peeked, Presence, TopicState
+from flowlord.bus.port import CHUNK, DONE, JournalEntry, Peeked, Presence, TopicState
 from flowlord.model.clock import Clock
 from flowlord.model.errors import BusUnavailable, BusUnusable, LeaseLost, Refused
 from flowlord.model.message import Delivery, Message
@@ -117,23 +108,13 @@ class MemoryBus:
                     facts += landing.facts
                     for batch, _ in landing.frozen:
                         store.freeze(batch)
-                self._tell(facts + self._cap_quarantine(), commit_id)
+                self._tell(facts + store.cap_quarantine(), commit_id)
                 known = (now_us, verdict.answers)
                 if verdict.landed or verdict.entries:  # else: sent again, it is judged again
                     store.commits[commit_id] = known
                 self._changed.notify_all()
         self._step("commit.applied")
         return list(known[1])
-
-    def _cap_quarantine(self) -> list[Fact]:
-        store = self._store
-        if QUARANTINE not in store.topics:
-            return []
-        waiting = [kept for kept in store.on(QUARANTINE) if kept.state == "waiting"]
-        surplus = waiting[: max(len(waiting) - QUARANTINE_CAP, 0)]
-        for kept in surplus:
-            del store.messages[kept.entry]
-        return [kept.row.dropped(f"quarantine keeps {QUARANTINE_CAP} messages") for kept in surplus]
 
     # --- claim and lease
 
@@ -266,7 +247,7 @@ class MemoryBus:
             def read() -> bool:
                 first = store.journal[0].seq if store.journal else 1
                 start = max(after - first + 1, 0)
-                found.extend(store.journal[start : start + limit])
+                found.extend(store.journal[start : start + max(limit, 0)])
                 return bool(found)
 
             self._wait(read, wait_s)
@@ -285,7 +266,7 @@ class MemoryBus:
     def peek(self, topic: str, limit: int, *, newest: bool = False) -> list[Peeked]:
         """See `Bus.peek`."""
         with self._open() as store:
-            return [kept.peeked() for kept in store.shown(topic, newest=newest)[:limit]]
+            return [kept.peeked() for kept in store.shown(topic, newest=newest)[: max(limit, 0)]]
 
     def find(self, keys: Sequence[str]) -> list[Peeked]:
         """See `Bus.find`."""
@@ -346,12 +327,7 @@ class MemoryBus:
     def presences(self) -> list[Presence]:
         """See `Bus.presences`."""
         with self._open() as store:
-            oldest_us, now_ns = self._now_us() - PRESENCE_US, self._clock.boottime_ns()
-            return [
-                msgspec.structs.replace(presence, alive=now_ns - beat_ns <= presence.lease_ns)
-                for _, (presence, beat_ns) in sorted(store.presences.items())
-                if presence.beat_us >= oldest_us
-            ]
+            return store.present(self._now_us(), self._clock.boottime_ns())
 
     # --- keep house
 
@@ -364,37 +340,9 @@ class MemoryBus:
         """See `Bus.sweep`."""
         self._step("sweep.before")
         with self._open() as store:
-            now_us, most = self._now_us(), SWEEP_CHUNK * SWEEP_STEPS
-            marks = [key for key, (_, until_us) in store.marks.items() if 0 < until_us <= now_us][:most]
-            for key in marks:
-                del store.marks[key]
-            last_day = day_of(now_us) - OUTCOME_DAYS
-            outcomes = [one for one, day in store.outcomes.items() if day < last_day][:most]
-            for one in outcomes:
-                del store.outcomes[one]
-            commits = [name for name, (at_us, _) in store.commits.items() if at_us < now_us - COMMIT_US][
-                :most
-            ]
-            for name in commits:
-                del store.commits[name]
-            journal = 0
-            for entry in store.journal[:-1][:most]:
-                if entry.at_us >= now_us - JOURNAL_US and len(store.journal) - journal <= JOURNAL_ENTRIES:
-                    break
-                journal += 1
-            del store.journal[:journal]
-            oldest_us = now_us - PRESENCE_US
-            presences = [name for name, (one, _) in store.presences.items() if one.beat_us < oldest_us][:most]
-            for name in presences:
-                del store.presences[name]
+            dropped = store.sweep(self._now_us())
         self._step("sweep.applied")
-        return {
-            "marks": len(marks),
-            "outcomes": len(outcomes),
-            "commits": len(commits),
-            "journal": journal,
-            "presences": len(presences),
-        }
+        return dropped
 
     def describe(self) -> Mapping[str, str]:
         """See `Bus.describe`."""

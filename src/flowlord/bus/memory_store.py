@@ -5,17 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
+from itertools import islice
+from typing import TypeVar
 
 import msgspec
 
 from flowlord.bus.judge import Answer, Holder
-from flowlord.bus.landing import Row
-from flowlord.bus.lifetimes import SECOND_US
-from flowlord.bus.port import JournalEntry, Peeked, Presence, TopicState
+from flowlord.bus.landing import QUARANTINE_CAP, Row, entry_number
+from flowlord.bus.lifetimes import (
+    COMMIT_US,
+    JOURNAL_ENTRIES,
+    JOURNAL_US,
+    OUTCOME_DAYS,
+    PRESENCE_US,
+    SECOND_US,
+    SWEEP_CHUNK,
+    SWEEP_STEPS,
+    day_of,
+)
+from flowlord.bus.port import QUARANTINE, JournalEntry, Peeked, Presence, TopicState
 from flowlord.model.message import BANDS, Delivery, Message, Report
-from flowlord.model.plan import FrozenBatch, Mark
+from flowlord.model.plan import Fact, FrozenBatch, Mark
 
 _report = msgspec.json.Decoder(Report).decode
+K = TypeVar("K")
+V = TypeVar("V")
 _STATES = ("running", "waiting", "later")
 
 
@@ -190,7 +204,7 @@ class Store:
 
     def held(self, delivery: Delivery) -> Kept | None:
         """Return the message that this delivery still holds."""
-        kept = self.messages.get(int(delivery.entry))
+        kept = self.messages.get(entry_number(delivery.entry))
         if kept is None or kept.lease is None:
             return None
         return (
@@ -201,7 +215,7 @@ class Store:
         """Return who holds the entries that somebody holds."""
         found: dict[str, Holder] = {}
         for entry in entries:
-            kept = self.messages.get(int(entry))
+            kept = self.messages.get(entry_number(entry))
             if kept is not None and kept.lease is not None:
                 found[entry] = (kept.lease.consumer, kept.lease.token)
         return found
@@ -244,3 +258,58 @@ class Store:
         count = {state: sum(kept.state == state for kept in found) for state in _STATES}
         oldest_us = next((kept.row.at_us for kept in found if kept.state == "waiting"), 0)
         return TopicState(topic, count["waiting"], count["running"], count["later"], oldest_us)
+
+    def cap_quarantine(self) -> list[Fact]:
+        """Drop the oldest of too many quarantined messages; return what tells of them."""
+        if QUARANTINE not in self.topics:
+            return []
+        waiting = [kept for kept in self.on(QUARANTINE) if kept.state == "waiting"]
+        surplus = waiting[: max(len(waiting) - QUARANTINE_CAP, 0)]
+        for kept in surplus:
+            del self.messages[kept.entry]
+        return [kept.row.dropped(f"quarantine keeps {QUARANTINE_CAP} messages") for kept in surplus]
+
+    def present(self, now_us: int, now_ns: int) -> list[Presence]:
+        """Return the processes that beat within the last day, by name."""
+        return [
+            msgspec.structs.replace(presence, alive=now_ns - beat_ns <= presence.lease_ns)
+            for _, (presence, beat_ns) in sorted(self.presences.items())
+            if presence.beat_us >= now_us - PRESENCE_US
+        ]
+
+    def sweep(self, now_us: int) -> dict[str, int]:
+        """Drop what has outlived its lifetime; return how much of each kind."""
+        last_day = day_of(now_us) - OUTCOME_DAYS
+        return {
+            "marks": _drop(
+                self.marks, (key for key, (_, until_us) in self.marks.items() if 0 < until_us <= now_us)
+            ),
+            "outcomes": _drop(self.outcomes, (one for one, day in self.outcomes.items() if day < last_day)),
+            "commits": _drop(
+                self.commits,
+                (name for name, (at_us, _) in self.commits.items() if at_us < now_us - COMMIT_US),
+            ),
+            "journal": self._trim(now_us),
+            "presences": _drop(
+                self.presences,
+                (n for n, (one, _) in self.presences.items() if one.beat_us < now_us - PRESENCE_US),
+            ),
+        }
+
+    def _trim(self, now_us: int) -> int:
+        """Drop the oldest journal entries when they are too old or too many; the newest always stays."""
+        gone = 0
+        for entry in self.journal[: min(len(self.journal) - 1, SWEEP_CHUNK * SWEEP_STEPS)]:
+            if entry.at_us >= now_us - JOURNAL_US and len(self.journal) - gone <= JOURNAL_ENTRIES:
+                break
+            gone += 1
+        del self.journal[:gone]
+        return gone
+
+
+def _drop(where: dict[K, V], keys: Iterable[K]) -> int:
+    """Take a sweep's worth of `keys` out of a dictionary."""
+    gone = list(islice(keys, SWEEP_CHUNK * SWEEP_STEPS))
+    for key in gone:
+        del where[key]
+    return len(gone)

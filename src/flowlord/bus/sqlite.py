@@ -29,17 +29,14 @@ from flowlord.bus.sqlite_connection import (
     Connection,
     OutcomeUnknown,
     best_journal_mode,
-    damaged,
-    fixed_engine,
 )
+from flowlord.bus.sqlite_opening import check_boot, describe, prepare_file, this_boot
 from flowlord.bus.sqlite_place import MOUNTS, settle
-from flowlord.bus.sqlite_schema import VERSION, is_ours, migrate
 from flowlord.model.clock import Clock
 from flowlord.model.errors import BusUnusable, LeaseLost, Refused
 from flowlord.model.message import Delivery, Message
 from flowlord.model.plan import Commit, Committed, Fact, Mark, Plan
 
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 CHECK_NS = 60_000_000_000
 """How often a process looks whether the file is still the one that it opened."""
 
@@ -75,42 +72,18 @@ class SqliteBus:
         self._by = by
         self._clock = clock or SystemClock()
         self._patience = SystemClock()
-        self._boot_id = boot_id or _this_boot()
+        self._boot_id = boot_id or this_boot()
         # Names of commits and lease tokens: unlike those of every other process, and cheap.
         self._self = unguessable()
         self._numbers = count(1)
         self._connection = Connection(place, journal_mode or best_journal_mode(), patience_s=patience_s)
         try:
-            self._generation = self._prepare()
+            self._generation = prepare_file(self._connection, self._boot_id)
         except BaseException:
             self._connection.close()
             raise
         self._checked_ns = self._clock.monotonic_ns()
         self._bell = Bell(place.path, f"{os.getpid()}-{self._self}")
-
-    def _prepare(self) -> str:
-        """Bring the file to our schema, our journal mode and this boot; return its generation."""
-        connection, path = self._connection, self._connection.place.path
-        with connection.reading() as db:
-            version = is_ours(db, path)
-            if version == 0:  # only an empty file can still be told to give back what it no longer uses
-                db.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        connection.switch_journal()
-        if version < VERSION:
-            with connection.writing("open") as db:
-                is_ours(db, path)  # another process may have been here first, and newer
-                migrate(db)
-        with connection.reading() as db:
-            meta = dict(db.execute("SELECT name, value FROM meta"))
-        if meta["boot"] != self._boot_id:
-            # The machine was started anew: the one case in which a disk may have lost what it said it had written.
-            with connection.writing("open") as db:
-                [(found, *_), *_] = db.execute("PRAGMA quick_check(1)").fetchall()
-                if found != "ok":
-                    raise damaged(path, str(found))
-                sqlite_claim.lapse_all(db)
-                db.execute("UPDATE meta SET value = ? WHERE name = 'boot'", (self._boot_id,))
-        return str(meta["generation"])
 
     # --- publish and commit
 
@@ -257,7 +230,7 @@ class SqliteBus:
 
         def read() -> list[tuple[object, ...]]:
             with self._reading() as db:
-                return sqlite_look.journal(db, after, limit)
+                return sqlite_look.journal(db, after, max(limit, 0))
 
         return [sqlite_look.read_entry(row) for row in self._wait(read, [JOURNAL], wait_s)]
 
@@ -274,7 +247,7 @@ class SqliteBus:
     def peek(self, topic: str, limit: int, *, newest: bool = False) -> list[Peeked]:
         """See `Bus.peek`."""
         with self._reading() as db:
-            return sqlite_look.peek(db, topic, limit, newest=newest)
+            return sqlite_look.peek(db, topic, max(limit, 0), newest=newest)
 
     def find(self, keys: Sequence[str]) -> list[Peeked]:
         """See `Bus.find`."""
@@ -365,22 +338,7 @@ class SqliteBus:
 
     def describe(self) -> Mapping[str, str]:
         """See `Bus.describe`."""
-        mode = self._connection.journal_mode
-        told = {
-            "engine": f"SQLite {sqlite3.sqlite_version}",
-            "path": self._connection.place.path,
-            "journal_mode": mode,
-            "synchronous": "full",
-            "durability": "nothing is lost when a process is killed or the power is cut",
-            "schema": str(VERSION),
-            "generation": self.generation(),
-        }
-        if not fixed_engine():
-            told["note"] = (
-                "this SQLite has the WAL-reset bug (sqlite.org/wal.html#walresetbug), so the slower journal mode "
-                "truncate is used; 3.51.3 or later allows wal"
-            )
-        return told
+        return describe(self._connection) | {"generation": self.generation()}
 
     def close(self) -> None:
         """See `Bus.close`."""
@@ -411,16 +369,7 @@ class SqliteBus:
         if now_ns - self._checked_ns >= CHECK_NS:
             self._checked_ns = now_ns
             self._connection.check()
-            with self._connection.reading() as db:
-                [boot_id] = db.execute("SELECT value FROM meta WHERE name = 'boot'").fetchone()
-            if boot_id != self._boot_id:
-                # Leases are times of one machine's clock: two machines would steal each other's work.
-                self._connection.refuse(
-                    BusUnusable(
-                        f"{self._connection.place.path} is used by another machine as well",
-                        hint="a SQLite bus serves the processes of one machine; give each machine its own",
-                    )
-                )
+            check_boot(self._connection, self._boot_id)
 
     def _wait(self, ready: Callable[[], list[_T]], names: Collection[str], wait_s: float) -> list[_T]:
         """Ask `ready` until it finds something, the time is over or the bus is closed."""
@@ -428,24 +377,21 @@ class SqliteBus:
         if found or wait_s <= 0:
             return found
         until_ns = self._patience.monotonic_ns() + int(wait_s * 1e9)
-        with self._bell.ear() as ear:
-            while not self._connection.closed:
-                found = ready()
-                left_s = (until_ns - self._patience.monotonic_ns()) / 1e9
-                if found or left_s <= 0:
-                    return found
-                ear.listen(names, left_s)
-        return []
+        try:
+            with self._bell.ear() as ear:
+                while True:
+                    found = ready()
+                    left_s = (until_ns - self._patience.monotonic_ns()) / 1e9
+                    if found or left_s <= 0:
+                        return found
+                    ear.listen(names, left_s)
+        except BusUnusable:
+            if self._connection.closed:  # while it waited: nothing came, and that is no fault
+                return []
+            raise
 
     def _now_us(self) -> int:
         return micros(self._clock.now())
 
     def _name(self) -> str:
         return f"{self._self}-{next(self._numbers):x}"
-
-
-def _this_boot() -> str:
-    try:
-        return BOOT_ID.read_text("ascii").strip()
-    except OSError:  # not Linux: leases then end by their time alone
-        return "unknown"

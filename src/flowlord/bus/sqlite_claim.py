@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from flowlord.bus.landing import entry_number
 from flowlord.bus.sqlite_many import change_in, select_in
 from flowlord.model.message import Delivery, Report
 
@@ -61,13 +62,15 @@ def claim(
 def renew(db: sqlite3.Connection, deliveries: Sequence[Delivery], until_ns: int) -> list[Delivery]:
     """Lengthen the leases that are still held; return the deliveries that are lost."""
     held = _held(db, deliveries)
-    change_in(db, "UPDATE leases SET until_ns = ? WHERE id IN", sorted(held), (until_ns,))
-    return [delivery for delivery in deliveries if int(delivery.entry) not in held]
+    change_in(
+        db, "UPDATE leases SET until_ns = ? WHERE id IN", sorted(entry for entry, _, _ in held), (until_ns,)
+    )
+    return [delivery for delivery in deliveries if _lease(delivery) not in held]
 
 
 def release(db: sqlite3.Connection, deliveries: Sequence[Delivery], due_us: int) -> set[str]:
     """Let held messages wait again, at their old place or for `due_us`; return their topics."""
-    held = sorted(_held(db, deliveries))
+    held = sorted(entry for entry, _, _ in _held(db, deliveries))
     topics = {topic for (topic,) in select_in(db, "SELECT DISTINCT topic FROM leases WHERE id IN", held)}
     if due_us:
         change_in(db, "UPDATE messages SET due_us = ? WHERE id IN", held, (due_us,))
@@ -114,10 +117,15 @@ def lapse_all(db: sqlite3.Connection) -> None:
     db.execute("UPDATE presences SET beat_ns = 0, lease_ns = -1")
 
 
-def _held(db: sqlite3.Connection, deliveries: Sequence[Delivery]) -> set[int]:
-    wanted = {(int(d.entry), d.token, d.consumer) for d in deliveries}
+def _lease(delivery: Delivery) -> tuple[int, str, str]:
+    return (entry_number(delivery.entry), delivery.token, delivery.consumer)
+
+
+def _held(db: sqlite3.Connection, deliveries: Sequence[Delivery]) -> set[tuple[int, str, str]]:
+    """Return the leases, among those that these deliveries had, that are theirs still."""
+    wanted = {_lease(delivery) for delivery in deliveries}
     query = "SELECT id, token, consumer FROM leases WHERE id IN"
-    return {row[0] for row in select_in(db, query, [entry for entry, _, _ in wanted]) if row in wanted}
+    return wanted.intersection(select_in(db, query, sorted({entry for entry, _, _ in wanted})))
 
 
 def _delivery(row: tuple[Any, ...], token: str, consumer: str, deliveries: int) -> Delivery:

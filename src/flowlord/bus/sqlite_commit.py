@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from flowlord.bus.judge import Answer, Holder, judge, marks_of
-from flowlord.bus.landing import QUARANTINE_CAP, Landing, Row
+from flowlord.bus.landing import QUARANTINE_CAP, Landing, Row, entry_number
 from flowlord.bus.lifetimes import OUTCOME_DAYS, SECOND_US, day_of
 from flowlord.bus.port import QUARANTINE
 from flowlord.bus.sqlite_many import change_in, insert, select_in
@@ -151,7 +151,7 @@ def set_marks(db: sqlite3.Connection, marks: Sequence[Mark], now_us: int) -> Non
 
 
 def _holders(db: sqlite3.Connection, landings: Sequence[Landing]) -> dict[str, Holder]:
-    entries = [int(d.entry) for landing in landings for d in landing.commit.acknowledge]
+    entries = [entry_number(d.entry) for landing in landings for d in landing.commit.acknowledge]
     found = select_in(db, "SELECT id, consumer, token FROM leases WHERE id IN", entries)
     return {str(entry): (consumer, token) for entry, consumer, token in found}
 

@@ -112,16 +112,16 @@ class Connection:
                         hint="use one Python for all flowlord processes of this bus",
                     )
             except BusUnusable as error:
-                self._broken = error
-                raise
+                raise self.refuse(error) from None
 
     def pause(self, seconds: float) -> None:
         """Rest, up to half longer by chance; ends early when the connection is closed."""
         self._closed.wait(seconds * (1 + jitter() / 2))
 
-    def refuse(self, error: BusUnusable) -> None:
-        """Answer everything with this error from now on."""
+    def refuse(self, error: BusUnusable) -> BusUnusable:
+        """Answer everything with this error from now on; return it to be raised."""
         self._broken = error
+        return error
 
     @property
     def closed(self) -> bool:
@@ -153,6 +153,7 @@ class Connection:
                 "secure_delete = OFF",  # on by default in Debian's engine: it would rewrite what is dropped
                 "temp_store = MEMORY",
                 "cache_size = -16000",
+                "journal_size_limit = 67108864",  # what a WAL may keep of a large commit
                 "cell_size_check = ON",
                 "trusted_schema = OFF",
             ):
@@ -267,11 +268,9 @@ class Connection:
                     hint=f"free some space on it: df -h {path}",
                 )
             case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-                self._broken = damaged(path, str(error))
-                return self._broken
+                return self.refuse(damaged(path, str(error)))
             case sqlite3.SQLITE_READONLY if getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_READONLY:
-                self._broken = BusUnusable(f"{path} was moved or replaced while it was in use: {error}")
-                return self._broken
+                return self.refuse(BusUnusable(f"{path} was moved or replaced while it was in use: {error}"))
             case (
                 sqlite3.SQLITE_BUSY
                 | sqlite3.SQLITE_LOCKED

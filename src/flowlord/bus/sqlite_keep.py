@@ -19,7 +19,7 @@ from flowlord.bus.sqlite_commit import drop
 from flowlord.bus.sqlite_many import select_in
 from flowlord.model.plan import Fact
 
-_JOURNAL_CHUNK = SWEEP_CHUNK // 10  # an entry may hold the facts of hundreds of messages
+_JOURNAL_CHUNK = SWEEP_CHUNK // 5  # an entry may hold the facts of hundreds of messages
 _FREE_PAGES = 4_096
 """Unused pages that a file may keep: 16 MiB, what a busy bus needs again soon."""
 

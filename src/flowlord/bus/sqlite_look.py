@@ -40,6 +40,8 @@ _FIND_RESULT = """SELECT * FROM peeked WHERE entry IN (
     UNION ALL SELECT id FROM leases WHERE topic = 'done'
     UNION ALL SELECT id FROM later WHERE topic = 'done') AND key IN"""
 
+_fact = msgspec.json.Decoder(Fact).decode
+_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _facts = msgspec.json.Decoder(tuple[Fact, ...]).decode
 _presence = msgspec.json.Decoder(Presence).decode
 
@@ -75,7 +77,18 @@ def journal(db: sqlite3.Connection, after: int, limit: int) -> list[tuple[Any, .
 def read_entry(row: tuple[Any, ...]) -> JournalEntry:
     """Decode one entry."""
     seq, at_us, by, commit_id, facts = row
-    return JournalEntry(seq, at_us, by, commit_id, _facts(facts))
+    try:
+        told = _facts(facts)
+    except msgspec.ValidationError:  # written by a later flowlord: what we cannot understand is not for us
+        told = tuple(fact for raw in _raws(facts) for fact in _understood(raw))
+    return JournalEntry(seq, at_us, by, commit_id, told)
+
+
+def _understood(raw: msgspec.Raw) -> tuple[Fact, ...]:
+    try:
+        return (_fact(raw),)
+    except msgspec.ValidationError:
+        return ()
 
 
 def journal_bounds(db: sqlite3.Connection) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """Where the file of a SQLite bus may lie, and whether it is still the one that was opened.
 
 SQLite's promises rest on the file system: locks that hold between processes, one name per file. Nothing here opens
-an existing database file: any close of it in this process would drop SQLite's locks (RELIABILITY.md SQ-7).
+an existing database file: any close of it in this process would drop SQLite's locks (docs/hazards.md SQ-7).
 """
 
 from __future__ import annotations

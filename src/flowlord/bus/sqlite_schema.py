@@ -71,9 +71,10 @@ def is_ours(db: sqlite3.Connection, path: str) -> int:
     Raises:
         BusUnusable: another program's database, or one of a later flowlord.
     """
-    [application] = db.execute("PRAGMA application_id").fetchone()
+    # In this order: another process may be making the file meanwhile, and all three appear at once.
     [version] = db.execute("PRAGMA user_version").fetchone()
     [tables] = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    [application] = db.execute("PRAGMA application_id").fetchone()
     if application != APPLICATION and (tables or version):
         raise BusUnusable(
             f"{path} is a database, but not a bus of flowlord", hint="name another file with --bus"

@@ -26,7 +26,8 @@ app = typer.Typer(rich_markup_mode=None)
 @app.command()
 def run(
     path: Annotated[
-        str, typer.Argument(help="A workflow file, or a folder of them.", show_default=False)
+        str,
+        typer.Argument(metavar="[PATH]", help="A workflow file, or a folder of them.", show_default=False),
     ] = "",
     once: Annotated[
         bool, typer.Option("--once", help="Decide what is due, work until nothing is left, end.")
@@ -211,7 +212,9 @@ def worker(
     app_: Annotated[
         list[str], typer.Option("--app", metavar="MODULE", help="Module with Python tasks; repeatable.")
     ] = [],  # noqa: B006
-    concurrency: Annotated[int, typer.Option("--concurrency", min=1, help="Tasks at a time.")] = 4,
+    concurrency: Annotated[
+        int, typer.Option("--concurrency", min=1, metavar="N", help="Tasks at a time.")
+    ] = 4,
     timeout: Annotated[
         str,
         typer.Option(
@@ -221,7 +224,9 @@ def worker(
             show_default=False,
         ),
     ] = "",
-    max_tasks: Annotated[int, typer.Option("--max-tasks", min=0, help="End after so many; 0 never.")] = 0,
+    max_tasks: Annotated[
+        int, typer.Option("--max-tasks", min=0, metavar="N", help="End after so many; 0 never.")
+    ] = 0,
     drain: Annotated[bool, typer.Option("--drain", help="End when nothing waits.")] = False,
     id_: Annotated[
         str, typer.Option("--id", metavar="NAME", help="Name of this worker.", show_default=False)

@@ -1,4 +1,4 @@
-"""Exit codes of every command; CLI.md section 4 is their table."""
+"""Exit codes of every command; docs/reference.md, "Output", has their table."""
 
 from __future__ import annotations
 

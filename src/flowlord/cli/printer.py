@@ -1,7 +1,7 @@
 """Everything that commands print: data on stdout, words on stderr.
 
 On a terminal lists are aligned tables, in a pipe lines of tabs with full values; `-o` asks for one form by name. No
-text of a task reaches a terminal unescaped, whatever it holds (RELIABILITY.md SEC-29).
+text of a task reaches a terminal unescaped, whatever it holds (docs/reference.md, "Output").
 """
 
 from __future__ import annotations

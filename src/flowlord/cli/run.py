@@ -18,6 +18,7 @@ from flowlord.cache.historian import Historian
 from flowlord.cli import printer
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, WRONG_USE
 from flowlord.cli.signals import Signals
+from flowlord.cli.texts import some
 from flowlord.config import Settings
 from flowlord.model.problem import Severity
 from flowlord.spec.load import Loaded
@@ -168,8 +169,8 @@ def _tell_start(loaded: Loaded, around: Surroundings, settings: Settings) -> Non
     warnings = sum(1 for problem in loaded.problems if problem.severity is Severity.WARNING)
     printer.say(f"flowlord {__version__}  {around.consumer}")
     printer.say(
-        f"  workflows  {len(around.workflows.by_name)} files, {len(phases)} phases: "
-        f"{ticks} cron, {files} files, {children} children     {errors} errors, {warnings} warnings"
+        f"  workflows  {some(len(around.workflows.by_name), 'file')}, {some(len(phases), 'phase')}: "
+        f"{ticks} cron, {files} files, {children} children     {some(errors, 'error')}, {some(warnings, 'warning')}"
     )
     told = around.bus.describe()
     engine = ", ".join(told[name] for name in ("engine", "journal_mode", "durability") if name in told)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
+from math import inf
 from pathlib import Path
 
 from flowlord.bus.clock import SystemClock
@@ -15,13 +17,14 @@ from flowlord.bus.open import open_bus
 from flowlord.bus.port import Bus
 from flowlord.cli import printer
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, NO_SUCH_THING, TIMED_OUT, WRONG_USE
+from flowlord.cli.origin import load_known, with_workflow
 from flowlord.cli.wait import Watched, follow
 from flowlord.config import Settings
-from flowlord.decide.ask import Ask, on_ask, workflows_with
+from flowlord.decide.ask import Ask, on_ask
 from flowlord.decide.context import Context
 from flowlord.decide.keys import dispatch_key, run_id
 from flowlord.model.errors import Refused
-from flowlord.model.message import BANDS
+from flowlord.model.message import BANDS, Message
 from flowlord.model.plan import Mark
 from flowlord.model.workflow import Workflows
 from flowlord.rules.durations import parse_duration
@@ -29,7 +32,7 @@ from flowlord.taskmaster.chance import Chance, Stamps
 
 CHUNK = 500
 KEPT_S = 7 * 24 * 3600
-PRIORITIES = dict(zip(BANDS, (2, 5, 8, 10), strict=True))
+PRIORITIES = dict(zip(BANDS, (2, 5, 7, 9), strict=True))
 
 
 class WrongUse(ValueError):
@@ -57,80 +60,108 @@ class Options:
 def run(settings: Settings, name: str, info: str, options: Options) -> int:
     """Send what was asked for; the same `--key` again sends nothing. Returns the exit code."""
     clock = SystemClock()
-    try:
-        asks = list(_asks(name, info, options, clock.now()))
-        flows = _load(options.workflows or settings.taskmaster.workflows)
-        asks = [_with_workflow(ask, options.workflow, flows) for ask in asks]
-    except WrongUse as error:
-        printer.error(str(error))
-        return WRONG_USE
-    except LookupError as error:
-        printer.error(str(error.args[0]), hint=str(error.args[1]) if len(error.args) > 1 else "")
-        return NO_SUCH_THING
-    bus = open_bus(settings.bus.address, by="send")
-    try:
-        return _send(bus, asks, flows, options, clock)
-    finally:
-        bus.close()
+    with ExitStack() as opened:
+
+        @cache
+        def bus() -> Bus:
+            """Opening makes what is not there, so it comes after what may be refused."""
+            found = open_bus(settings.bus.address, by="send")
+            opened.callback(found.close)
+            return found
+
+        try:
+            _timeout_ns(options)
+            asks = list(_asks(name, info, options, clock.now()))
+            if options.workflows and not Path(options.workflows).exists():
+                raise WrongUse(f"--workflows: there is no file or folder {options.workflows}")
+            known = load_known(options.workflows or settings.taskmaster.workflows, bus)
+            asks = [with_workflow(ask, options.workflow, known) for ask in asks]
+        except WrongUse as error:
+            printer.error(str(error))
+            return WRONG_USE
+        except LookupError as error:
+            printer.error(str(error.args[0]), hint=str(error.args[1]) if len(error.args) > 1 else "")
+            return NO_SUCH_THING
+        return _send(bus(), asks, known.flows, options, clock)
 
 
 def _send(bus: Bus, asks: Sequence[Ask], flows: Workflows, options: Options, clock: SystemClock) -> int:
-    chance = Chance()
-    stamps = Stamps(clock, chance.digit())
-    after = bus.journal_bounds()[1]
-    keys = [dispatch_key(f"ask:{ask.request}") for ask in asks]
-    rows = []
+    stamps = Stamps(clock, Chance().digit())
+    first, after = bus.journal_bounds()
+    known: dict[str, str] = {}  # request -> id of what was sent before under the same --key
+    sent: list[Message] = []
     for start in range(0, len(asks), CHUNK):
-        part = asks[start : start + CHUNK]
-        now = stamps.now()
-        plan = on_ask(part, flows, Context(now=now))
-        stamps.used(now, len(part))
-        marks = [
-            Mark(f"ask:{ask.request}", None, run_id(f"ask:{ask.request}"), ttl_s=KEPT_S)
-            for ask in part
-            if options.key
-        ]
-        try:
-            bus.commit(plan, marks=marks)
-        except Refused as error:
-            request = error.mark.removeprefix("ask:")
-            state = next((found.state for found in bus.find([dispatch_key(error.mark)])), "done or cancelled")
-            printer.say(f"already sent as {(error.found or '')[:8]} ({state}) with --key {request}")
-            rows.append({"id": error.found or "", "key": dispatch_key(error.mark), "sent": False})
-            continue
-        rows += [
-            {
-                "id": m.task.id,
-                "key": m.key,
-                "topic": m.topic,
-                "job": m.task.job,
-                "info": m.task.info,
-                "sent": True,
-            }
-            for m in plan.messages
-        ]
-    sent = [row for row in rows if row["sent"]]
-    if sent:
-        waiting = {state.topic: state.waiting for state in bus.topics()}
-        first = sent[0]
-        what = str(first["id"])[:8] if len(sent) == 1 else f"{len(sent)} tasks"
-        printer.say(f"sent {what} to {first['topic']} ({waiting.get(str(first['topic']), 0)} waiting)")
+        sent += _send_chunk(bus, asks[start : start + CHUNK], flows, options, stamps, known)
+    _tell(bus, sent, known)
     if options.output or not sys.stdout.isatty():
-        printer.rows(rows, ("id", "key", "topic", "job", "info", "sent"), options.output or "name", name="id")
+        before = [
+            {"id": run, "key": dispatch_key(f"ask:{request}"), "sent": False}
+            for request, run in known.items()
+        ]
+        rows = [_shown(message) for message in sent]
+        printer.rows(
+            before + rows, ("id", "key", "topic", "job", "info", "sent"), options.output or "name", name="id"
+        )
     if not options.wait:
         return DONE
-    return _wait(bus, set(keys), after, options, clock)
+    # What was sent before may have ended before: its end stands further up in the journal.
+    keys = {dispatch_key(f"ask:{ask.request}") for ask in asks}
+    return _wait(bus, keys, first - 1 if known else after, options, clock)
+
+
+def _send_chunk(
+    bus: Bus, asks: Sequence[Ask], flows: Workflows, options: Options, stamps: Stamps, known: dict[str, str]
+) -> tuple[Message, ...]:
+    """Send those that were not sent before, in one step; the others are added to `known`."""
+    while True:
+        if options.key:
+            found = bus.marks([f"ask:{ask.request}" for ask in asks])
+            known |= {name.removeprefix("ask:"): run for name, run in found.items()}
+            asks = [ask for ask in asks if ask.request not in known]
+        now = stamps.now()
+        plan = on_ask(asks, flows, Context(now=now))
+        stamps.used(now, len(asks))
+        slots = [f"ask:{ask.request}" for ask in asks if options.key]
+        try:
+            bus.commit(plan, marks=[Mark(slot, None, run_id(slot), ttl_s=KEPT_S) for slot in slots])
+        except Refused:  # somebody sent one of them just now
+            continue
+        return plan.messages
+
+
+def _tell(bus: Bus, sent: Sequence[Message], known: Mapping[str, str]) -> None:
+    if len(known) > 1:
+        printer.say(f"already sent: {len(known)} tasks with the same --key")
+    for request, run in known.items() if len(known) == 1 else ():
+        held = bus.find([dispatch_key(f"ask:{request}")])
+        state = held[0].state if held else "no longer waiting"
+        printer.say(f"already sent as {run[:8]} ({state}) with --key {request}")
+    if sent:
+        waiting = {state.topic: state.waiting for state in bus.topics()}
+        topic = sent[0].topic
+        what = sent[0].task.id[:8] if len(sent) == 1 else f"{len(sent)} tasks"
+        printer.say(f"sent {what} to {topic} ({waiting.get(topic, 0)} waiting)")
+
+
+def _shown(message: Message) -> dict[str, object]:
+    task = message.task
+    return {
+        "id": task.id, "key": message.key, "topic": message.topic, "job": task.job, "info": task.info, "sent": True,
+    }  # fmt: skip
 
 
 def _wait(bus: Bus, keys: set[str], after: int, options: Options, clock: SystemClock) -> int:
     watched = Watched(keys, with_children=options.children)
-    begin = clock.monotonic_ns()
-    limit = parse_duration(options.timeout) if options.timeout else 0
-    expired: Callable[[], bool] = lambda: bool(limit) and clock.monotonic_ns() - begin > limit  # noqa: E731
-    if not follow(bus, watched, after, expired=expired):
+    begin_ns = clock.monotonic_ns()
+    limit_ns = _timeout_ns(options)
+
+    def left_s() -> float:
+        return (begin_ns + limit_ns - clock.monotonic_ns()) / 1e9 if limit_ns else inf
+
+    if not follow(bus, watched, after, left_s=left_s):
         printer.say(f"still running after {options.timeout}: flowlord tasks --running")
         return TIMED_OUT
-    took = (clock.monotonic_ns() - begin) / 1e9
+    took = (clock.monotonic_ns() - begin_ns) / 1e9
     message = watched.last.msg if watched.last else ""
     if watched.failed:
         printer.say(f"failed after {took:.1f}s: {message}")
@@ -215,38 +246,11 @@ def _due(options: Options, now: datetime) -> datetime | None:
         raise WrongUse(str(error)) from error
 
 
-def _load(path: str) -> Workflows:
-    if not path or not Path(path).exists():
-        return Workflows()
-    from flowlord.spec.load import load
-
-    return load(path).workflows
-
-
-def _with_workflow(ask: Ask, asked: str, flows: Workflows) -> Ask:
-    """Fill in the workflow whose children follow, when exactly one has the phase; say so."""
-    name = f"{ask.topic}:{ask.job}" if ask.job else ask.topic
-    if asked:
-        if asked not in flows.by_name:
-            known = ", ".join(sorted(flows.by_name)) or "none"
-            raise LookupError(
-                f"there is no workflow {asked}",
-                f"loaded workflows: {known}; --workflows PATH names the folder",
-            )
-        if flows.phase_of(asked, ask.topic, ask.job) is None:
-            raise LookupError(f"{asked} has no phase {name}", "flowlord validate lists what a file holds")
-        return ask
-    found = workflows_with(ask, flows)
-    if len(found) == 1:
-        printer.say(f"note: {name} is a phase of {found[0]}; its children follow", once=True)
-        return replace(ask, workflow=found[0])
-    if found:
-        printer.say(
-            f"note: {', '.join(found)} all have a phase {name}; no children follow without --workflow",
-            once=True,
-        )
-    elif flows.by_name:
-        printer.say(
-            f"note: no workflow has a phase {name}; no children follow, a failure is not retried", once=True
-        )
-    return ask
+def _timeout_ns(options: Options) -> int:
+    try:
+        found = parse_duration(options.timeout) if options.timeout else 0
+    except ValueError as error:
+        raise WrongUse(f"--timeout: {error}") from error
+    if found < 0:
+        raise WrongUse(f"--timeout {options.timeout} is negative")
+    return found

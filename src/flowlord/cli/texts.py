@@ -27,6 +27,10 @@ def tsv_cell(value: object) -> str:
     """Return a value for a line of tabs; backslashes are doubled, so that unescaping gives the value back."""
     if not isinstance(value, str):
         return _plain(value)
+    if (
+        value.isascii() and value.isprintable() and "\\" not in value
+    ):  # most of them, and there may be millions
+        return value
     return _DANGER_IN_TABS.sub(_written, value)
 
 
@@ -69,3 +73,8 @@ def _written(found: re.Match[str]) -> str:
 
 def _in_json(found: re.Match[str]) -> str:
     return json.dumps(found[0])[1:-1]
+
+
+def some(number: int, noun: str) -> str:
+    """Return a count with its noun: `1 file`, `1,204 phases`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

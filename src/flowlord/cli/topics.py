@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from flowlord.bus.clock import SystemClock
@@ -36,6 +36,7 @@ PEEK_FIELDS = (
     "consumer",
     "phase",
     "cause",
+    "origin",
     "payload",
 )
 Record = Mapping[str, object]
@@ -80,7 +81,9 @@ def peek(
                 return NO_SUCH_THING
             lying = bus.peek(topic, max(number, 0), newest=newest) if bus is not None else []
             found = [_peeked(each) for each in lying]
-            printer.rows(found, PEEK_FIELDS, name="key", columns=_peek_columns(now_us), look=look or Look())
+            printer.rows(
+                found, PEEK_FIELDS, name="key", columns=_peek_columns(now_us, found), look=look or Look()
+            )
             return DONE
 
     return printer.quietly(body)
@@ -157,19 +160,25 @@ def _peeked(found: Peeked) -> Record:
         "consumer": found.consumer,
         "phase": found.phase,
         "cause": found.cause,
+        "origin": found.origin,
         "payload": payload_text(found.payload),
     }
 
 
-def _peek_columns(now_us: int) -> list[Column]:
+def _peek_columns(now_us: int, found: Sequence[Record]) -> list[Column]:
     def when(each: Record, _: bool) -> str:
         at = each["due_us"] if each["state"] == "later" else each["arrived_us"]
         return relative(at, now_us) if isinstance(at, int) else ""
 
+    set_aside = [
+        Column("from", lambda each, _: str(each["origin"])),
+        Column("reason", lambda each, _: str(each["cause"])),
+    ]
     return [
         Column("state", lambda each, plain: state_words(each, plain=plain)),
         Column("key", lambda each, _: str(each["key"])[:8]),
         Column("when", when),
+        *(set_aside if any(each["origin"] for each in found) else []),
         Column("payload", lambda each, _: str(each["payload"]), gives=True),
     ]
 

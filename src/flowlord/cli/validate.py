@@ -10,13 +10,14 @@ from unicodedata import east_asian_width
 
 from flowlord.cli import printer
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, WRONG_USE
-from flowlord.cli.texts import json_text, printable
+from flowlord.cli.texts import json_text, printable, some
 from flowlord.model.problem import Problem, Severity
 from flowlord.spec.load import load
 from flowlord.spec.parse import parse_file
 from flowlord.spec.source import MAX_BYTES
 
 OUTPUTS = ("text", "concise", "json", "jsonl")
+STDIN = "stdin.toml"
 WIDEST = 160  # characters of a line of source that are shown
 SHOWN_IGNORED = 3
 
@@ -47,7 +48,7 @@ def run(
     ignore: Sequence[str] = (),
     color: str = "auto",
     quiet: bool = False,
-    stdin_name: str = "",
+    stdin_name: str = STDIN,
 ) -> int:
     """Tell every problem in the files and folders at `paths` (`-` is stdin); returns the exit code.
 
@@ -56,7 +57,7 @@ def run(
         strict: warnings fail too.
         exit_zero: problems do not fail.
         select, ignore: beginnings of codes, which are told at all and count.
-        stdin_name: its ending tells the format of stdin; without one it is TOML, or YAML when it is no TOML.
+        stdin_name: its ending tells the format of stdin; as it is here, stdin is TOML, or YAML when it is no TOML.
     """
     output = output or "text"
     if output not in OUTPUTS:
@@ -96,8 +97,8 @@ def _read(found: _Found, path: str) -> bool:
 
 def _read_stdin(found: _Found, name: str) -> None:
     data = sys.stdin.buffer.read(MAX_BYTES + 1)
-    parsed = parse_file(data, name or "stdin.toml", "<stdin>")
-    if not name and any(problem.code == "FL005" for problem in parsed.problems):
+    parsed = parse_file(data, name or STDIN, "<stdin>")
+    if name in ("", STDIN) and any(problem.code == "FL005" for problem in parsed.problems):
         yaml = parse_file(data, "stdin.yaml", "<stdin>")
         parsed = yaml if yaml.phases else parsed
     found.texts["<stdin>"] = data
@@ -210,18 +211,14 @@ def _sum_up(found: _Found, paths: Sequence[str]) -> None:
         names = ", ".join(found.ignored[:SHOWN_IGNORED]) + (
             ", …" if len(found.ignored) > SHOWN_IGNORED else ""
         )
-        printer.say(f"{_some(len(found.ignored), 'file')} ignored, no workflows: {names}")
+        printer.say(f"{some(len(found.ignored), 'file')} ignored, no workflows: {names}")
     if not found.files:
         printer.say(f"no workflow files (.toml, .yaml, .yml) in {', '.join(paths)}")
         return
     counts: list[tuple[int, Callable[[int], str]]] = [
-        (found.count(Severity.ERROR), lambda n: _some(n, "error")),
-        (found.count(Severity.WARNING), lambda n: _some(n, "warning")),
-        (found.count(Severity.NOTE), lambda n: _some(n, "note")),
+        (found.count(Severity.ERROR), lambda n: some(n, "error")),
+        (found.count(Severity.WARNING), lambda n: some(n, "warning")),
+        (found.count(Severity.NOTE), lambda n: some(n, "note")),
     ]
     told = ", ".join(words(number) for number, words in counts if number) or "ok"
-    printer.say(f"{_some(found.files, 'file')}, {_some(found.phases, 'phase')}: {told}")
-
-
-def _some(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    printer.say(f"{some(found.files, 'file')}, {some(found.phases, 'phase')}: {told}")

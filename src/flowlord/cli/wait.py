@@ -54,12 +54,13 @@ class Watched:
         return cause == "retry" or (cause == "done" and self.with_children)
 
 
-def follow(bus: Bus, watched: Watched, after: int, *, expired: Callable[[], bool]) -> bool:
-    """Follow the journal from `after` until everything watched has ended; returns False when time ran out before."""
+def follow(bus: Bus, watched: Watched, after: int, *, left_s: Callable[[], float]) -> bool:
+    """Follow the journal from `after` until everything watched has ended; returns False when no time is left before."""
     while watched.keys:
-        if expired():
+        wait_s = min(STEP_S, left_s())
+        if wait_s <= 0:
             return False
-        for entry in bus.journal(after, 500, wait_s=STEP_S):
+        for entry in bus.journal(after, 500, wait_s=wait_s):
             after = entry.seq
             watched.take(entry.facts)
     return True

@@ -68,7 +68,7 @@ def on_done(done: Done, flows: Workflows, ctx: Context) -> Plan:
     Returns:
         A plan, equal for every redelivery but for `created`: keys derive from the cause.
     Source:
-        SEMANTICS.md part B sections 13 to 15 as changed by part A "Children" and "Failures".
+        docs/reference.md, "Results", "Children" and "Retries".
     """
     origin = _Origin.of(done.task)
     match done.task.result:
@@ -101,7 +101,7 @@ def sources_of(done: Task, flows: Workflows) -> tuple[str, ...]:
 def missing(phase: Phase, meta: Mapping[str, list[str]]) -> str:
     """Return the first name that `require` asks for and the parent's meta does not hold, or nothing.
 
-    The first value of a repeated key counts. Source: vectors/require.json.
+    The first value of a repeated key counts. Source: docs/reference.md, "Children".
     """
     for name in phase.rule.require:
         if not meta.get(name, [""])[0]:
@@ -114,7 +114,7 @@ def _children(done: Done, origin: _Origin, flows: Workflows, ctx: Context) -> Pl
     messages: list[Message] = []
     facts = [_done_fact(done)]
     phases = flows.children(origin.workflow, origin.topic, origin.job)
-    time = time_of_task(done.task.info, origin.meta) if phases else None
+    time = time_of_task(done.task.info, origin.meta) if any(map(_needs_time, phases)) else None
     for phase in phases:
         if name := missing(phase, origin.meta):
             facts.append(
@@ -135,6 +135,11 @@ def _children(done: Done, origin: _Origin, flows: Workflows, ctx: Context) -> Pl
         return Plan(publish=tuple(messages), facts=tuple(facts))
     frozen = FrozenBatch(dispatch_key(f"done:{done.key}"), tuple(messages))
     return Plan(frozen=(frozen,), facts=tuple(facts))
+
+
+def _needs_time(phase: Phase) -> bool:
+    """Whether anything about a child depends on the time of its parent; finding that out of an info takes a while."""
+    return bool(phase.rule.offset_ns or phase.rule.for_ns) or compiled(phase.template).has_time
 
 
 def _skipped(phase: Phase, done: Done, reason: str) -> Fact:

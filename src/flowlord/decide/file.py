@@ -32,7 +32,7 @@ class FileEvent:
 def on_file(event: FileEvent, flows: Workflows, ctx: Context) -> Plan:
     """Return the tasks of every phase whose `files` match, in the order of files and phases; an unmatched file is told.
 
-    Source: SEMANTICS.md part B section 12 as changed by part A: of the known options only `job` and `files` travel.
+    Source: docs/reference.md, "File events".
     """
     messages: list[Message] = []
     facts: list[Fact] = []

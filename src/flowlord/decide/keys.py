@@ -46,7 +46,7 @@ def outcome_identities(key: str, type_: str, job: str, run: str, created_text: s
 
     The dispatch key when the worker handed it back, and the (type, job, id, created) of the task for workers that
     return only the JSON; both, so that a task that passed from one kind of worker to the other counts once as well.
-    A hand-made task without id or created has only its acknowledgement. Source: DESIGN.md section 5.
+    A hand-made task without id or created has only its acknowledgement. Source: docs/reference.md, "Wire".
     """
     found = [key] if key else []
     if run and created_text:

@@ -17,7 +17,7 @@ def on_lapse(lapsed: Delivery, flows: Workflows, ctx: Context) -> Plan | None:
     """Return what becomes of a task whose consumer crashed; None when it is simply offered again.
 
     After `max_deliveries` crashes it is poison: no retry is tried, it becomes a dead letter and an alert.
-    Source: DESIGN.md section 4, RELIABILITY.md RB-9.
+    Source: docs/reference.md, "Retries".
     """
     if lapsed.deliveries < ctx.max_deliveries:
         return None

@@ -44,7 +44,7 @@ def look(phase: Phase, cron: Cron, watermark: datetime | None, now: datetime) ->
         watermark: the last planned instant that was decided, aware; None when the phase is new: it starts counting now.
         now: aware.
     Source:
-        DESIGN.md section 6, RELIABILITY.md SC-1, SC-2, SC-7, SC-13.
+        docs/reference.md, "Ticks"; docs/hazards.md SC-1, SC-2, SC-7, SC-13.
     """
     if watermark is None:
         return Due((), (), now, cron.next(now))

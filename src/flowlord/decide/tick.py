@@ -25,7 +25,7 @@ def on_tick(phase: Phase, instant: datetime, ctx: Context, revision: str = "") -
     Returns:
         One message, a batch, or the recorded reason why nothing can be made; equal for every daemon but for `created`.
     Source:
-        SEMANTICS.md part A "Batches", part B section 10.
+        docs/reference.md, "Ticks" and "Batches".
     """
     slot = slot_of(phase, instant)
     try:

@@ -61,7 +61,7 @@ _LONE_SURROGATE = re.compile(
 
 
 def encode(task: Task) -> bytes:
-    """Return the task as one line of JSON, as every worker reads it (SEMANTICS.md part B section 1)."""
+    """Return the task as one line of JSON, as every worker reads it (docs/reference.md, "Wire")."""
     data = _encoder.encode(task)
     if b"\xe2\x80" in data:  # line separators end a line in some readers
         data = data.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")

@@ -12,7 +12,7 @@ class Rule:
 
     Durations are whole nanoseconds, None when absent. `pairs` has every option as written, unknown ones included, in
     order; `unknown` those that are not ours: they travel into the meta of file tasks.
-    Source: SEMANTICS.md part A, "Rule strings".
+    Source: docs/reference.md, "Rule strings".
     """
 
     cron: str = ""
@@ -178,7 +178,7 @@ class Workflows:
         """Return the phase that made a task, or None.
 
         A task that names its workflow is looked up there only; one without (or with `*`) gets the first phase of that
-        name, files in name order. Source: SEMANTICS.md part A, "Children".
+        name, files in name order. Source: docs/reference.md, "Children".
         """
         names = [workflow] if workflow and workflow != "*" else sorted(self.by_name)
         for name in names:

@@ -25,7 +25,7 @@ def wait_ns(n: int, *, delay: int | None, factor: float | None, max_delay: int |
         max_delay: of the rule, in nanoseconds, None when it has none.
         jitter: in [0, 1), drawn by the caller.
     Source:
-        SEMANTICS part A "Failures", part B section 15.
+        docs/reference.md, "Retries".
     """
     base = FIRST_WAIT if delay is None else delay
     if max_delay is not None:

@@ -37,7 +37,7 @@ def steps(start: datetime, end: datetime, by: str) -> Iterator[datetime]:
         start, end: aware; `start` is always the first time.
         by: a key of STEPS in any case; an unknown one steps by days.
     Source:
-        SEMANTICS part A "Batches".
+        docs/reference.md, "Batches".
     """
     step = STEPS.get(by.lower(), "day")
     direction = 1 if _from(start, end) >= timedelta(0) else -1
@@ -68,7 +68,7 @@ def parse_lists(text: str) -> dict[str, tuple[str, ...]]:
     Raises:
         Unreadable: a part without a key or without its mark.
     Source:
-        SEMANTICS part A "Rule strings", part B section 5.
+        docs/reference.md, "Rule strings".
     """
     lists: dict[str, tuple[str, ...]] = {}
     at = 0
@@ -111,7 +111,7 @@ def rows_of_lines(lines: Iterable[str], *, kind: Literal["jsonl", "csv"]) -> Ite
     Raises:
         Unreadable: while yielding; the message begins with the number of the line.
     Source:
-        SEMANTICS part A "Batches" and "JSON values", part B section 11.
+        docs/reference.md, "Batches" and "Templates".
     """
     return _rows_of_csv(lines) if kind == "csv" else _rows_of_json(lines)
 

@@ -40,7 +40,7 @@ class Cron:
     schedule follows real time. A day that a zone left out is left out.
 
     Source:
-        SEMANTICS part A "Cron", part B section 6.
+        docs/reference.md, "Cron".
     """
 
     text: str

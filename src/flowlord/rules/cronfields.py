@@ -82,7 +82,7 @@ def read_fields(text: str, start: int = 0) -> Fields:
         Unreadable: not five or six fields, one that cannot be read, or a date that never comes. Offsets count
             from the begin of `text`.
     Source:
-        SEMANTICS part A "Cron", part B section 6.1.
+        docs/reference.md, "Cron".
     """
     parts = [(found[0], found.start()) for found in re.finditer(r"\S+", text[start:])]
     if len(parts) not in (5, 6):

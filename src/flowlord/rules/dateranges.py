@@ -19,7 +19,7 @@ def compress_dates(times: Iterable[datetime]) -> str:
     two share a day. Neighbours join; what stands alone is written with its hour.
 
     Source:
-        SEMANTICS part B section 18.
+        how existing alert summaries write them; tests/vectors pins it.
     """
     ordered = sorted({time.astimezone(UTC) for time in times})
     written, follows = _grain(ordered)

@@ -44,7 +44,7 @@ def parse_duration(text: str) -> int:
         Unreadable: not a duration, or a number without its unit.
         TooLong: beyond about 292 years.
     Source:
-        SEMANTICS part A "Rule strings", part B section 20.
+        docs/reference.md, "Durations".
     """
     if len(text) > _MAX_TEXT:
         raise TooLong(f"{quote(text)} is too long for a duration: {_HINT}")

@@ -32,7 +32,7 @@ class Glob:
     braces and `!` are ordinary text.
 
     Source:
-        SEMANTICS part B section 12; DESIGN section 6 for `**`.
+        docs/reference.md, "File events".
     """
 
     # Bit i of a mask belongs to the i-th character that the pattern asks for; a match walks along the path with the

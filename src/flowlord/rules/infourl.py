@@ -22,8 +22,8 @@ def path_of(info: str) -> str | None:
     """Return the decoded path of `info`, or None when it does not read as a URL.
 
     Source:
-        SEMANTICS part B section 9: a bad `%` in the path, control characters, a colon in the first segment, a bad
-        host or port make an info none.
+        Go's net/url, with which existing workers read infos: a bad `%` in the path, control characters, a colon in
+        the first segment, a bad host or port make an info none.
     """
     text, _, fragment = info.partition("#")
     if _CONTROL.search(text) or text.startswith(":") or _BAD_ESCAPE.search(fragment):

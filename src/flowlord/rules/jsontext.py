@@ -21,7 +21,7 @@ def json_text(value: object) -> str:
         Unreadable: a number that is none (NaN, Infinity), or what JSON does not know.
         TooLong: an integer of more than 1000 digits, or values nested too deeply.
     Source:
-        SEMANTICS part A "JSON values".
+        docs/reference.md, "Templates".
     """
     if isinstance(value, str):
         return value

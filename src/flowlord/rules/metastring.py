@@ -24,7 +24,7 @@ def parse_meta(text: str) -> dict[str, list[str]]:
     `;` and `#` are text. A bad `%` escape, or one that is not UTF-8, stays as it is written. Never raises.
 
     Source:
-        SEMANTICS part A "Meta strings" and "Rule strings", part B sections 5 and 7.
+        docs/reference.md, "Meta strings" and "Rule strings".
     """
     values: dict[str, list[str]] = {}
     if not text:

@@ -41,7 +41,7 @@ def time_of_path(text: str) -> datetime | None:
     none ends it.
 
     Source:
-        SEMANTICS part A "Times out of texts", part B section 9.
+        docs/reference.md, "Times out of texts".
     """
     for found in _STAMP.finditer(text, text.rfind("/") + 1):
         if time := _time(*found.groups()):
@@ -64,7 +64,7 @@ def time_of_info(text: str) -> datetime | None:
     `day date` with a day. A parameter that is no time is passed over.
 
     Source:
-        SEMANTICS part A "Times out of texts", part B section 9.
+        docs/reference.md, "Times out of texts".
     """
     for time in _of_parameters(text):
         return time

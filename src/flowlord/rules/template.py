@@ -63,7 +63,7 @@ class Template:
     first `#` on only meta tokens are replaced, unless the `#` is the first character. All else is ordinary text.
 
     Source:
-        SEMANTICS part A "Templates", part B section 8.
+        docs/reference.md, "Templates".
     """
 
     text: str

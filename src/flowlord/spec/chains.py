@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from flowlord.model.problem import Problem
 from flowlord.model.workflow import Phase
-from flowlord.spec.document import Finding, Findings, Path, named
+from flowlord.spec.document import Fields, Finding, Findings, Path, named
 from flowlord.spec.near import nearest
 
 _MOST_CIRCLES: Final = 100
@@ -33,8 +33,8 @@ class Orphan:
     problem: Problem
 
 
-def check_chains(phases: Sequence[Phase], paths: Sequence[Path], findings: Findings) -> list[Lost]:
-    """Return the children without parents and add every circle to `findings`; `paths` lead to each `dependsOn`."""
+def check_chains(phases: Sequence[Phase], fields: Sequence[Fields], findings: Findings) -> list[Lost]:
+    """Return the children without parents and add every circle to `findings`; `fields` are those of each phase."""
     topics: dict[str, int] = {}  # the last phase of a topic, of a topic with a job
     jobs: dict[tuple[str, str], int] = {}
     for number, phase in enumerate(phases):
@@ -52,11 +52,11 @@ def check_chains(phases: Sequence[Phase], paths: Sequence[Path], findings: Findi
             continue
         last = jobs.get((parent, phase.parent_job)) if phase.parent_job else topics.get(parent)
         if last is None:
-            lost.append(_lost(phase, paths[number], lines if len(lost) < hints else {}))
+            lost.append(_lost(phase, fields[number].where("dependsOn"), lines if len(lost) < hints else {}))
         elif last >= number:
             backwards = True
     if backwards:  # when all parents stand above their children there is no circle
-        _circles(phases, paths, findings)
+        _circles(phases, fields, findings)
     return lost
 
 
@@ -69,7 +69,7 @@ def _lost(phase: Phase, path: Path, lines: Mapping[str, int]) -> Lost:
     return Lost(phase.parent, phase.parent_job, Finding("FL102", path, text, hint))
 
 
-def _circles(phases: Sequence[Phase], paths: Sequence[Path], findings: Findings) -> None:
+def _circles(phases: Sequence[Phase], fields: Sequence[Fields], findings: Findings) -> None:
     """Walk down all chains; meeting a phase that is still being walked closes a circle.
 
     Children hang on hubs, one for a topic and one for a topic with a job, so that many phases of a topic with many
@@ -115,7 +115,9 @@ def _circles(phases: Sequence[Phase], paths: Sequence[Path], findings: Findings)
                     return
                 if not told.issuperset(circle):
                     told.update(circle)
-                    findings.add(_circle([phases[each] for each in circle], paths[circle[0]]))
+                    findings.add(
+                        _circle([phases[each] for each in circle], fields[circle[0]].where("dependsOn"))
+                    )
 
 
 def _circle(circle: list[Phase], path: Path) -> Finding:

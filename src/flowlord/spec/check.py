@@ -11,7 +11,17 @@ from flowlord.model.problem import Problem
 from flowlord.model.workflow import Phase, Rule, Workflow
 from flowlord.spec.chains import Orphan, check_chains
 from flowlord.spec.codes import problem
-from flowlord.spec.document import MOST_FINDINGS, Document, Finding, Findings, Item, Path, kind_of, named
+from flowlord.spec.document import (
+    MOST_FINDINGS,
+    Document,
+    Fields,
+    Finding,
+    Findings,
+    Item,
+    Path,
+    kind_of,
+    named,
+)
 from flowlord.spec.near import near_miss, nearest
 from flowlord.spec.options import NO_MISSES, Options
 from flowlord.spec.rule import EMPTY, parse_rule, parse_table, rule_text
@@ -60,7 +70,7 @@ def check(document: Document, name: str, revision: str) -> Parsed:
     """Return the workflow that a document describes, with every problem in it, sorted by place."""
     reader = _Reader(document, name)
     phases = reader.read()
-    orphans = check_chains(phases, reader.paths, reader.findings)
+    orphans = check_chains(phases, reader.parents, reader.findings)
     told = [document.problem(found) for found in reader.findings.kept]
     lost = tuple(
         Orphan(each.topic, each.job, document.problem(each.finding)) for each in orphans[:MOST_FINDINGS]
@@ -77,14 +87,14 @@ def check(document: Document, name: str, revision: str) -> Parsed:
 
 
 class _Reader:
-    """A walk over the phases of one document; `paths` has one for each phase that was made."""
+    """A walk over the phases of one document; `parents` has the fields of each phase that was made."""
 
     def __init__(self, document: Document, name: str) -> None:
         self.document = document
         self.name = name
         self.options = Options()
         self.findings = Findings()
-        self.paths: list[Path] = []
+        self.parents: list[Fields] = []
         self.names: set[str] = set()
         self.counts: dict[str, int] = {}  # of names that came more than once
         self.strays: dict[tuple[str, tuple[str, ...]], tuple[str, str]] = {}
@@ -128,15 +138,49 @@ class _Reader:
         self.tell(code, path, f"unknown key {named(key)}", hint, on_key=True)
 
     def phase(self, item: Item) -> Phase | None:
-        path, table, line, column = item
+        fields = self.fields(item)
+        if fields is None:
+            return None
+        values = fields.values
+        task = self.text(fields, "task")
+        topic, _, job = task.partition(":")
+        if not topic.strip():
+            self.no_topic(fields, task)
+        rule, written = self.rule(fields) if "rule" in values else (EMPTY, "")
+        job = job or rule.job
+        depends_on = self.parent(fields) if "dependsOn" in values else ""
+        parent, _, parent_job = depends_on.partition(":")
+        template = self.text(fields, "template")
+        retry = self.retry(fields.where("retry"), values["retry"]) if "retry" in values else 0
+        if _ODD_TOKEN.search(template):
+            self.tokens(fields.where("template"), template)
+        if not depends_on:
+            if rule.cron and "{meta:" in template:
+                self.empty_tokens(fields.where("template"), template, rule)
+            if not rule.cron and not rule.files and task:
+                hint = "give it a cron or files in its rule, or dependsOn"
+                self.tell("FL101", fields.where("task"), f"nothing starts {named(task)} by itself", hint)
+        name = f"{topic}:{job}" if job else topic
+        if name in self.names:
+            name = self.again(fields, name)
+        self.names.add(name)
+        self.parents.append(fields)
+        return Phase(
+            self.name, topic, job, name, parent, parent_job, rule, retry, template, task, depends_on, written,
+            item.line, item.column,
+        )  # fmt: skip
+
+    def fields(self, item: Item) -> Fields | None:
+        """Return the fields of a phase under their own names; None for what is no table."""
+        path, table = item.path, item.value
         if not isinstance(table, dict):
             self.tell("FL010", path, f"a phase is a table, not {kind_of(table)}")
             return None
-        values: dict[str, object] = {}
+        if table.keys() <= _PLAIN.keys():  # as nearly all are
+            return Fields(path, _PLAIN, table)
         keys: dict[str, str] = {}
-        if table.keys() <= _PLAIN.keys():
-            values, keys = table, _PLAIN
-        for key, value in table.items() if values is not table else ():
+        values: dict[str, object] = {}
+        for key, value in table.items():
             field = FIELDS.get(key) or FIELDS.get(key.lower())
             if field is None:
                 self.stray(key, (*path, key), _KNOWN_KEYS)
@@ -146,77 +190,39 @@ class _Reader:
             else:
                 values[field] = value
                 keys[field] = key
-        task = self.text(path, keys, values, "task")
-        topic, colon, job = task.partition(":")
-        if not task.strip():
-            if "task" not in values or values["task"] in (None, "") or isinstance(values["task"], str):
-                text = "the task is empty" if "task" in values else "the phase has no task"
-                where = (*path, keys["task"]) if "task" in keys else path
-                self.tell("FL011", where, text, 'write task = "TOPIC" or "TOPIC:JOB"')
-        elif not topic.strip():
-            self.tell(
-                "FL018", (*path, keys["task"]), f"the task {named(task)} has no topic in front of the colon"
-            )
-        rule, written = EMPTY, ""
-        if "rule" in values:
-            rule, written = self.rule((*path, keys["rule"]), values["rule"])
-        if not colon or not job:
-            job = rule.job
-        depends_on = parent = parent_job = ""
-        if "dependsOn" in values:
-            depends_on = self.parent((*path, keys["dependsOn"]), path, keys, values)
-            parent, _, parent_job = depends_on.partition(":")
-        template = self.text(path, keys, values, "template")
-        retry = 0
-        if "retry" in values:
-            retry = self.retry((*path, keys["retry"]), values["retry"])
-        if template:
-            if _ODD_TOKEN.search(template):
-                self.tokens((*path, keys["template"]), template)
-            if not depends_on and rule.cron and "{meta:" in template:
-                self.empty_tokens((*path, keys["template"]), template, rule)
-        if not depends_on and not rule.cron and not rule.files and topic:
-            hint = "give it a cron or files in its rule, or dependsOn"
-            self.tell("FL101", (*path, keys["task"]), f"nothing starts {named(task)} by itself", hint)
-        name = f"{topic}:{job}" if job else topic
-        if name in self.names:
-            name = self.again(name, (*path, keys.get("task", "")))
-        self.names.add(name)
-        self.paths.append((*path, keys.get("dependsOn", "")))
-        return Phase(
-            self.name,
-            topic,
-            job,
-            name,
-            parent,
-            parent_job,
-            rule,
-            retry,
-            template,
-            task,
-            depends_on,
-            written,
-            line,
-            column,
-        )
+        return Fields(path, keys, values)
 
-    def text(self, path: Path, keys: dict[str, str], values: dict[str, object], field: str) -> str:
-        value = values.get(field)
-        if value is None or isinstance(value, str):
-            return value or ""
-        hint = "put it in quotes" if isinstance(value, bool | int | float) else ""
-        self.tell("FL010", (*path, keys[field]), f"{named(keys[field])} is {kind_of(value)}, not text", hint)
+    def text(self, fields: Fields, field: str) -> str:
+        value = fields.values.get(field)
+        if isinstance(value, str):
+            return value
+        if value is not None:
+            hint = "put it in quotes" if isinstance(value, bool | int | float) else ""
+            text = f"{named(fields.keys[field])} is {kind_of(value)}, not text"
+            self.tell("FL010", fields.where(field), text, hint)
         return ""
 
-    def parent(self, where: Path, path: Path, keys: dict[str, str], values: dict[str, object]) -> str:
-        value = values["dependsOn"]
-        if isinstance(value, list):
+    def no_topic(self, fields: Fields, task: str) -> None:
+        if task.strip():
+            self.tell(
+                "FL018", fields.where("task"), f"the task {named(task)} has no topic in front of the colon"
+            )
+        elif "task" not in fields.values:
+            self.tell("FL011", fields.path, "the phase has no task", 'write task = "TOPIC" or "TOPIC:JOB"')
+        elif isinstance(fields.values["task"], str | None):
+            self.tell(
+                "FL011", fields.where("task"), "the task is empty", 'write task = "TOPIC" or "TOPIC:JOB"'
+            )
+
+    def parent(self, fields: Fields) -> str:
+        if isinstance(fields.values["dependsOn"], list):
             text = "a list of parents means waiting for all of them, which this version cannot do yet"
-            self.tell("FL016", where, text, "name one parent")
+            self.tell("FL016", fields.where("dependsOn"), text, "name one parent")
             return ""
-        depends_on = self.text(path, keys, values, "dependsOn")
+        depends_on = self.text(fields, "dependsOn")
         if depends_on and not depends_on.partition(":")[0].strip():
-            self.tell("FL018", where, f"dependsOn names {named(depends_on)}, which has no topic")
+            text = f"dependsOn names {named(depends_on)}, which has no topic"
+            self.tell("FL018", fields.where("dependsOn"), text)
         return depends_on
 
     def retry(self, where: Path, value: object) -> int:
@@ -230,7 +236,8 @@ class _Reader:
             return 0
         return value
 
-    def rule(self, where: Path, value: object) -> tuple[Rule, str]:
+    def rule(self, fields: Fields) -> tuple[Rule, str]:
+        value = fields.values["rule"]
         if isinstance(value, str):
             known = self.rules.get(value)
             if known is None:
@@ -243,12 +250,12 @@ class _Reader:
         elif value is None:
             return EMPTY, ""
         else:
-            self.tell("FL010", where, f"rule is {kind_of(value)}, not text or a table")
+            self.tell("FL010", fields.where("rule"), f"rule is {kind_of(value)}, not text or a table")
             return EMPTY, ""
         for each in found:
-            self.findings.add(each._replace(path=(*where, *each.path)))
+            self.findings.add(each._replace(path=(*fields.where("rule"), *each.path)))
         if rule.has_meta and len({len(items) for items in rule.meta.values()}) > 1:
-            self.unequal(where, value, rule)
+            self.unequal(fields.where("rule"), value, rule)
         return rule, written
 
     def unequal(self, where: Path, value: object, rule: Rule) -> None:
@@ -285,13 +292,15 @@ class _Reader:
                 hint = "give it by meta= or meta-file= in the rule"
                 self.tell("FL042", where, text, hint, start=found.start(), end=found.end())
 
-    def again(self, name: str, where: Path) -> str:
+    def again(self, fields: Fields, name: str) -> str:
         number = self.counts.get(name, 1) + 1
         while f"{name}#{number}" in self.names:
             number += 1
         self.counts[name] = number
-        text = f"a second phase {named(name)}; it is known as {named(f'{name}#{number}')}"
-        self.tell("FL104", where, text, "results come back to the first one: give it a job of its own")
+        if name:
+            text = f"a second phase {named(name)}; it is known as {named(f'{name}#{number}')}"
+            hint = "results come back to the first one: give it a job of its own"
+            self.tell("FL104", fields.where("task"), text, hint)
         return f"{name}#{number}"
 
 

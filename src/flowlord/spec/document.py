@@ -81,6 +81,18 @@ class Item(NamedTuple):
     column: int
 
 
+class Fields(NamedTuple):
+    """A phase with its fields under their own names; `keys` has how each was written."""
+
+    path: Path
+    keys: dict[str, str]
+    values: Table
+
+    def where(self, field: str) -> Path:
+        """Return the path of a field; of the phase when it is not there."""
+        return (*self.path, self.keys[field]) if field in self.keys else self.path
+
+
 @dataclass
 class Document:
     """A read file: `data` holds what it says, `scan` finds out where.

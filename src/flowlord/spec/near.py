@@ -28,7 +28,7 @@ def near_miss(word: str, known: Iterable[str]) -> str:
     """Return the known word that `word` must have been meant for, or nothing.
 
     One wrong letter, or a swap of neighbours, from known words of 4 and more letters; two from those of 7 and more.
-    Source: SEMANTICS.md part A "Phase files".
+    Source: docs/reference.md, "Phase files".
     """
     if len(word) > _LONGEST:
         return ""

@@ -21,7 +21,7 @@ def parse_rule(text: str, options: Options | None = None) -> tuple[Rule, tuple[F
     Findings count characters of `text`.
 
     Source:
-        SEMANTICS.md part A "Rule strings".
+        docs/reference.md, "Rule strings".
     """
     if not text:
         return EMPTY, ()

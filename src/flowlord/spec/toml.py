@@ -14,8 +14,9 @@ from flowlord.model.problem import Problem
 from flowlord.spec.document import Document, Item, Table
 from flowlord.spec.source import MAX_DEPTH, MAX_LINE, MAX_PHASES, Refused, Source
 from flowlord.spec.toml_places import scan, spell
-from flowlord.spec.toml_plain import read_plain
+from flowlord.spec.toml_plain import read_plain, scan_plain
 
+MAX_HEADERS: Final = 4 * MAX_PHASES
 MAX_DOTS: Final = 16  # in one key; tomllib takes seconds for thousands
 TABLES: Final = ("phase", "phases")  # in any case
 
@@ -54,10 +55,9 @@ def read(source: Source) -> Document:
         found = _LONG_NUMBER.search(source.text)
         start, end = found.span() if found else (0, 0)
         raise Refused(source.problem("FL005", start, end, "a number is too long")) from error
-    document = Document(source, data, lambda: scan(source.text), lambda node, _: spell(source.text, node))
-    if plain is None and any(
-        map(_holds, data.values())
-    ):  # nothing is deep in a file of headers and plain values
+    look = scan if plain is None else scan_plain
+    document = Document(source, data, lambda: look(source.text), lambda node, _: spell(source.text, node))
+    if plain is None and any(map(_holds, data.values())):  # else nothing can be deep
         _limit_depth(source)
     document.items = _items(document)
     return document
@@ -79,6 +79,8 @@ def _limit(source: Source) -> None:
         at = source.offset([len(line) for line in lines].index(longest) + 1, 1)
         text = f"a line has {longest:,} characters, more than {MAX_LINE:,}"
         raise Refused(source.problem("FL003", at, at, text))
+    if len(lines) > MAX_HEADERS and sum(line.startswith("[") for line in lines) > MAX_HEADERS:
+        raise Refused(source.problem("FL003", 0, 0, f"the file has more than {MAX_HEADERS:,} tables"))
     if max(map(str.count, lines, repeat("."))) <= MAX_DOTS:
         return
     for found in _KEY.finditer(_STRINGS.sub(_blank, source.text)):
@@ -113,12 +115,15 @@ def _items(document: Document) -> list[Item]:
         raise Refused(
             source.problem("FL003", 0, 0, f"the file has {total:,} phases, more than {MAX_PHASES:,}")
         )
+    lines = source.lines
+    if '"""' in source.text or "'''" in source.text:  # a line of a long string may look like a header
+        lines = _STRINGS.sub(_blank, source.text).split("\n")
     items: list[Item] = []
     used = dict.fromkeys(lists, 0)
     seen: dict[
         str, tuple[str, int]
-    ] = {}  # header as written -> its name and its column; nearly all are alike
-    for line, text in enumerate(source.lines, 1):
+    ] = {}  # a header as written, its name and its column; nearly all are alike
+    for line, text in enumerate(lines, 1):
         if "[[" not in text:
             continue
         header = seen.get(text)
@@ -132,12 +137,7 @@ def _items(document: Document) -> list[Item]:
         used[key] = number + 1
         if number < len(lists[key]):
             items.append(Item((key, number), lists[key][number], line, column))
-    # Inline tables and quoted headers were not seen, and in long strings some lines only look like headers.
-    if (
-        used != {key: len(values) for key, values in lists.items()}
-        or '"""' in source.text
-        or "'''" in source.text
-    ):
+    if used != {key: len(values) for key, values in lists.items()}:  # inline tables, quoted headers
         return _items_by_place(document, lists)
     return items
 

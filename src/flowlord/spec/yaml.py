@@ -54,7 +54,8 @@ class _Compose:
         self.events: Iterator[Any] = yaml.parse(source.text, Loader=loader)
         self.nodes = 0
         self.aliases = 0
-        self.anchors: dict[str, tuple[object, Node] | None] = {}  # None while its value is still open
+        # Value, place and number of nodes; None while the value is still open.
+        self.anchors: dict[str, tuple[object, Node, int] | None] = {}
 
     def run(self) -> tuple[Table, Node]:
         next(self.events)  # start of the stream
@@ -76,9 +77,8 @@ class _Compose:
 
     def value(self, event: Any, depth: int) -> tuple[object, Node]:
         """Read the value that `event` begins; return it with its place."""
-        self.nodes += 1
-        if self.nodes > MAX_NODES:
-            self.refuse("FL003", event, f"the file has more than {MAX_NODES:,} values")
+        before = self.nodes
+        self.count(event, 1)
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event)
         start, end = _span(event)
@@ -95,8 +95,13 @@ class _Compose:
         else:
             data = self.mapping(event, node, depth)
         if event.anchor is not None:
-            self.anchors[event.anchor] = data, node
+            self.anchors[event.anchor] = data, node, self.nodes - before
         return data, node
+
+    def count(self, event: Any, nodes: int) -> None:
+        self.nodes += nodes
+        if self.nodes > MAX_NODES:
+            self.refuse("FL003", event, f"the file has more than {MAX_NODES:,} values")
 
     def alias(self, event: Any) -> tuple[object, Node]:
         self.aliases += 1
@@ -107,7 +112,9 @@ class _Compose:
         known = self.anchors[event.anchor]
         if known is None:
             self.refuse("FL007", event, f"the anchor {named(event.anchor)} holds itself")
-        return known
+        data, node, nodes = known
+        self.count(event, nodes)  # as if it were written out
+        return data, node
 
     def sequence(self, opening: Any, node: Node, depth: int) -> list[object]:
         self.tagged(opening, "seq")

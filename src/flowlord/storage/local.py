@@ -19,7 +19,7 @@ class Unavailable(OSError):
 def paths_of(pattern: str) -> list[str]:
     """Return the files that a path or glob names, in name order; relative ones from the working directory.
 
-    Hidden files match a star, folders never do, `**` is a star like any other (SEMANTICS.md part B section 11).
+    Hidden files match a star, folders never do, `**` is a star like any other (docs/reference.md, "Batches").
 
     Raises:
         Unavailable: there is none.

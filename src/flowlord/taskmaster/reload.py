@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from flowlord.bus.port import Bus
 from flowlord.model.plan import ANY, Fact, FactKind, Mark, Plan
 from flowlord.model.problem import Problem, Severity
 from flowlord.model.workflow import Workflow, Workflows
@@ -40,7 +41,7 @@ class Reloader:
         """
         self._stamp = files.stamp(self._path)
         self._loaded = files.load(self._path)
-        restored = self._restored() if self._loaded.broken else []
+        restored = last_good(self._around.bus, self._loaded.broken)
         flows = dict(self._loaded.workflows.by_name) | {flow.name: flow for flow in restored}
         self._swap(Workflows(flows), Workflows(), restored)
         return self._loaded
@@ -87,7 +88,8 @@ class Reloader:
                 facts.append(Fact(FactKind.RELOAD, phase=name, text=f"{name} was removed"))
             elif old is None or old.revision != new.revision:
                 verb = "changed" if old else "loaded"
-                text = f"{name} was {verb}: {len(new.phases)} phases"
+                phases = "1 phase" if len(new.phases) == 1 else f"{len(new.phases)} phases"
+                text = f"{name} was {verb}: {phases}"
                 facts.append(Fact(FactKind.RELOAD, phase=name, revision=new.revision, text=text))
         return facts
 
@@ -110,15 +112,16 @@ class Reloader:
                 facts.append(Fact(FactKind.ALERT, phase=path, cause=f"file:{path}", text=text))
         return facts
 
-    def _restored(self) -> list[Workflow]:
-        """Return the broken files as they last worked, out of the bus."""
-        kept = self._around.bus.marks([MARK + name for name in self._loaded.broken])
-        found = []
-        for name in self._loaded.broken:
-            try:
-                flow, _ = files.parse(json.loads(kept[MARK + name])["text"].encode(), name)
-            except (ValueError, KeyError, TypeError):  # never kept, or by a release that kept it otherwise
-                continue
-            if flow is not None:
-                found.append(flow)
-        return found
+
+def last_good(bus: Bus, names: Sequence[str]) -> list[Workflow]:
+    """Return workflows as they last worked, out of the bus; what was never kept there is left out."""
+    kept = bus.marks([MARK + name for name in names]) if names else {}
+    found = []
+    for name in names:
+        try:
+            flow, _ = files.parse(json.loads(kept[MARK + name])["text"].encode(), name)
+        except (ValueError, KeyError, TypeError):  # never kept, or by a release that kept it otherwise
+            continue
+        if flow is not None:
+            found.append(flow)
+    return found

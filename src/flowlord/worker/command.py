@@ -34,7 +34,7 @@ LONGEST_VALUE = 128 * 1024 - 1
 _ROOMY = LONGEST_VALUE // 8
 """A task that is shorter as JSON has no value that long."""
 _SCARCE = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
-_SILENT = Ran()
+_WELL, _SILENT = Exit(0), Ran()
 _ODD = re.compile("[^A-Za-z0-9]")
 
 
@@ -136,8 +136,14 @@ def task_variables(run: Run) -> dict[bytes, bytes]:
 
 def _judge(ended: Exit, run: Run, out: Tail, err: Tail, words: Words) -> Ran:
     """Tell what the end of the command means for the task."""
-    if ended.status == 0 and ended.stopped is None and not out.size and not err.size:
+    if ended == _WELL and not out.size and not err.size:
         return _SILENT
+    if ended.left_behind:
+        log.info(
+            "%s left a process behind that holds its output; it is left alone",
+            run.task.name,
+            extra={"action": "command", "task": run.task.id},
+        )
     output, last = together(out, err), err.last_line()
     meta, result = _understood(words.end(), run)
     if ended.stopped is Why.TIMEOUT:

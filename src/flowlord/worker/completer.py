@@ -53,7 +53,12 @@ class Completer:
             # What comes meanwhile waits for the next ring: a slot rings when it has nothing more, or every SPAN_NS.
             while desk.outbox and not self._give_up.is_set():
                 batch = [desk.outbox.popleft() for _ in range(min(len(desk.outbox), CHUNK))]
-                self._land(batch)
+                try:
+                    self._land(batch)
+                except Exception:  # the bus must not be used any more, which the claimer is told too
+                    log.exception(
+                        "%d tasks are left to their leases", len(batch), extra={"action": "completion"}
+                    )
                 desk.told_ns = desk.clock.monotonic_ns()
                 desk.drop(each.delivery for each in batch)
                 if len(desk.outbox) < CHUNK:

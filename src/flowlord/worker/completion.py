@@ -120,7 +120,7 @@ def merged(meta: str, handed_back: Mapping[str, Sequence[str]]) -> str:
     """Return the task's meta with what the worker hands back in place of its own, key by key.
 
     Source:
-        SEMANTICS part B section 2; the keys of ROUTING are kept.
+        docs/workers.md; the keys of ROUTING are kept.
     """
     values: dict[str, Sequence[str]] = dict(parse_meta(meta))
     values.update((key, value) for key, value in handed_back.items() if key not in ROUTING)

@@ -59,7 +59,10 @@ class Keeper:
             now_ns = clock.monotonic_ns()
             if now_ns >= self._next_ns:
                 self._next_ns = now_ns + self._keep()
-            self._watch(clock.monotonic_ns())
+            try:
+                self._watch(clock.monotonic_ns())
+            except Exception:  # whoever renews the leases must not die of anything else
+                log.exception("a slot could not be looked after", extra={"action": "watch"})
             self._alert_ns = min(self._next_ns, *self._soon(clock.monotonic_ns()))
             self._wake.wait(max(self._alert_ns - clock.monotonic_ns(), 0) / 1e9)
             self._wake.clear()

@@ -151,7 +151,7 @@ class Worker:
             wait_s = 0.0
             if claimed:
                 crashpoint("worker.claimed")
-                self._share(claimed)
+                self._share(claimed, late=stop.is_set() or now.is_set())
             elif self._drain and self._is_through():
                 return
 
@@ -168,8 +168,9 @@ class Worker:
             waiting = sum(len(slot.chunk) for slot in self._slots)
             idle = sum(slot.is_idle for slot in self._slots)
             wanted = idle if batch == 1 else min(batch * len(self._slots), CHUNK) - waiting
-            # Of short tasks more are claimed while the last half is still being done.
-            if wanted <= 0 or room <= 0 or len(desk.outbox) > CHUNK or not (idle or wanted >= waiting):
+            # Of short tasks more are claimed while the last of them are still being done.
+            enough = not idle and waiting > min(self._pace.low * len(self._slots), CHUNK // 4)
+            if enough or wanted <= 0 or room <= 0 or len(desk.outbox) > CHUNK:
                 desk.changed.wait(LISTEN_S)
                 return 0
             return min(wanted, room)
@@ -182,10 +183,13 @@ class Worker:
             self._desk.changed.wait(LISTEN_S)
             return False
 
-    def _share(self, claimed: list[Delivery]) -> None:
-        """Give what was claimed to the slots that have least to do, evenly."""
+    def _share(self, claimed: list[Delivery], *, late: bool) -> None:
+        """Give what was claimed to the slots that have least to do, evenly; what came too `late` goes back."""
         self._desk.hold(claimed)
         self._claimed += len(claimed)
+        if late:
+            self._desk.hand_back(claimed)
+            return
         with self._desk.changed:
             slots = sorted(self._slots, key=lambda slot: (not slot.is_idle, len(slot.chunk)))
             slots = slots[

@@ -6,11 +6,14 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from datetime import datetime
+from functools import partial
 from queue import SimpleQueue
 
 from flowlord.model.crashpoint import crashpoint
 from flowlord.model.errors import InvalidTask
 from flowlord.model.message import Delivery
+from flowlord.model.plan import Commit
 from flowlord.model.task import Result, Task
 from flowlord.worker.completion import done, poison
 from flowlord.worker.desk import Desk, Finished
@@ -42,7 +45,7 @@ class Slot:
     def give(self, deliveries: Iterable[Delivery]) -> None:
         """Hand over what to run next. The desk's lock is held by the caller."""
         self.chunk.extend(deliveries)
-        self._low = len(self.chunk) // 2
+        self._low = min(self._pace.low, len(self.chunk) - 1)
         if self.is_idle and self.chunk:
             self.is_idle = False
             self._wake.put(True)
@@ -136,16 +139,18 @@ class Slot:
                 ran.msg,
                 extra={"action": "complete", "task": task.id, "took_ms": f"{took_ms:.1f}"},
             )
-        commit = done(
-            delivery,
-            task,
-            ran,
-            consumer=desk.consumer,
-            started=started,
-            ended=clock.now(),
-            topic=desk.done_topic,
+        return Finished(delivery, self._done(delivery, task, ran, started), task, started)
+
+    def _done(self, delivery: Delivery, task: Task, ran: Ran, started: datetime) -> Commit:
+        desk = self._desk
+        ended = desk.clock.now()
+        tell = partial(
+            done, delivery, task, consumer=desk.consumer, started=started, ended=ended, topic=desk.done_topic
         )
-        return Finished(delivery, commit, task, started)
+        try:
+            return tell(ran)
+        except Exception as error:  # noqa: BLE001 - a handler may answer with anything
+            return tell(raised(error))
 
     def _handled(self, run: Run) -> Ran:
         handler = self._desk.handlers.find(run.delivery.topic, run.task)

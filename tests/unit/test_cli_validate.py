@@ -1,0 +1,108 @@
+"""What `flowlord validate` prints: lines for people and machines, marks below the text on a terminal."""
+
+import io
+import json
+import sys
+
+import pytest
+
+from flowlord.cli.validate import run
+
+BAD = '[[phase]]\ntask = "ü"\nrule = "cron=@daily&ofset=1h"\n\ttemplate = "{yyy}"\n'
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.toml").write_text(BAD, "utf-8")
+    return tmp_path
+
+
+def test_text_has_a_line_and_a_hint_for_each_problem(folder, capsys):
+    assert run(["a.toml"]) == 1
+    out, err = capsys.readouterr()
+    assert out.splitlines() == [
+        "a.toml:3:21: FL021 error: unknown rule option 'ofset'",
+        "    hint: did you mean 'offset'?",
+        "a.toml:4:14: FL040 warning: unknown token '{yyy}'",
+        "    hint: did you mean '{yyyy}'?",
+    ]
+    assert err == "1 file, 1 phase: 1 error, 1 warning\n"
+
+
+def test_a_terminal_shows_the_line_and_marks_the_place(folder, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    assert run(["a.toml"], color="never") == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "a.toml:3:21: FL021 error: unknown rule option 'ofset'",
+        "  |",
+        '3 | rule = "cron=@daily&ofset=1h"',
+        "  |                     ^^^^^",
+        "    hint: did you mean 'offset'?",
+        "a.toml:4:14: FL040 warning: unknown token '{yyy}'",
+        "  |",
+        '4 |  template = "{yyy}"',
+        "  |              ^^^^^",
+        "    hint: did you mean '{yyyy}'?",
+    ]
+
+
+def test_colour_is_asked_for(folder, capsys):
+    run(["a.toml"], "concise", color="always")
+    assert "\x1b[31merror\x1b[0m" in capsys.readouterr().out
+
+
+def test_a_hostile_name_or_line_does_not_reach_the_terminal(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = "a\x1b]8;;x\x07\n.toml"
+    (tmp_path / name).write_text('[[phase]]\ntask = "t"\n"\\u001b[31m\\u202e" = 1\nx\u202e = 1\n', "utf-8")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    run(["."], color="never")
+    out, err = capsys.readouterr()
+    assert not {"\x1b", "\x07", "\u202e"} & set(out + err)
+
+
+def test_json_is_one_list_and_jsonl_one_object_a_line(folder, capsys):
+    run(["a.toml"], "json")
+    found = json.loads(capsys.readouterr().out)
+    assert found[0] == {
+        "code": "FL021", "severity": "error", "message": "unknown rule option 'ofset'", "file": "a.toml",
+        "line": 3, "column": 21, "end_column": 26, "hint": "did you mean 'offset'?",
+    }  # fmt: skip
+    run(["a.toml"], "jsonl")
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == found
+
+
+def test_exit_codes(folder, capsys):
+    assert run(["a.toml"], exit_zero=True) == 0
+    assert run(["a.toml"], ignore=["FL021"]) == 0
+    assert run(["a.toml"], ignore=["FL021"], strict=True) == 1
+    assert run(["a.toml"], select=["FL1"], strict=True) == 0
+    assert run(["nowhere"]) == 2
+    assert run(["a.toml"], "jsn") == 2
+    assert "write one of text, concise, json, jsonl" in capsys.readouterr().err
+
+
+def test_a_folder_without_workflows_says_so(tmp_path, capsys):
+    (tmp_path / "README.md").touch()
+    assert run([str(tmp_path)]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "no workflow files (.toml, .yaml, .yml)" in err
+    assert "1 file ignored, no workflows: README.md" in err
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "code"),
+    [
+        ('[[phase]]\ntask="a"\nrule="cron=@daily"', "stdin.toml", 0),
+        ("phases: [{task: a, rule: cron=@daily}]", "stdin.toml", 0),
+        ("phases: [{task: a, rule: cron=@daily}]", "x.yaml", 0),
+        ("phases: [{task: a, rule: cron=@daily}]", "x.toml", 1),
+        ("not anything", "stdin.toml", 1),
+    ],
+)
+def test_stdin_is_read(text, name, code, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    assert run(["-"], stdin_name=name) == code
+    assert all(line.startswith(("<stdin>:", "    hint:")) for line in capsys.readouterr().out.splitlines())

@@ -1,0 +1,184 @@
+"""Settings: who wins, what is refused, and where each value comes from."""
+
+import pytest
+
+from flowlord.config import Settings, masked, resolve
+from flowlord.model.errors import InvalidConfig
+
+
+def given(folder, text, name="flowlord.toml"):
+    (folder / name).write_text(text, "utf-8")
+    return folder
+
+
+def origin(settings: Settings, name: str) -> tuple[str, str]:
+    [entry] = [entry for entry in settings.entries if entry.name == name]
+    return entry.value, entry.origin
+
+
+def refused(*arguments, **named) -> list[str]:
+    with pytest.raises(InvalidConfig) as caught:
+        resolve(*arguments, **named)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_the_defaults_are_those_of_the_classes(tmp_path):
+    settings = resolve({}, {}, tmp_path)
+    plain = Settings()
+    assert (settings.bus, settings.cache, settings.taskmaster) == (plain.bus, plain.cache, plain.taskmaster)
+    assert (settings.worker, settings.log) == (plain.worker, plain.log)
+    assert {entry.origin for entry in settings.entries} == {"default"}
+    assert settings.notes == ()
+
+
+def test_every_default_as_it_is_shown_reads_as_the_default(tmp_path):
+    shown = resolve({}, {}, tmp_path).entries
+    again = resolve({}, {entry.variable: entry.value for entry in shown}, tmp_path)
+    assert (again.bus, again.cache, again.taskmaster, again.worker, again.log) == (
+        Settings().bus, Settings().cache, Settings().taskmaster, Settings().worker, Settings().log,
+    )  # fmt: skip
+
+
+def test_flag_beats_variable_beats_alias_beats_file_beats_default(tmp_path):
+    given(tmp_path, 'done_topic = "file"\n')
+    steps = [
+        ({}, {}, "file", f"{tmp_path}/flowlord.toml:1"),
+        ({}, {"DONE_TOPIC": "alias"}, "alias", "DONE_TOPIC"),
+        ({}, {"DONE_TOPIC": "alias", "FLOWLORD_DONE_TOPIC": "own"}, "own", "FLOWLORD_DONE_TOPIC"),
+        ({"done_topic": "flag"}, {"FLOWLORD_DONE_TOPIC": "own"}, "flag", "--done-topic"),
+    ]
+    for flags, environment, value, source in steps:
+        settings = resolve(flags, environment, tmp_path)
+        assert settings.taskmaster.done_topic == value
+        assert origin(settings, "taskmaster.done_topic") == (value, source)
+
+
+def test_keys_of_the_go_program_and_its_readme_are_read(tmp_path):
+    given(
+        tmp_path,
+        'workflow = "flows"\nRefresh = "15m"\nfailed_topic = "-"\nfile_topic = "files"\n'
+        '[slack]\nUrl = "https://x"\n[sqlite]\nLocalPath = "a.db"\nBackupPath = "gs://b"\ntask-ttl = "4h"\n',
+    )
+    settings = resolve({}, {}, tmp_path)
+    assert (settings.taskmaster.workflows, settings.taskmaster.reload_ns) == ("flows", 900 * 10**9)
+    assert (settings.taskmaster.failed_topic, settings.cache.path) == ("", "a.db")
+    [note] = settings.notes
+    assert note.text == "this version does not read file_topic, slack.Url, sqlite.BackupPath, sqlite.task-ttl"
+    given(tmp_path, '[cache]\nlocal_path = "b.db"\nretention = "30d"\ntask_ttl = "4h"\n')
+    assert resolve({}, {}, tmp_path).cache.retention_ns == 30 * 86_400 * 10**9
+
+
+def test_generic_variables_are_not_read(tmp_path):
+    settings = resolve({}, {"HOST": "x", "PORT": "1", "REFRESH": "1s", "REDIS_URL": "redis://x"}, tmp_path)
+    assert {entry.origin for entry in settings.entries} == {"default"}
+
+
+def test_an_alias_is_noted_and_a_misspelt_variable_too(tmp_path):
+    settings = resolve(
+        {}, {"TASKFLOW_LOCK_TTL": "7s", "FLOWLORD_LEESE": "1s", "FLOWLORD_TASK_ID": "x"}, tmp_path
+    )
+    assert settings.bus.lease_ns == 7 * 10**9
+    assert [(note.path, note.text, note.hint) for note in settings.notes] == [
+        ("TASKFLOW_LOCK_TTL", "is read as FLOWLORD_LEASE", ""),
+        ("FLOWLORD_LEESE", "nobody reads the variable FLOWLORD_LEESE", "did you mean FLOWLORD_LEASE?"),
+    ]
+
+
+def test_everything_wrong_is_told_at_once_with_its_place(tmp_path):
+    path = given(tmp_path, 'failed_topik = "x"\n\n[bus]\nlease = 5\n  adress = "x"\n') / "flowlord.toml"
+    told = refused({"grace": "5"}, {"FLOWLORD_LOG_LEVEL": "loud"}, tmp_path)
+    assert told == [
+        "--grace: FL202 error: taskmaster.grace: '5' is no duration: write it with its unit, such as 5s",
+        f"{path}:1:16: FL201 error: unknown setting 'failed_topik'",
+        f"{path}:4:9: FL202 error: bus.lease: '5' is no duration: write it with its unit, such as 5s",
+        f"{path}:5:12: FL201 error: unknown setting 'bus.adress'",
+        "FLOWLORD_LOG_LEVEL: FL202 error: log.level: 'loud' is none of debug, info, warning, error",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("flowlord.toml", "lease = \n", ":1:9: FL200 error: no valid TOML"),
+        ("flowlord.yaml", "lease: [\n", ":2:1: FL200 error: no valid YAML"),
+        ("flowlord.yaml", "lease: 5s\nlease: 6s\n", ":2:1: FL200 error: the key 'lease' is repeated"),
+        ("flowlord.yaml", "- lease\n", ":1:1: FL200 error: the file is no table"),
+        ("flowlord.toml", "#" * 70_000, "FL200 error: has more than 65,536 bytes"),
+        ("flowlord.toml", "a = " + "[" * 40_000, "FL200 error: cannot be read"),
+        ("flowlord.yaml", "cache: false\n", ":1:8: FL202 error: cache.path: 'false' is no path"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_where(tmp_path, name, text, words):
+    [told] = refused({}, {}, given(tmp_path, text, name))
+    assert told.startswith(f"{tmp_path}/{name}")
+    assert words in told
+
+
+def test_yaml_says_what_toml_says(tmp_path):
+    given(
+        tmp_path,
+        "workflow: flows\nbus:\n  lease: 5s\n  max_deliveries: 4\ncache: {enabled: no}\nslack:\n  to: [a, {b: c}]\n",
+        "flowlord.yaml",
+    )
+    settings = resolve({}, {}, tmp_path)
+    assert (settings.taskmaster.workflows, settings.bus.lease_ns, settings.bus.max_deliveries) == (
+        "flows",
+        5 * 10**9,
+        4,
+    )
+    assert not settings.cache.enabled
+    assert origin(settings, "bus.lease")[1] == f"{tmp_path}/flowlord.yaml:3"
+
+
+def test_the_file_is_found_by_flag_variable_folder_and_home(tmp_path):
+    here, home = tmp_path / "here", tmp_path / "home"
+    here.mkdir()
+    (home / "flowlord").mkdir(parents=True)
+    given(home / "flowlord", 'done_topic = "home"', "flowlord.toml")
+    environment = {"XDG_CONFIG_HOME": str(home)}
+    assert resolve({}, environment, here).taskmaster.done_topic == "home"
+    given(here, 'done_topic = "here"')
+    assert resolve({}, environment, here).taskmaster.done_topic == "here"
+    given(tmp_path, 'done_topic = "variable"', "v.toml")
+    environment["FLOWLORD_CONFIG"] = str(tmp_path / "v.toml")
+    assert resolve({}, environment, here).taskmaster.done_topic == "variable"
+    given(tmp_path, "done_topic: flag", "f.yaml")
+    assert resolve({"config": str(tmp_path / "f.yaml")}, environment, here).taskmaster.done_topic == "flag"
+    assert refused({"config": "nowhere.toml"}, {}, here) == [
+        "nowhere.toml: FL200 error: --config names a file that is not there"
+    ]
+
+
+def test_two_files_beside_each_other_are_refused(tmp_path):
+    given(tmp_path, "")
+    given(tmp_path, "", "flowlord.yaml")
+    [told] = refused({}, {}, tmp_path)
+    assert "flowlord.yaml beside it" in told
+
+
+def test_no_cache_beats_everything(tmp_path):
+    settings = resolve({"no_cache": True}, {"FLOWLORD_CACHE_ENABLED": "true"}, tmp_path)
+    assert not settings.cache.enabled
+    assert origin(settings, "cache.enabled") == ("false", "--no-cache")
+
+
+@pytest.mark.parametrize(
+    ("text", "ns"),
+    [("1h30m", 5400 * 10**9), ("1.5s", 1_500_000_000), ("250ms", 250_000_000), ("2w", 14 * 86_400 * 10**9)],
+)
+def test_durations_are_written_as_in_go(tmp_path, text, ns):
+    assert resolve({"lease": text}, {}, tmp_path).bus.lease_ns == ns
+
+
+@pytest.mark.parametrize("text", ["0", "0s", "-5s", "5", "s", "5 s", "1e3s", "9999999999w"])
+def test_other_durations_are_refused(tmp_path, text):
+    assert len(refused({"lease": text}, {}, tmp_path)) == 1
+
+
+def test_a_password_is_never_shown(tmp_path):
+    settings = resolve({"bus": "redis://me:canary@host:1/0"}, {}, tmp_path)
+    assert settings.bus.address == "redis://me:canary@host:1/0"
+    assert all("canary" not in f"{entry}" for entry in settings.entries)
+    assert masked("redis://:canary@h rediss://u:canary@h") == "redis://:***@h rediss://u:***@h"
+    told = refused({"failed_topic": "x://u:canary@h"}, {}, tmp_path)
+    assert "canary" not in told[0]
