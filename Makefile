@@ -73,7 +73,7 @@ check-all: check ## make check, then the tests on every newer interpreter found 
 
 .PHONY: kill
 kill: $(VENV)/.dev.stamp ## kill workers and taskmasters at random and count what is lost or doubled (KILLS=1000)
-	@$(BIN)/python tests/fault/kill.py --kills $(KILLS)
+	@$(BIN)/python tests/fault/kill.py --kills $(KILLS) $(if $(filter 1000,$(KILLS)),--write docs/proof.md)
 
 .PHONY: bench
 bench: $(VENV)/.dev.stamp ## measure speed and start-up, and compare with the floors

@@ -26,7 +26,7 @@ def rows() -> list[Row]:
         return [
             _row("flowlord --version", ["--version"], where, 40),
             _row("flowlord --help", ["--help"], where, 150),
-            _row(f"flowlord tasks, {ROWS:,} rows", ["tasks", *places], where, 100),
+            _row(f"flowlord tasks --limit 50 of {ROWS:,}", ["tasks", "--limit", "50", *places], where, 100),
         ]
 
 

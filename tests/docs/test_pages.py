@@ -1,6 +1,7 @@
 """What the pages show works: phase files validate, Python compiles, commands and make targets exist."""
 
 import re
+import shlex
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +10,7 @@ import pytest
 
 from docs.reference import ROOT
 from docs.test_commands import parse
+from support.processes import flowlord, tasks, write
 
 PAGES = [
     ROOT / "README.md",
@@ -106,6 +108,20 @@ def test_a_command_shown_in_the_guide_does_what_it_says(tmp_path):
             ["sh", "-c", script, "count.sh", file], cwd=tmp_path, capture_output=True, text=True, check=False
         )
         assert (done.returncode, done.stdout, done.stderr) == (code, out, err)
+
+
+def test_the_chain_of_the_quick_start_page_runs_as_it_is_typed(tmp_path):
+    mine = [block for block in blocks("toml", "sh") if block.place.startswith("docs/quickstart.md")]
+    flow, script, commands = (block.text for block in mine[-3:])
+    write(tmp_path, {"workflows/count.toml": flow, "newest.sh": script})
+    for line in commands.splitlines():
+        ended = flowlord(*shlex.split(line, comments=True)[1:], cwd=tmp_path)
+        assert ended.code == 0, ended.err
+    assert {row["topic"]: row["state"] for row in tasks(tmp_path)} == {
+        "newest": "complete",
+        "count": "complete",
+    }
+    assert "2 ./newest.sh" in flowlord("task", "@last", "-o", "table", cwd=tmp_path).out
 
 
 def test_the_problem_shown_in_the_guide_is_what_validate_says():

@@ -88,12 +88,7 @@ def test_a_second_signal_leaves_at_once_and_nothing_is_lost(tmp_path):
     with running(
         "run", "workflows", *lease, "--worker", "slow=true", "--worker", "next=true", cwd=tmp_path
     ) as daemon:
-        until(
-            lambda: (
-                {row["topic"]: row["state"] for row in tasks(tmp_path)}
-                == {"slow": "complete", "next": "complete"}
-            )
-        )
+        until(lambda: both_are_complete(tmp_path), every_s=0.3)
         assert daemon.end() == 0
 
 
@@ -118,12 +113,7 @@ def test_a_daemon_that_is_killed_loses_nothing(tmp_path):
         assert daemon.end(signal.SIGKILL) == -signal.SIGKILL
     write(tmp_path, {"go": ""})
     with running("run", "workflows", *quick, "--worker", "slow=true", "--worker", "next=true", cwd=tmp_path):
-        until(
-            lambda: (
-                {row["topic"]: row["state"] for row in tasks(tmp_path)}
-                == {"slow": "complete", "next": "complete"}
-            )
-        )
+        until(lambda: both_are_complete(tmp_path), every_s=0.3)
 
 
 def test_a_worker_of_its_own_drains_on_sigterm_too(tmp_path):

@@ -1,29 +1,15 @@
 """Worker processes: how they leave when told to, keep what they hold, and lose what they cannot keep."""
 
-import json
 import signal
-import sys
 from contextlib import contextmanager
-from dataclasses import asdict
 
 import pytest
 
 from flowlord.bus.open import open_bus
-from flowlord.cli.worker import Options
 from flowlord.model.plan import Plan
-from support.processes import FLOWLORD, ROOT, Running, ran, started, until, write
+from support.processes import Running, flowlord, ran, running, until, write
 from support.workers import done_messages, infos, message
 
-LAUNCH = """
-import json, sys
-from flowlord.cli.logs import set_up
-from flowlord.cli.worker import Options, run
-from flowlord.config import resolve
-flags, options = json.loads(sys.argv[1]), json.loads(sys.argv[2])
-set_up("text", "debug")
-options = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
-sys.exit(run(resolve(flags), Options(**options)))
-"""
 APP = """
     import hashlib, os, threading
     from flowlord.worker import Context, TryAgain, task
@@ -71,17 +57,21 @@ def bus(here):
     opened.close()
 
 
-def command(here, *, lease="60s", grace="25s", **options) -> list[str]:
-    """The command line of a worker."""
-    flags = {"bus": f"sqlite:///{here}/bus.db", "lease": lease, "grace": grace}
-    given = asdict(Options(**{"apps": ("work",), "concurrency": 2, **options}))
-    return [sys.executable, "-c", LAUNCH, json.dumps(flags), json.dumps(given)]
+def flags(here, **options) -> list[str]:
+    """The command line of a worker: `app=("work",)` is `--app work`, `drain=True` is `--drain`."""
+    options = {"app": ("work",), "concurrency": 2, "bus": f"sqlite:///{here}/bus.db"} | options
+    given = ["worker", "-v"]
+    for name, value in options.items():
+        flag = "--" + name.replace("_", "-")
+        for each in value if isinstance(value, tuple) else (value,):
+            given += [flag] if each is True else [flag, str(each)]
+    return given
 
 
 @contextmanager
 def worker(here, **options):
     """A worker process, as long as the block lasts."""
-    with started(command(here, **options), cwd=here) as process:
+    with running(*flags(here, **options), cwd=here) as process:
         yield process
 
 
@@ -129,7 +119,7 @@ def test_after_the_grace_tasks_are_handed_back_uncounted(here, bus):
 def test_the_second_signal_leaves_at_once_and_leaves_no_command_behind(here, bus, number, code):
     bus.publish([message("job", "a"), message("load", "b")])
     script = 'trap "" TERM; echo begin $FLOWLORD_TASK_INFO $$ >> log; sleep 300'
-    with worker(here, grace="10m", workers=(f"job=sh -c '{script}'",)) as process:
+    with worker(here, grace="10m", worker=(f"job=sh -c '{script}'",)) as process:
         begun(here, 2, process)
         process.tell(signal.SIGTERM)
         process.says("leaving: finishing what runs")
@@ -172,7 +162,7 @@ def test_a_worker_that_slept_through_its_lease_completes_nothing(here, bus, topi
         "echo begin $FLOWLORD_TASK_INFO $$ >> log; while [ ! -e open ]; do sleep 0.01; done; echo late >> log"
     )
     bus.publish([message(topic, "a")])
-    with worker(here, lease="500ms", concurrency=1, workers=(f"job=sh -c '{script}'",)) as zombie:
+    with worker(here, lease="500ms", concurrency=1, worker=(f"job=sh -c '{script}'",)) as zombie:
         begun(here, 1, zombie)
         zombie.tell(signal.SIGSTOP)
         taken = until(lambda: bus.reclaim("reaper", 10))
@@ -190,7 +180,7 @@ def test_a_worker_that_slept_through_its_lease_completes_nothing(here, bus, topi
 
 def test_a_worker_drains_its_topics_and_ends(here, bus):
     bus.publish([message("echo", str(n)) for n in range(50)])
-    ended = ran(command(here, apps=(), types=("echo", "noop"), drain=True), cwd=here)
+    ended = flowlord(*flags(here, app=(), types="echo,noop", drain=True), cwd=here)
     assert ended.code == 0, ended.err
     assert infos(done_messages(bus)) == sorted(str(n) for n in range(50))
     assert ended.out == ""
@@ -198,14 +188,14 @@ def test_a_worker_drains_its_topics_and_ends(here, bus):
 
 def test_a_worker_ends_after_as_many_tasks_as_it_was_told(here, bus):
     bus.publish([message("echo", str(n)) for n in range(50)])
-    assert ran(command(here, apps=(), types=("echo",), max_tasks=7), cwd=here).code == 0
+    assert flowlord(*flags(here, app=(), types="echo", max_tasks=7), cwd=here).code == 0
     assert len(done_messages(bus)) == 7
     assert states(bus, "echo") == (43, 0)
 
 
 def test_the_name_of_a_worker_shows_in_its_reports(here, bus):
     bus.publish([message("echo", "a")])
-    ran(command(here, apps=(), types=("echo",), drain=True, name="north"), cwd=here)
+    flowlord(*flags(here, app=(), types="echo", drain=True, id="north"), cwd=here)
     [report] = bus.claim(["done"], "test", 10)
     assert report.report is not None
     assert report.report.worker.startswith("north-")
@@ -214,19 +204,18 @@ def test_the_name_of_a_worker_shows_in_its_reports(here, bus):
 def test_a_worker_killed_at_any_place_loses_nothing(here, bus):
     for place in ("worker.claimed", "worker.ran", "worker.completed"):
         bus.publish([message("echo", place)])
-        flags = command(here, apps=(), types=("echo",), drain=True, lease="300ms")
-        killed = ran(flags, cwd=here, env={"FLOWLORD_CRASHPOINT": place})
+        given = flags(here, app=(), types="echo", drain=True, lease="300ms")
+        killed = flowlord(*given, cwd=here, env={"FLOWLORD_CRASHPOINT": place})
         assert killed.code == -signal.SIGKILL, killed.err
         if place != "worker.completed":
             bus.release(until(lambda: bus.reclaim("reaper", 10)))
-            assert ran(flags, cwd=here).code == 0
+            assert flowlord(*given, cwd=here).code == 0
     assert infos(done_messages(bus)) == ["worker.claimed", "worker.completed", "worker.ran"]
 
 
-def test_what_cannot_be_done_is_told_before_anything_is_claimed(here):
-    code = f"import sys; sys.path.insert(0, {str(ROOT / 'src')!r}); {LAUNCH}"
-    flags = json.dumps({"bus": f"sqlite:///{here}/bus.db"})
-    ended = ran([FLOWLORD[0], "-c", code, flags, json.dumps({"workers": ["a=sh -c {info}"]})], cwd=here)
-    assert ended.code == 1
-    assert "InvalidConfig" in ended.err
+def test_what_cannot_be_done_is_told_before_anything_is_opened(here):
+    ended = flowlord(*flags(here, worker=("a=sh -c {info}",)), cwd=here)
+    assert ended.code == 2
+    assert "{info} lies inside text that sh runs as a program" in ended.err
+    assert "hint" in ended.err
     assert not (here / "bus.db").exists()

@@ -16,11 +16,19 @@ SECOND_US = 1_000_000
 def task(name: str = "load:users", n: int = 1, **more: str) -> Task:
     """Return a task of the nth run."""
     type_, _, job = name.partition(":")
-    values = {"type": type_, "job": job, "info": f"s3://in/{n}.json", "id": f"{n:08x}-run", "meta": "workflow=daily.toml"}
+    values = {
+        "type": type_,
+        "job": job,
+        "info": f"s3://in/{n}.json",
+        "id": f"{n:08x}-run",
+        "meta": "workflow=daily.toml",
+    }
     return Task(**{**values, **more})
 
 
-def published(key: str, of: Task | None = None, *, due: int = 0, cause: str = "", topic: str = "", **more: str) -> Fact:
+def published(
+    key: str, of: Task | None = None, *, due: int = 0, cause: str = "", topic: str = "", **more: str
+) -> Fact:
     """Return what the bus tells when a message lands."""
     of = of or task()
     phase = more.pop("phase", f"daily.toml:{of.name}")
@@ -30,11 +38,24 @@ def published(key: str, of: Task | None = None, *, due: int = 0, cause: str = ""
     )  # fmt: skip
 
 
-def done(key: str, of: Task | None = None, result: str = "complete", msg: str = "", *, worker: str = "w1", output: str = "") -> Fact:
+def done(
+    key: str,
+    of: Task | None = None,
+    result: str = "complete",
+    msg: str = "",
+    *,
+    worker: str = "w1",
+    output: str = "",
+) -> Fact:
     """Return what a decision tells of a result; the task ran from 00:00:01 to 00:00:03."""
     of = of or task()
     values = {name: getattr(of, name) for name in Task.__struct_fields__}
-    values |= {"result": result, "msg": msg, "started": "2026-08-01T00:00:01Z", "ended": "2026-08-01T00:00:03Z"}
+    values |= {
+        "result": result,
+        "msg": msg,
+        "started": "2026-08-01T00:00:01Z",
+        "ended": "2026-08-01T00:00:03Z",
+    }
     return Fact(
         FactKind.DONE, key=key, topic=of.type, phase=f"daily.toml:{of.name}", task=Task(**values),
         report=Report(worker, 1, output),

@@ -117,6 +117,15 @@ def test_the_connection_that_failed_is_replaced_with_the_same_settings(bus, engi
         assert db.execute("PRAGMA synchronous").fetchone() == (2,)
 
 
+def test_a_file_that_was_replaced_meanwhile_is_not_taken_for_the_one_that_failed(bus, engine, tmp_path):
+    SqliteBus(tmp_path / "other.db").close()
+    bus.publish([message("load")])
+    (tmp_path / "other.db").replace(tmp_path / "bus.db")
+    engine.failures = 1
+    with pytest.raises(BusUnusable, match="replaced"):
+        bus.publish([message("load")])
+
+
 # --- a full disk
 
 

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from support.clock import VirtualClock
-from support.flows import flows_of
 
 from flowlord.bus.memory import MemoryBus
 from flowlord.model.errors import BusUnavailable
@@ -25,6 +23,8 @@ from flowlord.taskmaster.router import Router
 from flowlord.taskmaster.scheduler import Scheduler
 from flowlord.taskmaster.supervisor import Health, Supervisor
 from flowlord.taskmaster.surroundings import Surroundings
+from support.clock import VirtualClock
+from support.flows import flows_of
 
 START = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
 LEASE = 60_000_000_000

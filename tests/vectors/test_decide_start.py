@@ -1,4 +1,4 @@
-"""What a tick and a batch start: job_run.json, batch_expand.json, meta_file.json; what a file starts: file_event.json."""
+"""What a tick, a batch and a file start: job_run, batch_expand, meta_file and file_event."""
 
 from __future__ import annotations
 

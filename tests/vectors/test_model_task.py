@@ -8,10 +8,10 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vectors.cases import cases
 
 from flowlord.model.errors import InvalidTask
 from flowlord.model.task import MAX_TASK_BYTES, Task, decode, encode
+from vectors.cases import cases
 
 ALL = cases("task_json")
 
@@ -39,7 +39,9 @@ def test_a_task_is_written_as_existing_workers_read_it(case: dict[str, Any]) -> 
     assert encode(Task(**{"type": "", "info": "", **case["input"]})).decode() == case["expected"]["bus"]
 
 
-@pytest.mark.parametrize("payload", ['{"type":"t","info":"\\ud83d\\ude00"}', '{"type":"t","info":"\\\\ud83d"}'])
+@pytest.mark.parametrize(
+    "payload", ['{"type":"t","info":"\\ud83d\\ude00"}', '{"type":"t","info":"\\\\ud83d"}']
+)
 def test_a_whole_pair_and_an_escaped_backslash_are_no_lone_surrogates(payload: str) -> None:
     assert "\ufffd" not in decode(payload.encode()).info
 
@@ -53,7 +55,9 @@ def test_a_message_larger_than_the_limit_is_refused_unread() -> None:
         decode(b'{"type":"t","info":"' + b"x" * MAX_TASK_BYTES + b'"}')
 
 
-@given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass")))
+@given(
+    st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass"))
+)
 def test_no_message_does_more_than_be_read_or_refused(payload: bytes) -> None:
     try:
         task = decode(payload)
@@ -65,7 +69,7 @@ def test_no_message_does_more_than_be_read_or_refused(payload: bytes) -> None:
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=50)
 
 
-@given(st.fixed_dictionaries({name: texts for name in Task.__struct_fields__}))
+@given(st.fixed_dictionaries(dict.fromkeys(Task.__struct_fields__, texts)))
 def test_what_is_written_reads_the_same(fields: dict[str, str]) -> None:
     task = Task(**fields)
     assert decode(encode(task)) == task

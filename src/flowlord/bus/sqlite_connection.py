@@ -158,7 +158,8 @@ class Connection:
                 "trusted_schema = OFF",
             ):
                 db.execute(f"PRAGMA {pragma}")
-            if self._switched:
+            if self._switched:  # not the first time: the path may lead elsewhere by now
+                self.place.check()
                 self._switch(db)
         except BaseException:
             db.close()

@@ -1,14 +1,14 @@
 """Every error that flowlord raises on purpose; any room may import this module.
 
-    FlowlordError
-    ├── InvalidTask          a message that is no task; keeps the offending bytes
-    ├── InvalidWorkflow      carries every Problem found in the files
-    ├── InvalidConfig        carries every Problem found in the settings
-    └── BusError
-        ├── BusUnavailable   the bus cannot be reached now; trying again may help
-        ├── BusUnusable      the bus can be reached and must not be used (damaged, too new, network disk)
-        ├── LeaseLost        an acknowledged delivery belongs to somebody else by now
-        └── Refused          a mark does not have the value that the decision saw
+FlowlordError
+├── InvalidTask          a message that is no task; keeps the offending bytes
+├── InvalidWorkflow      carries every Problem found in the files
+├── InvalidConfig        carries every Problem found in the settings
+└── BusError
+    ├── BusUnavailable   the bus cannot be reached now; trying again may help
+    ├── BusUnusable      the bus can be reached and must not be used (damaged, too new, network disk)
+    ├── LeaseLost        an acknowledged delivery belongs to somebody else by now
+    └── Refused          a mark does not have the value that the decision saw
 """
 
 from __future__ import annotations

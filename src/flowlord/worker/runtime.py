@@ -114,8 +114,11 @@ class Worker:
             thread.start()
         try:
             self._claim(stop, now)
+            self._await_idle(
+                None, stop, now
+            )  # unless told to stop, the last tasks have all the time they need
         finally:
-            left = self._leave(stop, now)
+            left = self._leave(now)
         return left
 
     def _claim(self, stop: threading.Event, now: threading.Event) -> None:
@@ -191,19 +194,18 @@ class Worker:
             self._desk.hand_back(claimed)
             return
         with self._desk.changed:
-            slots = sorted(self._slots, key=lambda slot: (not slot.is_idle, len(slot.chunk)))
-            slots = slots[
-                : max(sum(slot.is_idle for slot in slots), len(claimed) if self._pace.batch > 1 else 1)
-            ]
-            for index, slot in enumerate(slots):
-                slot.give(claimed[index :: len(slots)])
+            takers = [slot for slot in self._slots if slot.is_idle]
+            if self._pace.batch > 1:
+                takers = sorted(self._slots, key=lambda slot: (not slot.is_idle, len(slot.chunk)))
+            takers = takers or self._slots
+            for index, slot in enumerate(takers):
+                slot.give(claimed[index :: len(takers)])
         self._keeper.attend()
 
-    def _leave(self, stop: threading.Event, now: threading.Event) -> Left:
+    def _leave(self, now: threading.Event) -> Left:
         """Finish or hand back what is held, then go."""
         desk = self._desk
-        self._await_idle(None if not stop.is_set() else 0.0, stop, now)
-        if stop.is_set() or now.is_set():
+        if not self._await_idle(0.0):
             log.info("leaving: finishing what runs", extra={"action": "stop"})
             for slot in self._slots:
                 desk.hand_back(slot.take_back())

@@ -70,7 +70,14 @@ class Slot:
             begin_ns, count = clock.monotonic_ns(), 0
             while (delivery := self._next()) is not None:
                 alone = not self.chunk and not count
-                finished = self._run(delivery, logging.INFO if alone else logging.DEBUG)
+                try:
+                    finished = self._run(delivery, logging.INFO if alone else logging.DEBUG)
+                except Exception:  # a slot that died would never be idle again
+                    log.exception(
+                        "a task is left to its lease", extra={"action": "slot", "key": delivery.key}
+                    )
+                    desk.drop((delivery,))
+                    self.current = finished = None
                 if finished is not None and not self.abandoned:
                     desk.outbox.append(finished)
                 count += 1
@@ -158,7 +165,10 @@ class Slot:
             names = ", ".join(self._desk.handlers.names)
             return Ran(Result.ERROR, f"this worker does not do {run.task.name}, only {names}")
         try:
-            return handler.run(run)
+            ran: object = handler.run(run)
+            if not isinstance(ran, Ran):
+                raise TypeError(f"the handler of {run.task.name} answers with {type(ran).__name__}")
+            return ran
         except Exception as error:  # noqa: BLE001 - one bad task hurts only itself
             return raised(error)
 
