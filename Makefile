@@ -122,5 +122,5 @@ lock: ## pin the dependencies again after a change in pyproject.toml (UPGRADE=--
 
 .PHONY: clean
 clean: ## throw away the virtual environments, caches and what the quick start left
-	@rm -rf .venv .venv-* .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* htmlcov build dist .flowlord
+	@rm -rf .venv .venv-* .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* htmlcov build dist .flowlord examples/quickstart/.flowlord examples/quickstart/out
 	@find src tests examples bench workflows -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

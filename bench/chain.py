@@ -17,7 +17,7 @@ from pathlib import Path
 
 from table import Row, alternately, medians
 
-PARENTS = 5_000
+PARENTS = 10_000
 BATCH = 500
 GOAL = 4_000
 LIMIT_S = 120.0

@@ -59,7 +59,7 @@ def table(rows: Iterable[Row]) -> str:
 def write_page(page: Path, rows: Sequence[Row], seconds: float) -> None:
     """Write the page of the docs."""
     commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
+        ["git", "describe", "--always", "--dirty"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -105,7 +105,7 @@ is the median of the ratios pair by pair, which other load on the machine distur
 
 ## What is measured
 
-- **Chain**: 5,000 parents are on the bus before anything starts; each starts a child, all tasks do nothing. The rate
+- **Chain**: 10,000 parents are on the bus before anything starts; each starts a child, all tasks do nothing. The rate
   counts parents and children, from the first start until the history has the last one. Every task is a publish, a
   claim, a completion and a decision, each landed on disk (`synchronous=FULL`) before it counts. The floor is one
   process that inserts, marks as claimed and deletes the same rows in batches of 500 with the same pragmas, and writes

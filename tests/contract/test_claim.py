@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from contract.given import LEASE, counts, infos, message, take
+from flowlord.bus.port import ALONE_AFTER
 from flowlord.model.message import Report
 from flowlord.model.plan import Plan
 from flowlord.model.task import decode
@@ -78,20 +79,31 @@ def test_what_one_consumer_holds_nobody_else_gets(bus):
     assert take(bus, consumer="a") == []
 
 
-def test_a_message_that_crashed_a_consumer_is_claimed_alone(bus, lapse):
-    bus.publish([message(info=str(n)) for n in range(4)])
-    held = take(bus, limit=2)
-    lapse(held[0])
+def crash(bus, lapse, limit: int = 10) -> None:
+    """Let a consumer die with what it claimed, and the reaper offer that again."""
+    lapse(take(bus, limit=limit)[0])
     bus.release(bus.reclaim("reaper", 10))
+
+
+def test_a_message_that_crashed_two_consumers_is_claimed_alone(bus, lapse):
+    bus.publish([message(info=str(n)) for n in range(4)])
+    for _ in range(ALONE_AFTER):
+        crash(bus, lapse, limit=2)
     assert infos(take(bus)) == ["0"]  # each of the two may be the one that kills
     assert infos(take(bus)) == ["1"]
     assert infos(take(bus)) == ["2", "3"]
 
 
+def test_what_one_crash_took_along_is_claimed_in_one_go(bus, lapse):
+    bus.publish([message(info=str(n)) for n in range(4)])
+    crash(bus, lapse, limit=2)
+    assert infos(take(bus)) == ["0", "1", "2", "3"]
+
+
 def test_a_crashed_message_behind_others_ends_the_claim_before_it(bus, lapse):
     bus.publish([message(info="low", priority=1)])
-    lapse(take(bus)[0])
-    bus.release(bus.reclaim("reaper", 10))
+    for _ in range(ALONE_AFTER):
+        crash(bus, lapse)
     bus.publish([message(info="1"), message(info="2")])
     assert infos(take(bus)) == ["1", "2"]
     assert infos(take(bus)) == ["low"]

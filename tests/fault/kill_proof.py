@@ -88,7 +88,7 @@ def _shares(proof: Proof) -> list[int]:
 def write_page(page: Path, proof: Proof) -> None:
     """Write the page of the docs that these figures belong to."""
     commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
+        ["git", "describe", "--always", "--dirty"],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -23,7 +23,7 @@ from flowlord.bus.lifetimes import (
     SWEEP_STEPS,
     day_of,
 )
-from flowlord.bus.port import QUARANTINE, JournalEntry, Peeked, Presence, TopicState
+from flowlord.bus.port import ALONE_AFTER, QUARANTINE, JournalEntry, Peeked, Presence, TopicState
 from flowlord.model.message import BANDS, Delivery, Message, Report
 from flowlord.model.plan import Fact, FrozenBatch, Mark
 
@@ -146,7 +146,7 @@ class Store:
             heappush(heaps[row.rank], kept.entry)
 
     def take(self, topics: Iterable[str], limit: int) -> Iterator[Kept]:
-        """Yield waiting messages in the order of claiming; one that crashed a consumer comes alone."""
+        """Yield waiting messages in the order of claiming; a likely poison comes alone."""
         heaps = [self._waiting[topic] for topic in topics if topic in self._waiting]
         taken = 0
         for rank in range(len(BANDS)):
@@ -156,12 +156,12 @@ class Store:
                     break
                 heap = min(ready, key=lambda heap: heap[0])
                 kept = self.messages[heap[0]]
-                if kept.crashes and taken:
+                if kept.crashes >= ALONE_AFTER and taken:
                     return
                 heappop(heap)
                 taken += 1
                 yield kept
-                if kept.crashes:
+                if kept.crashes >= ALONE_AFTER:
                     return
 
     def _top(self, heap: list[int]) -> bool:

@@ -19,6 +19,9 @@ DONE = "done"
 QUARANTINE = "quarantine"
 CHUNK = 500
 """Messages that one step publishes at most; larger plans must freeze their batch."""
+ALONE_AFTER = 2
+"""Crashes after which a message is claimed alone. One takes along everything that its consumer held, so it says little;
+after two the likely poison is told from what merely lay beside it, before `max_deliveries` (3) strikes."""
 PLAN_LIMIT = 10_000
 """Messages that one plan may hold outside of frozen batches. Above CHUNK it holds up everybody else on the bus."""
 
@@ -119,8 +122,8 @@ class Bus(Protocol):
         """Lease up to `limit` waiting messages to `consumer`, higher bands first, first in first out inside a band.
 
         Waits up to `wait_s` for the first one; returns what is there at once, never waits to fill up. Each claimed
-        delivery counts as started. A message that a consumer crashed with before is claimed alone: it is the only one
-        returned. Cancelled messages are skipped and acknowledged.
+        delivery counts as started. A message with which ALONE_AFTER consumers crashed is claimed alone: it is the only
+        one returned. Cancelled messages are skipped and acknowledged.
 
         A lease whose time is over still belongs to its holder until `reclaim` takes it.
         """

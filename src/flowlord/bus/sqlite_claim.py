@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from flowlord.bus.landing import entry_number
+from flowlord.bus.port import ALONE_AFTER
 from flowlord.bus.sqlite_many import change_in, select_in
 from flowlord.model.message import Delivery, Report
 
@@ -32,7 +33,7 @@ def anything_waits(db: sqlite3.Connection, topics: Sequence[str]) -> bool:
 def claim(
     db: sqlite3.Connection, topics: Sequence[str], consumer: str, limit: int, *, token: str, until_ns: int
 ) -> list[Delivery]:
-    """Lease waiting messages: higher bands first, first in first out inside, one that crashed a consumer alone."""
+    """Lease waiting messages: higher bands first, first in first out inside, a likely poison alone."""
     places: list[tuple[int, int, str]] = []
     for topic in topics:
         places += db.execute(
@@ -42,7 +43,7 @@ def claim(
         places = sorted(places)[:limit]
     found = {row[0]: row for row in select_in(db, _SELECT, [p[1] for p in places])}
     rows = [found[place[1]] for place in places]
-    crashed = next((n for n, row in enumerate(rows) if row[-1]), None)
+    crashed = next((n for n, row in enumerate(rows) if row[-1] >= ALONE_AFTER), None)
     if crashed is not None:
         rows = rows[: max(crashed, 1)]
 

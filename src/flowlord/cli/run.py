@@ -59,7 +59,7 @@ def run(
             around,
             path,
             follower=_follower(settings, around),
-            hosted=_hosted(settings, workers, app, concurrency),
+            hosted=_hosted(settings, bus, workers, app, concurrency),
             pace=Pace(settings.taskmaster.reload_ns / 1e9, settings.taskmaster.grace_ns / 1e9),
             presence=_presence(around),
         )
@@ -141,20 +141,23 @@ def _presence(around: Surroundings) -> Presence:
 
 
 def _hosted(
-    settings: Settings, workers: Sequence[str], app: str, concurrency: int
+    settings: Settings, bus: Bus, workers: Sequence[str], app: str, concurrency: int
 ) -> Callable[[threading.Event, threading.Event], None] | None:
     """Return what runs the workers that this daemon hosts; None when it hosts none."""
     if not workers and not app:
         return None
     from flowlord.cli.worker import build
 
-    worker, bus = build(settings, workers=workers, app=app, concurrency=concurrency)
+    # A bus in memory is there for those who share the object; else a connection of its own spares it our waits.
+    shared = bus if bus.address.startswith("memory:") else None
+    worker, own = build(settings, workers=workers, app=app, concurrency=concurrency, bus=shared)
 
     def host(stop: threading.Event, now: threading.Event) -> None:
         try:
             worker.run(stop, now)
         finally:
-            bus.close()
+            if own is not bus:
+                own.close()
 
     return host
 

@@ -16,10 +16,8 @@ class BusSettings:
     """Where tasks travel, and for how long a claim of one holds."""
 
     address: str = "sqlite:///.flowlord/bus.db"
-    namespace: str = "flowlord"
     lease_ns: int = 60 * SECOND
     max_deliveries: int = 3
-    dedupe_retention_ns: int = 7 * DAY
 
 
 @dataclass(frozen=True, slots=True)

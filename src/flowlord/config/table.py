@@ -57,11 +57,6 @@ SETTINGS: Final = (
         told="address of the bus",
     ),
     _setting(
-        "bus.namespace", "bus.namespace", v.read_namespace, "flowlord",
-        variable="FLOWLORD_NAMESPACE", keys="namespace",
-        told="what its keys begin with",
-    ),
-    _setting(
         "bus.lease", "bus.lease_ns", v.read_duration, "60s",
         variable="FLOWLORD_LEASE", keys="lease",
         flag="lease",
@@ -72,11 +67,6 @@ SETTINGS: Final = (
         "bus.max_deliveries", "bus.max_deliveries", v.read_number, "3",
         variable="FLOWLORD_MAX_DELIVERIES", keys="max_deliveries",
         told="a task that crashed so often is a dead letter",
-    ),
-    _setting(
-        "bus.dedupe_retention", "bus.dedupe_retention_ns", v.read_duration, "7d",
-        variable="FLOWLORD_DEDUPE_RETENTION", keys="dedupe_retention",
-        told="how long a second report is recognised",
     ),
     _setting(
         "cache.path", "cache.path", v.read_path, ".flowlord/tasks.db",
@@ -145,7 +135,8 @@ SETTINGS: Final = (
 LATER: Final = frozenset((
     "file_topic", "status_port", "port", "host", "slack", "file", "http", "server", "cache.backup_path",
     "cache.task_ttl", "bus.bus", "bus.in_bus", "bus.out_bus", "bus.in_topic", "bus.in_channel", "bus.nsqd_hosts",
-    "bus.lookupd_hosts", "bus.pubsub_host", "bus.project_id", "bus.json_auth",
+    "bus.lookupd_hosts", "bus.pubsub_host", "bus.project_id", "bus.json_auth", "namespace", "bus.namespace",
+    "dedupe_retention", "bus.dedupe_retention",
 ))  # fmt: skip
 SECTIONS: Final = {"sqlite": "cache"}  # old names of sections
 VARIABLES_OF_OTHERS: Final = ("FLOWLORD_CONFIG", "FLOWLORD_TASK_", "FLOWLORD_TEST_")

@@ -99,9 +99,3 @@ def read_zone(value: object) -> str:
     except (KeyError, ValueError, OSError):
         raise Wrong("is no time zone, such as Europe/Berlin or UTC") from None
     return value
-
-
-def read_namespace(value: object) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", value):
-        raise Wrong("is no namespace: letters, digits, . _ and - are")
-    return value
