@@ -3,80 +3,26 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from flowlord.bus.memory import MemoryBus
+from flowlord.bus.clock import SystemClock
 from flowlord.model.errors import BusUnavailable
-from flowlord.model.message import Delivery, Message
-from flowlord.model.plan import FactKind, Plan
+from flowlord.model.message import Message
+from flowlord.model.plan import FactKind
 from flowlord.model.task import Task
 from flowlord.model.workflow import Workflows
-from flowlord.taskmaster.chance import Chance, Stamps
+from flowlord.taskmaster.chance import Stamps
+from flowlord.taskmaster.health import Health
 from flowlord.taskmaster.reaper import move_due, reap
 from flowlord.taskmaster.reload import Reloader
 from flowlord.taskmaster.router import Router
-from flowlord.taskmaster.scheduler import Scheduler
-from flowlord.taskmaster.supervisor import Health, Supervisor
-from flowlord.taskmaster.surroundings import Surroundings
+from flowlord.taskmaster.supervisor import Supervisor
 from support.clock import VirtualClock
+from support.farm import CHAIN, START, Farm, scheduler_of
 from support.flows import flows_of
-
-START = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
-LEASE = 60_000_000_000
-
-CHAIN = {
-    "f.toml": [
-        {"task": "root", "rule": "cron=* * * * *", "template": "?t={yyyy}-{mm}-{dd}T{hh}:{min}", "retry": 1},
-        {"task": "leaf", "dependsOn": "root", "template": "{meta:n}", "rule": "meta=n:1,2"},
-    ]
-}
-
-
-class Farm:
-    """A bus, a clock and any number of daemons on them."""
-
-    def __init__(self, fault: Callable[[str], None] | None = None) -> None:
-        self.clock = VirtualClock(START)
-        self.bus = MemoryBus(self.clock, fault)
-
-    def daemon(self, flows: Workflows, name: str = "d1", digit: int = 1) -> Surroundings:
-        return Surroundings(
-            bus=self.bus,
-            clock=self.clock,
-            chance=Chance(7),
-            stamps=Stamps(self.clock, digit),
-            consumer=name,
-            workflows=flows,
-        )
-
-    def work(self, topic: str, result: str = "complete", limit: int = 100, msg: str = "") -> list[Delivery]:
-        """Do what a worker does: claim, then acknowledge together with the result."""
-        found = self.bus.claim([topic], "worker", limit)
-        for delivery in found:
-            task = msgspec.structs.replace(delivery.task(), result=result, msg=msg)
-            message = Message(
-                "done",
-                task,
-                delivery.key,
-                phase=delivery.phase,
-                revision=delivery.revision,
-                cause=delivery.cause,
-            )
-            self.bus.commit(Plan(publish=(message,)), acknowledge=[delivery])
-        return found
-
-    def facts(self, kind: FactKind) -> list[str]:
-        entries = self.bus.journal(0, 10_000)
-        return [fact.text or fact.key for entry in entries for fact in entry.facts if fact.kind is kind]
-
-
-def scheduler_of(around: Surroundings) -> Scheduler:
-    return Scheduler(around, around.changed)
 
 
 def test_a_new_phase_starts_counting_now_and_then_ticks_once_each_minute() -> None:
@@ -252,9 +198,9 @@ def test_a_file_that_breaks_keeps_its_last_good_version_also_over_a_restart(tmp_
     farm = Farm()
     (tmp_path / "a.toml").write_text(GOOD)
     (tmp_path / "b.toml").write_text(GOOD.replace('"a"', '"b"'))
-    health = Health()
     around = farm.daemon(Workflows())
-    reloader = Reloader(around, str(tmp_path), health)
+    health = around.health
+    reloader = Reloader(around, str(tmp_path))
     reloader.start()
     before = around.workflows.by_name["a.toml"]
     (tmp_path / "a.toml").write_text(BROKEN)
@@ -267,19 +213,21 @@ def test_a_file_that_breaks_keeps_its_last_good_version_also_over_a_restart(tmp_
     assert len(farm.facts(FactKind.ALERT)) == 1
 
     restarted = farm.daemon(Workflows(), "d2")
-    Reloader(restarted, str(tmp_path), Health()).start()
+    Reloader(restarted, str(tmp_path)).start()
     assert restarted.workflows.by_name["a.toml"].phases == before.phases
     (tmp_path / "a.toml").write_text(GOOD + "retry = 2\n")
     (tmp_path / "b.toml").unlink()
     reloader.step()
     assert around.workflows.by_name["a.toml"].phases[0].retry == 2
+    assert sorted(around.workflows.by_name) == ["a.toml", "b.toml"], "gone for one look is not removed"
+    reloader.step()
     assert list(around.workflows.by_name) == ["a.toml"]
     assert health.colour() == "green"
 
 
 def test_a_loop_that_fails_turns_health_red_and_is_started_again() -> None:
     health = Health()
-    supervisor = Supervisor(health, first_pause_s=0.001)
+    supervisor = Supervisor(health, SystemClock(), first_pause_s=0.001)
     colours: list[str] = []
     works = threading.Event()
 

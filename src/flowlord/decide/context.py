@@ -21,5 +21,6 @@ class Context:
     jitter: float = 0.0
     host: str = ""
     failed_topic: str = "retry-failed"
+    done_topic: str = "done"
     max_deliveries: int = 3
     sources: Mapping[str, Rows | str] = field(default_factory=dict)

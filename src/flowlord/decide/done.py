@@ -16,7 +16,7 @@ from flowlord.decide.tick import failed
 from flowlord.model.message import DEFAULT_PRIORITY, Message, Report
 from flowlord.model.plan import Fact, FactKind, FrozenBatch, Plan, Quarantined
 from flowlord.model.task import Result, Task, encode
-from flowlord.model.workflow import Phase, Workflow, Workflows
+from flowlord.model.workflow import Phase, Workflows
 from flowlord.rules.backoff import wait_ns
 from flowlord.rules.durations import short_duration
 from flowlord.rules.metastring import format_sorted, parse_meta
@@ -61,6 +61,12 @@ class _Origin:
         job = task.job or first.get("job", "") or rest
         return cls(meta, first, first.get("workflow", ""), topic, job)
 
+    @property
+    def tried(self) -> int:
+        """How many retries there were; 0 when the meta holds no number."""
+        count = self.first.get("retry", "")
+        return int(count) if _COUNT.fullmatch(count) else 0
+
 
 def on_done(done: Done, flows: Workflows, ctx: Context) -> Plan:
     """Return what must be committed before the result may be acknowledged.
@@ -75,7 +81,7 @@ def on_done(done: Done, flows: Workflows, ctx: Context) -> Plan:
         case Result.COMPLETE:
             return _children(done, origin, flows, ctx)
         case Result.ERROR:
-            return _failure(done, origin, flows.phase_of(origin.workflow, origin.topic, origin.job), ctx)
+            return _failure(done, origin, _phase_of(done, origin, flows), ctx)
         case Result.WARN:
             return Plan(facts=(_done_fact(done),))
         case Result.ALERT:
@@ -87,6 +93,20 @@ def on_done(done: Done, flows: Workflows, ctx: Context) -> Plan:
                 quarantine=(Quarantined("done", encode(done.task), reason),),
                 facts=(_fact(FactKind.QUARANTINED, done, reason),),
             )
+
+
+def on_poison(done: Done, flows: Workflows, ctx: Context) -> Plan:
+    """Return the dead letter of a task that is not offered again, whatever tries its phase would still allow."""
+    origin = _Origin.of(done.task)
+    phase = _phase_of(done, origin, flows)
+    silent = phase is not None and phase.rule.no_alert
+    return _dead(done, origin, origin.tried, done.task.msg, ctx, silent=silent, told=_done_fact(done))
+
+
+def workflow_of(task: Task) -> str:
+    """Return the name of the workflow that a task belongs to; empty when it names none."""
+    name = parse_meta(task.meta).get("workflow", [""])[0]
+    return "" if name == "*" else name
 
 
 def sources_of(done: Task, flows: Workflows) -> tuple[str, ...]:
@@ -110,9 +130,14 @@ def missing(phase: Phase, meta: Mapping[str, list[str]]) -> str:
 
 
 def _children(done: Done, origin: _Origin, flows: Workflows, ctx: Context) -> Plan:
-    flow = flows.by_name.get(origin.workflow, Workflow(origin.workflow))
-    messages: list[Message] = []
     facts = [_done_fact(done)]
+    flow = flows.by_name.get(origin.workflow)
+    if flow is None:
+        if origin.workflow not in ("", "*"):
+            text = f"nothing follows {done.task.name}: no workflow {origin.workflow} is loaded"
+            facts.append(_fact(FactKind.SKIPPED, done, text))
+        return Plan(facts=tuple(facts))
+    messages: list[Message] = []
     phases = flows.children(origin.workflow, origin.topic, origin.job)
     time = time_of_task(done.task.info, origin.meta) if any(map(_needs_time, phases)) else None
     for phase in phases:
@@ -135,6 +160,16 @@ def _children(done: Done, origin: _Origin, flows: Workflows, ctx: Context) -> Pl
         return Plan(publish=tuple(messages), facts=tuple(facts))
     frozen = FrozenBatch(dispatch_key(f"done:{done.key}"), tuple(messages))
     return Plan(frozen=(frozen,), facts=tuple(facts))
+
+
+def _phase_of(done: Done, origin: _Origin, flows: Workflows) -> Phase | None:
+    """Return the phase that made the task: the one that its dispatch names, which tells twins apart, else by name."""
+    flow = flows.by_name.get(origin.workflow)
+    if flow and "#" in done.phase:
+        for phase in flow.phases:
+            if phase.identity == done.phase:
+                return phase
+    return flows.phase_of(origin.workflow, origin.topic, origin.job)
 
 
 def _needs_time(phase: Phase) -> bool:
@@ -165,8 +200,7 @@ def _unknown_time(phase: Phase, made: tuple[Message, ...], unknown: bool, key: s
 
 def _failure(done: Done, origin: _Origin, phase: Phase | None, ctx: Context) -> Plan:
     told = _done_fact(done)
-    count = origin.first.get("retry", "")
-    tried = int(count) if _COUNT.fullmatch(count) else 0
+    tried = origin.tried
     if phase is None:
         where = origin.workflow or "any workflow"
         text = f"{done.task.name} failed and no loaded phase of {where} made it: no retry. {done.task.msg}"

@@ -1,37 +1,43 @@
-"""What follows when a consumer died with a task in its hands."""
+"""What follows when a consumer died with a message in its hands."""
 
 from __future__ import annotations
 
 import msgspec
 
 from flowlord.decide.context import Context
-from flowlord.decide.done import Done, on_done
+from flowlord.decide.done import Done, on_poison
 from flowlord.model.errors import InvalidTask
 from flowlord.model.message import Delivery
 from flowlord.model.plan import Fact, FactKind, Plan, Quarantined
 from flowlord.model.task import Result
 from flowlord.model.workflow import Workflows
 
+RESULT_DELIVERIES = 10
+"""Daemons that may die with a result before it is set aside: what follows from it would be lost to its chain."""
+
 
 def on_lapse(lapsed: Delivery, flows: Workflows, ctx: Context) -> Plan | None:
-    """Return what becomes of a task whose consumer crashed; None when it is simply offered again.
+    """Return what becomes of a message whose consumer crashed; None when it is simply offered again.
 
-    After `max_deliveries` crashes it is poison: no retry is tried, it becomes a dead letter and an alert.
+    After `max_deliveries` crashes a task is poison: no retry is tried, it becomes a dead letter and an alert. A result
+    is never turned into another one: after RESULT_DELIVERIES it is set aside as it is, with an alert.
     Source: docs/reference.md, "Retries".
     """
+    if lapsed.topic == ctx.done_topic:
+        most = max(RESULT_DELIVERIES, ctx.max_deliveries)
+        reason = (
+            f"{lapsed.deliveries} taskmasters died with this result; what follows from it was not started"
+        )
+        return _set_aside(lapsed, reason) if lapsed.deliveries >= most else None
     if lapsed.deliveries < ctx.max_deliveries:
         return None
     reason = f"{lapsed.deliveries} workers died with this task; it will not be offered again"
     try:
         task = lapsed.task()
     except InvalidTask:
-        return Plan(
-            quarantine=(Quarantined(lapsed.topic, lapsed.payload, reason),),
-            facts=(Fact(FactKind.QUARANTINED, key=lapsed.key, topic=lapsed.topic, text=reason),),
-        )
-    failed = msgspec.structs.replace(task, result=str(Result.ERROR), msg=reason)
+        return _set_aside(lapsed, reason)
     done = Done(
-        task=failed,
+        task=msgspec.structs.replace(task, result=str(Result.ERROR), msg=reason),
         key=lapsed.key,
         phase=lapsed.phase,
         revision=lapsed.revision,
@@ -39,4 +45,10 @@ def on_lapse(lapsed: Delivery, flows: Workflows, ctx: Context) -> Plan | None:
         batch=lapsed.batch,
         priority=lapsed.priority,
     )
-    return on_done(done, Workflows(), ctx)  # no workflow, no retry: a poison task is not tried again
+    return on_poison(done, flows, ctx)
+
+
+def _set_aside(lapsed: Delivery, reason: str) -> Plan:
+    told = Fact(FactKind.QUARANTINED, key=lapsed.key, topic=lapsed.topic, phase=lapsed.phase, text=reason)
+    alert = msgspec.structs.replace(told, kind=FactKind.ALERT)
+    return Plan(quarantine=(Quarantined(lapsed.topic, lapsed.payload, reason),), facts=(told, alert))

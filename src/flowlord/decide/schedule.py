@@ -12,16 +12,19 @@ ON_TIME = timedelta(seconds=10)
 """A tick decided within this much of its instant is on time, whatever the catch-up policy says."""
 MOST_TICKS = 1_000
 """Ticks that one look decides at most; the rest follows at the next look."""
+MOST_COUNTED = 5_000
+"""Missed ticks that are counted; of more it is said that they are at least so many."""
 
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """Ticks that did not start: the first and last instant, how many, and why."""
+    """Ticks that did not start: the first and last instant, how many (at least, with `more`), and why."""
 
     first: datetime
     last: datetime
     count: int
     reason: str
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +67,10 @@ def look(phase: Phase, cron: Cron, watermark: datetime | None, now: datetime) ->
         case "all":
             ticks = late + ahead
         case "last":
-            ticks = (late + ahead)[-1:]
-            missed += _missed((late + ahead)[:-1], "catchup=last starts only the newest")
+            found = late + ahead
+            more = upcoming is not None and upcoming <= now  # then the newest is still to come
+            ticks = [] if more else found[-1:]
+            missed += _missed(found if more else found[:-1], "catchup=last starts only the newest")
         case _:
             ticks = ahead
             missed += _missed(late, "catchup=none starts nothing late")
@@ -98,10 +103,12 @@ def _before_window(
         count = (window - first - timedelta(microseconds=1)) // every + 1
         last = first + (count - 1) * every
     else:
-        while count < MOST_TICKS:
-            upcoming = cron.next(last)
-            if upcoming is None or upcoming >= window:
+        for upcoming in cron.upcoming(first):
+            if upcoming >= window:
                 break
+            if count == MOST_COUNTED:  # a year of seconds is not worth counting: go straight to the window
+                last = max(last, window.replace(microsecond=0) - timedelta(seconds=1))
+                return Missed(first, last, count, "it lies before the catch-up window", more=True), last
             last, count = upcoming, count + 1
     return Missed(first, last, count, "it lies before the catch-up window"), last
 

@@ -40,7 +40,8 @@ def on_tick(phase: Phase, instant: datetime, ctx: Context, revision: str = "") -
 def on_missed(phase: Phase, missed: Missed, revision: str = "") -> Plan:
     """Return the record that ticks were not started; nothing missed is silent."""
     first, last = utc_text(missed.first), utc_text(missed.last)
-    span = first if missed.count == 1 else f"{first} to {last} ({missed.count} starts)"
+    count = f"more than {missed.count}" if missed.more else str(missed.count)
+    span = first if missed.count == 1 else f"{first} to {last} ({count} starts)"
     text = f"{phase.base_name} did not start at {span}: {missed.reason}"
     fact = Fact(
         FactKind.MISSED,

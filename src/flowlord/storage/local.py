@@ -7,6 +7,7 @@ import gzip
 import io
 import os
 import stat
+import zlib
 from collections.abc import Iterator
 
 MAX_META_FILE_BYTES = 64 << 20
@@ -55,5 +56,7 @@ def lines_of(path: str, limit: int = MAX_META_FILE_BYTES) -> Iterator[str]:
                     if read > limit:
                         raise Unavailable(f"{path} holds more than {limit >> 20} MiB")
                     yield line
-        except (UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
+        except Unavailable:
+            raise
+        except (UnicodeDecodeError, EOFError, OSError, zlib.error) as error:
             raise Unavailable(f"{path} cannot be read: {error}") from error

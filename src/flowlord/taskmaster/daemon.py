@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from flowlord.bus.port import Presence
-from flowlord.model.errors import BusError
+from flowlord.model.errors import BusError, BusUnavailable
 from flowlord.model.workflow import Workflows
 from flowlord.spec import load as files
 from flowlord.taskmaster.follower import Follower
-from flowlord.taskmaster.reaper import move_due, reap
+from flowlord.taskmaster.reaper import move_due, reap, sweep
 from flowlord.taskmaster.reload import Reloader
 from flowlord.taskmaster.router import Router
 from flowlord.taskmaster.scheduler import Scheduler
-from flowlord.taskmaster.supervisor import Health, Supervisor
+from flowlord.taskmaster.supervisor import Supervisor
 from flowlord.taskmaster.surroundings import Surroundings
 
 log = logging.getLogger("flowlord.taskmaster")
@@ -27,6 +27,7 @@ SWEEP_EVERY_S = 60.0
 IDLE_LOOK_S = 0.1
 STEP_LIMIT_S = 15.0
 MOST_LAST_BATCHES = 20
+HOSTED_MORE_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +56,15 @@ class Taskmaster:
         presence: Presence,
     ) -> None:
         self.around = around
-        self.health = Health()
-        self.reloader = Reloader(around, path, self.health)
+        self.reloader = Reloader(around, path)
         self._follower = follower
         self._hosted = hosted
         self._pace = pace or Pace()
         self._presence = presence
-        self._supervisor = Supervisor(self.health)
+        self._supervisor = Supervisor(around.health, around.clock)
         self._router: Router | None = None
+        self._ticking = threading.Event()
+        self._ticking.set()
         self._hosted_stop = threading.Event()
         self._hosted_now = threading.Event()
         self._hosted_thread: threading.Thread | None = None
@@ -76,15 +78,18 @@ class Taskmaster:
         around = self.around
         scheduler = Scheduler(around, around.changed)
         if once:
-            scheduler.decide_due()
+            while scheduler.decide_due():
+                pass
         else:
-            self._supervisor.start("scheduler", scheduler.step)
+            self._supervisor.start("scheduler", lambda: self._tick(scheduler))
             self._supervisor.start("reload", self._every(self._pace.reload_s, self.reloader.step))
         self._supervisor.start("router", self._route)
         self._supervisor.start("promoter", self._every(PROMOTE_EVERY_S, self._move))
         self._supervisor.start("reaper", self._every(min(around.lease_ns / 4e9, 5.0), lambda: reap(around)))
         self._supervisor.start("beat", self._every(min(around.lease_ns / 3e9, 5.0), self._beat))
-        self._supervisor.start("sweeper", self._every(SWEEP_EVERY_S, around.bus.sweep))
+        self._supervisor.start(
+            "sweeper", self._every(SWEEP_EVERY_S, lambda: sweep(around, self._supervisor.stop))
+        )
         if self._follower:
             self._supervisor.start("history", discard(self._follower.step))
         if self._hosted:
@@ -95,8 +100,19 @@ class Taskmaster:
                 daemon=True,
             )
             self._hosted_thread.start()
-        self._wait(stop, once)
-        self._drain()
+        try:
+            self._wait(stop, once)
+        finally:
+            self._drain()
+        if self._supervisor.fatal:
+            raise self._supervisor.fatal
+
+    def _tick(self, scheduler: Scheduler) -> None:
+        """Start phases, but nothing new while this daemon finishes: another one, or a restart, catches up."""
+        if self._ticking.is_set():
+            scheduler.step()
+        else:
+            self._supervisor.stop.wait(1.0)
 
     def hurry(self) -> None:
         """Ask hosted workers to leave at once; for a second signal."""
@@ -105,24 +121,33 @@ class Taskmaster:
 
     def _wait(self, stop: threading.Event, once: bool) -> None:
         while not stop.wait(IDLE_LOOK_S if once else 1.0):
-            if once and self._is_idle():
+            if self._supervisor.fatal or (once and self._is_idle()):
                 return
 
     def _is_idle(self) -> bool:
         """Nothing of ours waits, runs or is due later: what nobody here can do anything about does not count."""
         around = self.around
         topics = {around.done_topic} | topics_of(around.workflows)
-        for state in around.bus.topics():
-            if state.topic in topics and (state.waiting or state.running or state.later):
+        try:
+            # Batches first: their last chunk may land on a topic between the two looks, never the other way round.
+            if around.bus.marks_like("batch:"):
                 return False
-        return not around.bus.marks_like("batch:")
+            states = [state for state in around.bus.topics() if state.topic in topics]
+        except BusUnavailable:
+            return False
+        return not any(state.waiting or state.running or state.later for state in states)
 
     def _drain(self) -> None:
         around = self.around
         log.info("finishing; a second signal leaves at once", extra={"action": "drain"})
+        self._ticking.clear()
         self._hosted_stop.set()
         if self._hosted_thread:
-            self._hosted_thread.join(self._pace.grace_s)
+            # Workers keep the grace themselves; then they kill, hand back and tell, which takes a moment more.
+            self._hosted_thread.join(self._pace.grace_s + HOSTED_MORE_S)
+            if self._hosted_thread.is_alive():
+                self.hurry()
+                self._hosted_thread.join(HOSTED_MORE_S)
         around.changed.set()
         late = self._supervisor.join(STEP_LIMIT_S)
         if late:
@@ -151,8 +176,8 @@ class Taskmaster:
             pass
 
     def _beat(self) -> None:
-        faults = "; ".join(f"{subject}: {text}" for subject, text in self.health.faults().items())
-        colour = self.health.colour()
+        faults = "; ".join(f"{subject}: {text}" for subject, text in self.around.health.faults().items())
+        colour = self.around.health.colour()
         presence = Presence(
             consumer=self.around.consumer,
             kind="taskmaster",

@@ -12,6 +12,7 @@ from flowlord.model.clock import Clock
 BATCH = 200
 WAIT_S = 1.0
 PRUNE_EVERY_NS = 3_600_000_000_000
+FINISH_NS = 10_000_000_000
 
 
 class Follower:
@@ -40,8 +41,9 @@ class Follower:
         return len(entries)
 
     def finish(self) -> None:
-        """Copy everything that is there now and let go of the file."""
-        while self.step(0.0):
+        """Copy what is there now, but for no longer than FINISH_NS, and let go of the file."""
+        end_ns = self._clock.monotonic_ns() + FINISH_NS
+        while self.step(0.0) and self._clock.monotonic_ns() < end_ns:
             pass
         if self._historian:
             self._historian.close()

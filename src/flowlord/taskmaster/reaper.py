@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+import threading
 
 from flowlord.decide.lapse import on_lapse
 from flowlord.model.plan import Commit, Committed, FactKind
+from flowlord.taskmaster.landing import land
 from flowlord.taskmaster.surroundings import Surroundings
 
 log = logging.getLogger("flowlord.reaper")
 
 BATCH = 500
+MUCH = 10_000
 
 
 def reap(around: Surroundings) -> int:
@@ -22,15 +25,15 @@ def reap(around: Surroundings) -> int:
         if plan is None:
             again.append(delivery)
         else:
-            commits.append(
-                Commit(plan, acknowledge=(delivery,), outcomes=(delivery.key,) if delivery.key else ())
-            )
+            # A result that is set aside has no outcome: it may be put back and decided.
+            ends = delivery.key and delivery.topic != around.done_topic
+            commits.append(Commit(plan, acknowledge=(delivery,), outcomes=(delivery.key,) if ends else ()))
     if again:
         around.bus.release(again)
         log.warning(
             "%d tasks of dead workers are offered again", len(again), extra={"action": "lease.lapsed"}
         )
-    for commit, answer in zip(commits, around.bus.commit_many(commits) if commits else [], strict=True):
+    for commit, answer in land(around.bus, commits):
         if isinstance(answer, Committed) and not answer.duplicate:
             around.counters.dead += any(fact.kind is FactKind.DEAD for fact in commit.plan.facts)
             for fact in commit.plan.facts:
@@ -41,3 +44,9 @@ def reap(around: Surroundings) -> int:
 def move_due(around: Surroundings) -> int:
     """Move due messages and the next chunk of open batches to their topics; returns how many moved."""
     return around.bus.promote(BATCH) + around.bus.advance(BATCH)
+
+
+def sweep(around: Surroundings, stop: threading.Event) -> None:
+    """Drop what has outlived its lifetime; again at once while there is much of it, so that it cannot pile up."""
+    while max(around.bus.sweep().values(), default=0) >= MUCH and not stop.is_set():
+        pass

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from flowlord.bus.port import Bus
 from flowlord.model.plan import ANY, Fact, FactKind, Mark, Plan
 from flowlord.model.problem import Problem, Severity
 from flowlord.model.workflow import Workflow, Workflows
 from flowlord.spec import load as files
-from flowlord.taskmaster.supervisor import Health
 from flowlord.taskmaster.surroundings import Surroundings
 
 log = logging.getLogger("flowlord.reload")
 
 MARK = "workflow:"
+SUBJECT = "file "
 
 
 class Reloader:
     """Holds what is loaded now; one step looks for changes and swaps the whole when there are any."""
 
-    def __init__(self, around: Surroundings, path: str, health: Health) -> None:
+    def __init__(self, around: Surroundings, path: str) -> None:
         self._around = around
         self._path = path
-        self._health = health
+        self._missing: frozenset[str] = frozenset()
         self._loaded = files.Loaded(Workflows())
         self._stamp: object = None
 
@@ -47,9 +47,13 @@ class Reloader:
         return self._loaded
 
     def step(self) -> None:
-        """Load again when a file has changed."""
+        """Load again when a file has changed.
+
+        A file counts as removed when two looks in a row do not find it: a checkout or an editor may take it away for a
+        moment, and results that come in between would start nothing.
+        """
         stamp = files.stamp(self._path)
-        if stamp == self._stamp:
+        if stamp == self._stamp and not self._missing:
             return
         before = self._around.workflows
         loaded = files.reload(self._loaded, self._path)
@@ -57,12 +61,15 @@ class Reloader:
         for name in loaded.broken:  # one that was broken at the start goes on as it was kept on the bus
             if name not in flows and name in before.by_name:
                 flows[name] = before.by_name[name]
+        missing = frozenset(before.by_name.keys() - flows.keys())
+        flows |= {name: before.by_name[name] for name in missing - self._missing}
         self._loaded = loaded
         self._swap(Workflows(flows), before, ())
-        self._stamp = stamp
+        self._stamp, self._missing = stamp, missing - self._missing
 
     def _swap(self, flows: Workflows, before: Workflows, restored: Iterable[Workflow]) -> None:
-        facts = [*self._changes(flows, before), *self._faults(self._loaded.problems)]
+        broken = _broken(self._loaded.problems)
+        facts = [*self._changes(flows, before), *self._news(broken)]
         for flow in restored:
             text = f"{flow.name} is broken; its last good version, as kept on the bus, runs"
             facts.append(Fact(FactKind.RELOAD, phase=flow.name, revision=flow.revision, text=text))
@@ -72,13 +79,33 @@ class Reloader:
             if (text := self._loaded.text_of(name))
             and (name not in before.by_name or before.by_name[name].revision != flow.revision)
         ]
+        marks += [Mark(MARK + name, ANY, None) for name in before.by_name.keys() - flows.by_name.keys()]
         if facts or marks:
             self._around.bus.commit(Plan(facts=tuple(facts)), marks=marks)
         self._around.workflows = flows
         self._around.changed.set()
+        self._note(broken)  # only now that the alert is on the bus
         for fact in facts:
             level = logging.ERROR if fact.kind is FactKind.ALERT else logging.INFO
             log.log(level, "%s", fact.text, extra={"action": "reload", "workflow": fact.phase})
+
+    def _news(self, broken: Mapping[str, str]) -> list[Fact]:
+        """Return one alert for each broken file, once for each version of it."""
+        known = self._around.health.faults()
+        return [
+            Fact(FactKind.ALERT, phase=path, cause=f"file:{path}", text=text)
+            for path, text in broken.items()
+            if known.get(f"{SUBJECT}{path}") != text
+        ]
+
+    def _note(self, broken: Mapping[str, str]) -> None:
+        """Health is yellow while a file is broken."""
+        health = self._around.health
+        for subject in health.faults():
+            if subject.startswith(SUBJECT) and subject.removeprefix(SUBJECT) not in broken:
+                health.mended(subject)
+        for path, text in broken.items():
+            health.fault(f"{SUBJECT}{path}", text, Severity.WARNING)
 
     def _changes(self, flows: Workflows, before: Workflows) -> list[Fact]:
         facts = []
@@ -93,24 +120,20 @@ class Reloader:
                 facts.append(Fact(FactKind.RELOAD, phase=name, revision=new.revision, text=text))
         return facts
 
-    def _faults(self, problems: Iterable[Problem]) -> list[Fact]:
-        """One alert for each broken file, once for each version of it; health is yellow while it is broken."""
-        broken: dict[str, list[Problem]] = {}
-        for problem in problems:
-            if problem.severity is Severity.ERROR:
-                broken.setdefault(problem.path, []).append(problem)
-        for subject in self._health.faults():
-            if subject.startswith("file ") and subject.removeprefix("file ") not in broken:
-                self._health.mended(subject)
-        facts = []
-        for path, found in broken.items():
-            first = found[0]
-            more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-            hint = f"; {first.hint}" if first.hint else ""
-            text = f"{first.place}: {first.text}{hint}{more}"
-            if self._health.fault(f"file {path}", text, Severity.WARNING):
-                facts.append(Fact(FactKind.ALERT, phase=path, cause=f"file:{path}", text=text))
-        return facts
+
+def _broken(problems: Iterable[Problem]) -> dict[str, str]:
+    """Return what is wrong with each broken file, by path: its first error, and how many more there are."""
+    found: dict[str, list[Problem]] = {}
+    for problem in problems:
+        if problem.severity is Severity.ERROR:
+            found.setdefault(problem.path, []).append(problem)
+    texts = {}
+    for path, errors in found.items():
+        first = errors[0]
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        hint = f"; {first.hint}" if first.hint else ""
+        texts[path] = f"{first.place}: {first.text}{hint}{more}"
+    return texts
 
 
 def last_good(bus: Bus, names: Sequence[str]) -> list[Workflow]:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import logging
 
-from flowlord.decide.done import Done, on_done, sources_of
+from flowlord.decide.done import Done, on_done, sources_of, workflow_of
 from flowlord.decide.keys import dispatch_key, outcome_identities
 from flowlord.model.crashpoint import crashpoint
-from flowlord.model.errors import InvalidTask
+from flowlord.model.errors import BusError, InvalidTask
 from flowlord.model.message import Delivery
-from flowlord.model.plan import Commit, Committed, Fact, FactKind, Plan, Quarantined
+from flowlord.model.plan import Commit, Committed, FactKind, Plan
 from flowlord.model.workflow import Workflows
+from flowlord.taskmaster.landing import land, quarantine
+from flowlord.taskmaster.reload import last_good
 from flowlord.taskmaster.surroundings import Surroundings
 
 log = logging.getLogger("flowlord.router")
 
 BATCH = 500
 WAIT_S = 0.5
+LAND_AT = 5_000
+"""Messages that are gathered at most before they are landed: batches of children are counted in thousands."""
 
 
 class Router:
-    """One step claims the results that are there, decides each, and lands all in one round trip."""
+    """One step claims the results that are there, decides each, and lands many in one round trip."""
 
     def __init__(self, around: Surroundings) -> None:
         self._around = around
@@ -37,12 +41,24 @@ class Router:
         if not found:
             return 0
         crashpoint("router.claimed")
-        flows = around.workflows
-        commits = [self._commit(delivery, flows) for delivery in found]
+        begun_ns = around.clock.monotonic_ns()
+        commits: list[Commit] = []
+        messages = 0
+        for n, delivery in enumerate(found, 1):
+            commits.append(self._commit(delivery, around.workflows))
+            messages += len(commits[-1].plan.messages)
+            took_ns = around.clock.monotonic_ns() - begun_ns
+            if messages >= LAND_AT or took_ns > around.lease_ns // 4:
+                # Large batches: land what there is, and keep what is still to be decided.
+                self._land(commits)
+                around.bus.renew(found[n:], lease_ns=around.lease_ns)
+                begun_ns, commits, messages = around.clock.monotonic_ns(), [], 0
+        self._land(commits)
+        return len(found)
+
+    def _land(self, commits: list[Commit]) -> None:
         crashpoint("router.decided")
-        answers = around.bus.commit_many(commits)
-        crashpoint("router.landed")
-        for commit, answer in zip(commits, answers, strict=True):
+        for commit, answer in land(self._around.bus, commits):
             if not isinstance(answer, Committed):
                 # Somebody else took the result over; what they landed is what counts.
                 log.info("%s", answer, extra={"action": "done.lost"})
@@ -53,7 +69,7 @@ class Router:
                 )
             else:
                 self._tell(commit.plan)
-        return len(found)
+        crashpoint("router.landed")
 
     def _commit(self, delivery: Delivery, flows: Workflows) -> Commit:
         try:
@@ -75,8 +91,11 @@ class Router:
             report=delivery.report,
         )
         try:
+            flows = self._with_kept(flows, workflow_of(task))
             ctx = self._around.context(sources_of(task, flows) if self._reads(flows) else ())
             plan = on_done(done, flows, ctx)
+        except BusError:
+            raise
         except Exception as error:  # one hostile result must not stop the others
             log.exception("a result could not be decided", extra={"action": "done.failed", "task": task.id})
             return Commit(
@@ -84,6 +103,13 @@ class Router:
             )
         self._around.stamps.used(ctx.now, len(plan.messages))
         return Commit(plan, acknowledge=(delivery,), outcomes=identities)
+
+    def _with_kept(self, flows: Workflows, name: str) -> Workflows:
+        """Add a workflow that is not loaded here as it is kept on the bus: another daemon may run it."""
+        if not name or name in flows.by_name:
+            return flows
+        kept = {flow.name: flow for flow in last_good(self._around.bus, [name])}
+        return Workflows({**flows.by_name, **kept}) if kept else flows
 
     def _reads(self, flows: Workflows) -> bool:
         """Whether any child phase of these workflows reads a meta-file; most never do, and need not be asked."""
@@ -96,35 +122,30 @@ class Router:
     def _tell(self, plan: Plan) -> None:
         counters = self._around.counters
         counters.published += len(plan.messages)
+        task = next((fact.task for fact in plan.facts if fact.task), None)
+        name, run = (task.name, task.id) if task else ("", "")
+        is_dead = any(fact.kind is FactKind.DEAD for fact in plan.facts)
         for fact in plan.facts:
+            told = {"task": run, "key": fact.key}
             match fact.kind:
                 case FactKind.DONE:
                     counters.done += 1
-                    if log.isEnabledFor(logging.INFO) and fact.task:
+                    if log.isEnabledFor(logging.INFO) and task:
                         children = len(plan.publish) or sum(len(batch.messages) for batch in plan.frozen)
-                        words = f" -> {children} more" if children and fact.task.result == "complete" else ""
-                        log.info(
-                            "%s %s%s", fact.task.name, fact.task.result, words,
-                            extra={"action": "done", "task": fact.task.id, "key": fact.key},
-                        )  # fmt: skip
+                        words = f" -> {children} more" if children and task.result == "complete" else ""
+                        log.info("%s %s%s", name, task.result, words, extra={"action": "done", **told})
                 case FactKind.RETRY:
                     counters.retried += 1
-                    log.warning("%s", fact.text, extra={"action": "retry", "key": fact.key})
+                    log.warning("%s %s", name, fact.text, extra={"action": "retry", **told})
                 case FactKind.DEAD:
                     counters.dead += 1
-                    log.error("%s", fact.text, extra={"action": "dead", "key": fact.key})
+                    log.error("%s failed for good: %s", name, fact.text, extra={"action": "dead", **told})
                 case FactKind.QUARANTINED:
                     counters.quarantined += 1
-                    log.error("%s", fact.text, extra={"action": "quarantined", "key": fact.key})
+                    log.error("%s %s", name, fact.text, extra={"action": "quarantined", **told})
+                case FactKind.ALERT if is_dead:
+                    pass  # the line about the dead letter says the same
                 case FactKind.ALERT:
-                    log.error("alert: %s", fact.text, extra={"action": "alert", "key": fact.key})
+                    log.error("%s %s", name, fact.text, extra={"action": "alert", **told})
                 case _:
-                    log.info("%s", fact.text, extra={"action": str(fact.kind), "key": fact.key})
-
-
-def quarantine(delivery: Delivery, reason: str) -> Plan:
-    """Return the plan that sets a message aside byte for byte, with the reason."""
-    return Plan(
-        quarantine=(Quarantined(delivery.topic, delivery.payload, reason),),
-        facts=(Fact(FactKind.QUARANTINED, key=delivery.key, topic=delivery.topic, text=reason),),
-    )
+                    log.info("%s", fact.text, extra={"action": str(fact.kind), **told})

@@ -5,15 +5,17 @@ from __future__ import annotations
 import heapq
 import logging
 import threading
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 
 from flowlord.decide.expand import utc_text
 from flowlord.decide.schedule import Due, look
-from flowlord.decide.tick import on_missed, on_tick
+from flowlord.decide.tick import failed, on_missed, on_tick
 from flowlord.model.crashpoint import crashpoint
-from flowlord.model.errors import Refused
-from flowlord.model.plan import Commit, Committed, Mark, Plan
+from flowlord.model.errors import BusError, Refused
+from flowlord.model.plan import Commit, Mark, Plan
+from flowlord.model.problem import Severity
 from flowlord.model.workflow import Phase, Workflows
 from flowlord.rules.cron import Cron
 from flowlord.taskmaster.surroundings import Surroundings
@@ -22,6 +24,12 @@ log = logging.getLogger("flowlord.scheduler")
 
 LONGEST_WAIT_S = 1.0
 """The wall clock may jump while we wait on the monotonic one, so we look again this often."""
+LAND_AT = 2_000
+"""Messages that land at once at most, but for a single start that makes more."""
+PAUSE = timedelta(minutes=1)
+"""How long a phase that cannot be decided is left alone."""
+AHEAD = timedelta(minutes=1)
+"""A mark that lies this far ahead of our clock is no chance: one of the clocks was wrong."""
 
 
 @dataclass(order=True, slots=True)
@@ -59,7 +67,7 @@ class Scheduler:
         self._wake.clear()
 
     def decide_due(self) -> int:
-        """Decide what is due now; returns how many plans landed."""
+        """Decide what is due now; returns how many plans landed. A phase that cannot be decided hinders no other."""
         flows = self._around.workflows
         if flows is not self._built_from:
             self._build(flows)
@@ -69,11 +77,19 @@ class Scheduler:
             due.append(heapq.heappop(self._heap))
         landed = 0
         try:
-            while due:
-                landed += self._decide(due[-1], now)
-                heapq.heappush(self._heap, due.pop())
+            for entry in due:
+                try:
+                    landed += self._decide(entry, now)
+                    self._mended(entry)
+                except BusError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - told, and looked at again in a while
+                    entry.next = now + PAUSE
+                    self._fault(
+                        entry, f"{entry.phase.identity} cannot be scheduled: {error}", Severity.ERROR, error
+                    )
         finally:
-            for entry in due:  # the bus went away in the middle: look again at the next step
+            for entry in due:  # also when the bus went away in the middle: then they are still due
                 heapq.heappush(self._heap, entry)
         return landed
 
@@ -97,50 +113,70 @@ class Scheduler:
         self._built_from = flows
 
     def _decide(self, entry: _Entry, now: datetime) -> int:
+        if entry.watermark is not None and entry.watermark - now > AHEAD:
+            text = f"{entry.phase.identity} was decided up to {entry.seen}, ahead of this clock: no start until then"
+            self._fault(entry, text, Severity.WARNING)
         due = look(entry.phase, entry.cron, entry.watermark, now)
-        commits = self._commits(entry, due)
-        if not commits:
-            entry.next = due.next or datetime.max.replace(tzinfo=UTC)
-            return 0
-        crashpoint("scheduler.decided")
         landed = 0
-        for commit, answer in zip(commits, self._around.bus.commit_many(commits), strict=True):
-            if isinstance(answer, Committed):
+        for commits in self._steps(entry, due):
+            crashpoint("scheduler.decided")
+            for commit, answer in zip(commits, self._around.bus.commit_many(commits), strict=True):
+                if isinstance(answer, Refused):
+                    # Another daemon was faster: go on from where it is.
+                    entry.seen, entry.next = answer.found, now
+                    log.debug(
+                        "%s was decided elsewhere", entry.phase.identity, extra={"action": "tick.taken"}
+                    )
+                    return landed
                 landed += 1
                 entry.seen = commit.marks[0].new
                 self._tell(entry, commit)
-            elif isinstance(answer, Refused):
-                # Another daemon was faster: go on from where it is.
-                entry.seen = answer.found
-                entry.next = now
-                log.debug("%s was decided elsewhere", entry.phase.identity, extra={"action": "tick.taken"})
-                return landed
         entry.next = due.next or datetime.max.replace(tzinfo=UTC)
         return landed
 
-    def _commits(self, entry: _Entry, due: Due) -> list[Commit]:
-        commits: list[Commit] = []
+    def _steps(self, entry: _Entry, due: Due) -> Iterator[list[Commit]]:
+        """Yield the commits of what is due, in order, as many at a time as may land at once."""
+        gathered: list[Commit] = []
+        messages = 0
+        for commit in self._commits(entry, due):
+            gathered.append(commit)
+            messages += len(commit.plan.messages)
+            if messages >= LAND_AT:
+                yield gathered
+                gathered, messages = [], 0
+        if gathered:
+            yield gathered
+
+    def _commits(self, entry: _Entry, due: Due) -> Iterator[Commit]:
         seen = entry.seen
+        rule = entry.phase.rule
         facts = tuple(
             fact for missed in due.missed for fact in on_missed(entry.phase, missed, entry.revision).facts
         )
         for instant in due.ticks:
-            rule = entry.phase.rule
             ctx = self._around.context([rule.meta_file] if rule.meta_file else [])
             plan = on_tick(entry.phase, instant, ctx, entry.revision)
             self._around.stamps.used(ctx.now, len(plan.messages))
-            if facts:
-                plan = Plan(
-                    plan.publish, plan.later, plan.dead, plan.frozen, plan.quarantine, plan.facts + facts
-                )
-                facts = ()
-            commits.append(Commit(plan, marks=(Mark(entry.mark, seen, utc_text(instant)),)))
-            seen = utc_text(instant)
-        if facts or seen is None or datetime.fromisoformat(seen) < due.watermark:
-            new = utc_text(due.watermark)
-            if facts or new != seen:
-                commits.append(Commit(Plan(facts=facts), marks=(Mark(entry.mark, seen, new),)))
-        return commits
+            plan, facts = replace(plan, facts=plan.facts + facts), ()
+            new = utc_text(instant)
+            yield Commit(plan, marks=(Mark(entry.mark, seen, new),))
+            seen = new
+        new = utc_text(due.watermark)
+        if facts or seen is None or (new != seen and datetime.fromisoformat(seen) < due.watermark):
+            yield Commit(Plan(facts=facts), marks=(Mark(entry.mark, seen, new),))
+
+    def _fault(self, entry: _Entry, text: str, severity: Severity, error: Exception | None = None) -> None:
+        """Tell that a phase does not start, once; the alert lands before it counts as told."""
+        subject = entry.mark
+        if self._around.health.faults().get(subject) == text:
+            return
+        self._around.bus.commit(Plan(facts=(failed(entry.phase, subject, text, entry.revision),)))
+        self._around.health.fault(subject, text, severity)
+        log.error("%s", text, extra={"action": "tick.failed"}, exc_info=error)
+
+    def _mended(self, entry: _Entry) -> None:
+        if entry.watermark is None or entry.watermark - self._around.now() <= AHEAD:
+            self._around.health.mended(entry.mark)
 
     def _tell(self, entry: _Entry, commit: Commit) -> None:
         made = commit.plan.messages
@@ -150,8 +186,11 @@ class Scheduler:
                 "%s %s", entry.phase.base_name, made[0].task.info if len(made) == 1 else f"batch of {len(made)}",
                 extra={"action": "tick.sent", "task": made[0].task.id, "slot": made[0].cause},
             )  # fmt: skip
-        for fact in commit.plan.facts:
-            log.warning("%s", fact.text, extra={"action": f"tick.{fact.kind}", "slot": fact.cause})
+        texts = {
+            fact.text: fact for fact in commit.plan.facts
+        }  # what was missed is also an alert: one line for both
+        for text, fact in texts.items():
+            log.error("%s", text, extra={"action": f"tick.{fact.kind}", "slot": fact.cause})
 
     def _wait_s(self) -> float:
         if not self._heap:

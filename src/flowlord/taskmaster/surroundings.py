@@ -15,6 +15,7 @@ from flowlord.model.workflow import Workflows
 from flowlord.rules.batch import rows_of_lines
 from flowlord.storage.local import Unavailable, lines_of, paths_of
 from flowlord.taskmaster.chance import Chance, Stamps
+from flowlord.taskmaster.health import Health
 
 MAX_ROWS = 1_000_000
 
@@ -48,6 +49,7 @@ class Surroundings:
     workflows: Workflows = field(default_factory=Workflows)
     changed: threading.Event = field(default_factory=threading.Event)
     counters: Counters = field(default_factory=Counters)
+    health: Health = field(default_factory=Health)
 
     def context(self, sources: Iterable[str] = ()) -> Context:
         """Return the context of one decision, with the meta-files that it needs read now."""
@@ -56,6 +58,7 @@ class Surroundings:
             jitter=self.chance.jitter(),
             host=self.host,
             failed_topic=self.failed_topic,
+            done_topic=self.done_topic,
             max_deliveries=self.max_deliveries,
             sources=read_sources(sources),
         )

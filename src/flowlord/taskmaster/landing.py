@@ -1,0 +1,48 @@
+"""Landing many decisions so that one which cannot land hinders none of the others."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from flowlord.bus.port import Bus
+from flowlord.model.errors import BusError, LeaseLost, Refused
+from flowlord.model.message import Delivery
+from flowlord.model.plan import Commit, Committed, Fact, FactKind, Plan, Quarantined
+
+log = logging.getLogger("flowlord.taskmaster")
+
+
+def land(bus: Bus, commits: Sequence[Commit]) -> list[tuple[Commit, Committed | Refused | LeaseLost]]:
+    """Land commits, each of which acknowledges what caused it; returns what landed with its answer.
+
+    A plan that no bus can carry, such as a dead letter that outgrew the limit of a message, is replaced by setting
+    aside what caused it. Errors of the bus itself are raised.
+    """
+    if not commits:
+        return []
+    try:
+        return list(zip(commits, bus.commit_many(commits), strict=True))
+    except BusError:
+        raise
+    except Exception as error:
+        if len(commits) > 1:
+            return [pair for commit in commits for pair in land(bus, [commit])]
+        [commit] = commits
+        if not commit.acknowledge:
+            raise
+        delivery = commit.acknowledge[0]
+        log.error("a plan cannot land: %s", error, extra={"action": "land.failed", "key": delivery.key})
+        instead = Commit(
+            quarantine(delivery, f"what follows from it cannot land: {error}"), commit.acknowledge
+        )
+        [answer] = bus.commit_many([instead])
+        return [(instead, answer)]
+
+
+def quarantine(delivery: Delivery, reason: str) -> Plan:
+    """Return the plan that sets a message aside byte for byte, with the reason."""
+    return Plan(
+        quarantine=(Quarantined(delivery.topic, delivery.payload, reason),),
+        facts=(Fact(FactKind.QUARANTINED, key=delivery.key, topic=delivery.topic, text=reason),),
+    )
