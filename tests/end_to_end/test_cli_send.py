@@ -1,6 +1,8 @@
 """`flowlord send`: what it answers, when it waits, and what it never does twice."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -84,10 +86,10 @@ def test_waiting_ends_with_zero_when_the_task_is_complete(home):
 
 
 def test_waiting_ends_with_one_when_it_failed_after_its_retries(home):
-    sent = flowlord("send", "bad", "x", "--wait", cwd=home)
+    sent = flowlord("send", "bad", "unlucky", "--wait", cwd=home)
     assert sent.code == 1
     assert "out of luck" in sent.err
-    assert sorted(row["attempt"] for row in with_info(home, "x")) == [1, 2]
+    assert sorted(row["attempt"] for row in with_info(home, "unlucky")) == [1, 2]
 
 
 def test_waiting_ends_with_124_when_time_is_over(home):
@@ -195,6 +197,9 @@ def test_what_is_sent_can_be_read_as_json(home):
         (["ok", "--workflow", "c.toml"], 5, "a.toml"),
         (["after", "--workflow", "b.toml"], 5, "no phase after"),
         (["ok", "--workflows", "nowhere"], 2, "nowhere"),
+        (["done", "x"], 2, "hint: only workers report there"),
+        (["done:job", "x"], 2, "the topic of results"),
+        (["quarantine", "x"], 2, "hint: flowlord topics peek quarantine"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_anything_is_sent(home, arguments, code, words):
@@ -214,6 +219,76 @@ def test_a_row_of_a_file_that_is_wrong_sends_nothing_at_all(home, tmp_path):
     assert sent.code == 2
     assert "rows.jsonl" in sent.err
     assert len(tasks(home)) == before
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ('{"info": null, "job": null}', "info is null; it must be a text"),
+        ('{"info": "x", "job": 5}', "job is 5; it must be a text"),
+        ('{"info": ["x"]}', 'info is ["x"]; it must be a text'),
+        ('{"info": "\\ud800"}', "it must be Unicode text"),
+        ('{"info": "x", "priority": true}', "priority is true; it must be 0 to 10, or low"),
+        ('{"info": "x", "priority": 11}', "priority is 11; it must be 0 to 10, or low"),
+        ('{"info": "x", "priority": "urgent"}', 'priority is "urgent"; it must be 0 to 10, or low'),
+        ('{"info": "x", "meta": null}', "meta is null; it must be an object"),
+        ('{"info": "x", "meta": ["a"]}', 'meta is ["a"]; it must be an object'),
+        ('{"info": "x", "meta": {"a": null}}', "meta.a is null; it must be a text, a number"),
+        ('{"info": "x", "meta": {"a": {"b": 1}}}', 'meta.a is {"b": 1}; it must be a text, a number'),
+        ('{"info": "x", "meta": {"a": NaN}}', "meta.a is NaN; it must be a text, a number"),
+        ('{"info": "x", "meta": {"": "b"}}', "keys are not empty"),
+        ('{"info": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested too deeply"),
+        ('{"info": "x"', "not JSON"),
+    ],
+)
+def test_a_row_that_is_no_task_is_told_with_its_line_and_what_is_allowed(home, tmp_path, row, words):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(f"fine\n\n{row}\n", "utf-8")
+    before = len(tasks(home))
+    sent = flowlord("send", "ok", "--from-file", str(rows), cwd=home)
+    assert sent.code == 2
+    assert f"{rows}:3: " in sent.err
+    assert words in sent.err
+    assert "Traceback" not in sent.err
+    assert len(tasks(home)) == before
+
+
+def test_numbers_and_truths_in_the_meta_of_a_row_are_written_as_in_json(home):
+    row = '{"info": "typed", "meta": {"n": 5, "x": 1.5, "yes": true, "no": false, "t": "text"}}'
+    assert flowlord("send", "ok", "--from-file", "-", "--wait", cwd=home, stdin=row).code == 0
+    [found] = with_info(home, "typed")
+    assert {"n=5", "x=1.5", "yes=true", "no=false", "t=text"} <= set(found["meta"].split("&"))
+
+
+def test_a_task_is_not_sent_to_where_results_are_configured_to_travel(tmp_path):
+    sent = flowlord("send", "reports", "x", cwd=tmp_path, env={"FLOWLORD_DONE_TOPIC": "reports"})
+    assert sent.code == 2
+    assert "the topic of results" in sent.err
+
+
+@pytest.mark.parametrize(("history", "words"), [(True, "; the history says"), (False, "journal begins\n")])
+def test_waiting_for_what_ended_before_the_journal_begins_says_so(tmp_path, history, words):
+    """The journal is trimmed by hand, as a sweep does after a week."""
+    write(tmp_path, FILES)
+    hosted = [word for name, command in WORKERS.items() for word in ("--worker", f"{name}={command}")]
+    with running("run", "workflows", *hosted, cwd=tmp_path) as daemon:
+        daemon.says("a.toml was loaded")
+        assert flowlord("send", "ok", "old", "--key", "good", "--wait", cwd=tmp_path).code == 0
+        assert flowlord("send", "bad", "old", "--key", "bad", "--wait", cwd=tmp_path).code == 1
+        assert flowlord("send", "ok", "newest", "--wait", cwd=tmp_path).code == 0
+        assert daemon.end() == 0
+    with closing(sqlite3.connect(tmp_path / ".flowlord/bus.db")) as db, db:
+        db.execute("DELETE FROM journal WHERE seq < (SELECT max(seq) FROM journal)")
+        db.execute("DELETE FROM waiting")
+        db.execute("DELETE FROM messages")
+    env = {} if history else {"FLOWLORD_CACHE_ENABLED": "false"}
+    again = ("--wait", "--timeout", "10s")
+    good = flowlord("send", "ok", "old", "--key", "good", *again, cwd=tmp_path, env=env)
+    assert (good.code, "ended before the journal begins" in good.err) == (0, True), good.err
+    assert words in good.err
+    bad = flowlord("send", "bad", "old", "--key", "bad", *again, cwd=tmp_path, env=env)
+    assert (bad.code, "ended before the journal begins" in bad.err) == (int(history), True), bad.err
+    assert ("dead" in bad.err) == history
 
 
 def test_a_workflow_that_is_broken_and_never_worked_is_named_as_such(tmp_path):

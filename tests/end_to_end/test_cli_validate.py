@@ -1,6 +1,7 @@
 """`flowlord validate`: every problem at once, in every form, with exit codes that a build can use."""
 
 import json
+import os
 import re
 from itertools import pairwise
 
@@ -126,3 +127,27 @@ def test_a_hostile_file_is_refused_quickly(tmp_path, name, text):
     assert ended.code == 1
     assert name in ended.out
     assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize("form", ["text", "concise", "json", "jsonl"])
+def test_a_file_name_that_is_not_utf_8_is_told_in_every_form(tmp_path, form):
+    write(tmp_path, {"workflows/a.toml": GOOD})
+    with open(os.fsencode(tmp_path) + b"/workflows/w\xff.toml", "wb") as file:
+        file.write(GOOD.encode())
+    ended = flowlord("validate", "workflows", "-o", form, cwd=tmp_path)
+    assert ended.code == 1
+    assert "Traceback" not in ended.err
+    assert "the name of the file is not UTF-8" in ended.out
+    if form in ("json", "jsonl"):
+        [found] = ended.data if form == "json" else [ended.data]
+        assert found["file"] == "workflows/w\\udcff.toml"
+
+
+def test_a_file_name_that_is_not_utf_8_does_not_keep_the_daemon_from_its_start(tmp_path):
+    write(tmp_path, {"workflows/a.toml": GOOD})
+    with open(os.fsencode(tmp_path) + b"/workflows/w\xff.toml", "wb") as file:
+        file.write(GOOD.encode())
+    ended = flowlord("run", "workflows", "--once", cwd=tmp_path)
+    assert "Traceback" not in ended.err
+    assert "a.toml was loaded" in ended.err
+    assert "the name of the file is not UTF-8" in ended.err

@@ -66,13 +66,13 @@ def shortfalls(proof: Proof) -> list[str]:
         "random kills": (seen.random_kills, size.kills),
         "kills of workers": (seen.kills["worker"], size.kills // 3),
         "kills of taskmasters": (seen.kills["taskmaster"], size.kills // 5),
-        "restarts": (seen.restarts, size.kills),
+        "restarts": (seen.restarts, size.kills * 4 // 5),  # the last victims have no successor
         "worker kills that hit work in hand": (seen.in_flight, seen.kills["worker"] // 10),
         "leases taken over": (seen.lapsed, size.kills // 20),
         "tasks run again": (verdict.again, size.kills // 20),
         "kills at named places": (seen.trapped, size.kills // 50),
         "cold victims": (seen.cold, 0 if size.plant or size.journal else size.kills // 50),
-        "results decided by the lesser taskmaster": (min(_shares(proof)), sum(_shares(proof)) // 10),
+        "results decided by the lesser taskmaster": (min(_shares(proof)), sum(_shares(proof)) // 20),
     }
     told = [f"{name}: {found}, floor {floor}" for name, (found, floor) in floors.items() if found < floor]
     told += [f"exit: {line}" for line in seen.spoilt]

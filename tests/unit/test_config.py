@@ -182,3 +182,45 @@ def test_a_password_is_never_shown(tmp_path):
     assert masked("redis://:canary@h rediss://u:canary@h") == "redis://:***@h rediss://u:***@h"
     told = refused({"failed_topic": "x://u:canary@h"}, {}, tmp_path)
     assert "canary" not in told[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            'failed_topic = "done"',
+            ":1:16: FL202 error: taskmaster.failed_topic: 'done' is taken: it is where results",
+        ),
+        ('failed_topic = "quarantine"', ":1:16: FL202 error: taskmaster.failed_topic: 'quarantine' is taken"),
+        ('done_topic = "quarantine"', ":1:14: FL202 error: taskmaster.done_topic: 'quarantine' is taken"),
+        (
+            'done_topic = "x"\nfailed_topic = "x"',
+            ":2: FL202 error: taskmaster.failed_topic and taskmaster.done_topic",
+        ),
+        (
+            'done_topic = "x"\nfailed_topic = "done"',
+            ":2:16: FL202 error: taskmaster.failed_topic: 'done' is taken",
+        ),
+        (
+            'done_topic = "retry-failed"',
+            ":1: FL202 error: taskmaster.failed_topic and taskmaster.done_topic are both",
+        ),
+    ],
+)
+def test_a_topic_with_another_use_is_refused(tmp_path, text, words):
+    [told] = refused({}, {}, given(tmp_path, text + "\n"))
+    assert words in told
+
+
+def test_a_topic_of_its_own_for_each_is_taken(tmp_path):
+    given(tmp_path, 'done_topic = "retry-failed"\nfailed_topic = "-"\n')
+    found = resolve({}, {}, tmp_path).taskmaster
+    assert (found.done_topic, found.failed_topic) == ("retry-failed", "")
+
+
+def test_what_is_no_unicode_in_a_path_is_written_out(tmp_path):
+    [told] = refused({"config": f"{tmp_path}/\udcff.toml"}, {}, tmp_path)
+    assert "/\\udcff.toml: FL200" in told
+    settings = resolve({}, {"FLOWLORD_CACHE": "a\udcff.db"}, tmp_path)
+    assert origin(settings, "cache.path") == ("a\\udcff.db", "FLOWLORD_CACHE")
+    assert settings.cache.path == "a\udcff.db", "the path itself stays as it is"

@@ -79,6 +79,11 @@ EXAMPLES: dict[str, list[tuple[str, str | bytes, tuple[int, int, int]]]] = {
         ("a.toml", '[[phase]]\ntask = ":j"\n', (2, 8, 12)),
         ("a.toml", HEAD + 'dependsOn = ":j"\n', (3, 13, 17)),
     ],
+    "FL019": [
+        ("a.toml", '[[phase]]\ntask = "done"\nrule = "cron=@daily"\n', (2, 8, 14)),
+        ("a.toml", '[[phase]]\ntask = "quarantine:x"\nrule = "cron=@daily"\n', (2, 8, 22)),
+        ("a.yaml", "phases:\n- task: done\n  dependsOn: a\n", (2, 9, 13)),
+    ],
     "FL020": [("a.toml", rule("cron=@daily&colour=red"), (3, 21, 27))],
     "FL021": [
         ("a.toml", rule("cron=@daily&ofset=-6h"), (3, 21, 26)),
@@ -139,6 +144,7 @@ EXAMPLES: dict[str, list[tuple[str, str | bytes, tuple[int, int, int]]]] = {
     "FL101": [("a.toml", HEAD, (2, 8, 11))],
     "FL102": [("a.toml", HEAD + 'dependsOn = "nobody"\n', (3, 13, 21))],
     "FL104": [("a.toml", CRON + CRON, (5, 8, 11))],
+    "FL105": [("a.toml", '[[phase]]\ntask = "retry-failed:again"\ndependsOn = "t"\n', (2, 8, 28))],
 }
 ELSEWHERE = {"FL001", "FL103", "FL200", "FL201", "FL202", "FL203"}  # of the loader and of the configuration
 

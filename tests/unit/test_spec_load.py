@@ -174,3 +174,42 @@ def test_the_text_that_was_kept_reads_as_the_same_workflow(tmp_path):
     assert problems == ()
     assert flow == loaded.workflows.by_name["a.toml"]
     assert len(flow.revision) == 16
+
+
+def named_in_bytes(folder, name: bytes, text):
+    path = os.path.join(os.fsencode(folder), name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(text.encode())
+    return os.fsdecode(path)
+
+
+def test_a_name_that_is_not_utf_8_is_told_in_words_that_print_and_the_others_load(tmp_path):
+    write(tmp_path, {"a.toml": GOOD})
+    named_in_bytes(tmp_path, b"w\xff.toml", OTHER)
+    named_in_bytes(tmp_path, b"sub\xfe/b.toml", OTHER)
+    named_in_bytes(tmp_path, b"n\xffotes.txt", "nothing of ours")
+    first = load(tmp_path)
+    again = reload(first, tmp_path)
+    for loaded in (first, again):
+        assert (loaded.files, list(loaded.workflows.by_name)) == (("a.toml",), ["a.toml"])
+        assert loaded.failed
+        assert [(each.code, each.path) for each in loaded.problems] == [
+            ("FL001", f"{tmp_path}/sub\\udcfe/b.toml"),
+            ("FL001", f"{tmp_path}/w\\udcff.toml"),
+        ]
+        "".join(map(str, loaded.problems)).encode()
+    assert list(stamp(tmp_path)) == ["a.toml"]
+
+
+def test_a_single_file_whose_name_is_not_utf_8_is_told(tmp_path):
+    loaded = load(named_in_bytes(tmp_path, b"w\xff.toml", GOOD))
+    assert (loaded.files, [each.code for each in loaded.problems]) == ((), ["FL001"])
+
+
+def test_a_folder_above_whose_name_is_not_utf_8_hurts_nobody(tmp_path):
+    named_in_bytes(tmp_path, b"f\xff/a.toml", GOOD)
+    named_in_bytes(tmp_path, b"f\xff/b.toml", BAD)
+    loaded = load(os.fsdecode(os.path.join(os.fsencode(tmp_path), b"f\xff")))
+    assert loaded.workflows.by_name["a.toml"].path == f"{tmp_path}/f\\udcff/a.toml"
+    assert [each.place for each in loaded.problems] == [f"{tmp_path}/f\\udcff/b.toml:2:8"]

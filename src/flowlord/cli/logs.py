@@ -28,14 +28,16 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; control characters of foreign texts are made visible."""
         extras = _extras(record)
-        task = str(extras.get("task", extras.get("key", "")))[:8]
+        task = printable(str(extras.get("task", extras.get("key", "")))[:8])
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()} "
-        action = getattr(record, "action", record.name.removeprefix("flowlord."))
+        action = printable(str(getattr(record, "action", record.name.removeprefix("flowlord."))))
         line = (
             f"{_at(record)[11:19]}Z {level}{action:<14} {task:<8} {printable(record.getMessage())}".rstrip()
         )
         if record.exc_info:
-            line += "\n" + self.formatException(record.exc_info)
+            # Indented, so that no text in it passes for a line of the log.
+            told = self.formatException(record.exc_info).split("\n")
+            line += "".join(f"\n  {printable(each)}" for each in told)
         return line
 
 
@@ -47,7 +49,7 @@ class JsonFormatter(logging.Formatter):
         found = {
             "at": _at(record),
             "level": record.levelname.lower(),
-            "action": getattr(record, "action", record.name.removeprefix("flowlord.")),
+            "action": str(getattr(record, "action", record.name.removeprefix("flowlord."))),
             "message": record.getMessage(),
             **{key: str(value) for key, value in _extras(record).items()},
         }

@@ -188,11 +188,10 @@ def _tell_start(loaded: Loaded, around: Surroundings, settings: Settings) -> Non
                 printer.say(f"    = hint: {problem.hint}")
     if files:
         # Nothing is silent: a phase that will not start says so.
-        log.warning(
-            "%d phases wait for files; this version does not watch files yet",
-            files,
-            extra={"action": "files.unwatched"},
-        )
+        text = f"{some(files, 'phase')} waiting for files: this version does not watch files yet"
+        log.warning("%s", text, extra={"action": "files.unwatched"})
+    if not phases:
+        log.warning("there is no phase here: nothing will start", extra={"action": "workflows.none"})
 
 
 def _refusal(loaded: Loaded, around: Surroundings, strict: bool) -> int:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
-from math import inf
+from math import ceil, inf, isfinite
 from pathlib import Path
+from typing import NoReturn
 
 from flowlord.bus.clock import SystemClock
+from flowlord.bus.lifetimes import OUTCOME_DAYS
 from flowlord.bus.open import open_bus
-from flowlord.bus.port import Bus
+from flowlord.bus.port import DONE as RESULTS
+from flowlord.bus.port import QUARANTINE, Bus
 from flowlord.cli import printer
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, NO_SUCH_THING, TIMED_OUT, WRONG_USE
 from flowlord.cli.origin import load_known, with_workflow
-from flowlord.cli.wait import Watched, follow
+from flowlord.cli.wait import FAILED, Watched, follow, remembered
 from flowlord.config import Settings
 from flowlord.decide.ask import Ask, on_ask
 from flowlord.decide.context import Context
@@ -31,12 +34,17 @@ from flowlord.rules.durations import parse_duration
 from flowlord.taskmaster.chance import Chance, Stamps
 
 CHUNK = 500
-KEPT_S = 7 * 24 * 3600
+KEPT_S = (OUTCOME_DAYS + 2) * 24 * 3600
+"""So long the same `--key` sends nothing, counted from when the task may run: longer than any result is remembered."""
 PRIORITIES = dict(zip(BANDS, (2, 5, 7, 9), strict=True))
 
 
 class WrongUse(ValueError):
-    """An option that cannot be understood; the text names it."""
+    """An option that cannot be understood; the text names it, the hint tells what to write."""
+
+    def __init__(self, text: str, hint: str = "") -> None:
+        super().__init__(text)
+        self.hint = hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,29 @@ class Options:
     output: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What the mark of a `--key` holds of the one time that it was accepted; `request` is that of the `Ask`.
+
+    Each acceptance has a token of its own, so that a key that is free again names another task than the last time:
+    results of that one may still be remembered.
+    """
+
+    request: str
+    run: str
+
+    @classmethod
+    def read(cls, name: str, value: str) -> Accepted:
+        """Read the mark `ask:<name>`."""
+        token, _, run = value.rpartition(" ")
+        return cls(f"{name}:{token}" if token else name, run)
+
+    @property
+    def key(self) -> str:
+        """The dispatch key of the task."""
+        return dispatch_key(f"ask:{self.request}")
+
+
 def run(settings: Settings, name: str, info: str, options: Options) -> int:
     """Send what was asked for; the same `--key` again sends nothing. Returns the exit code."""
     clock = SystemClock()
@@ -71,33 +102,34 @@ def run(settings: Settings, name: str, info: str, options: Options) -> int:
 
         try:
             _timeout_ns(options)
+            _refuse_reserved(name.partition(":")[0], settings.taskmaster.done_topic)
             asks = list(_asks(name, info, options, clock.now()))
             if options.workflows and not Path(options.workflows).exists():
                 raise WrongUse(f"--workflows: there is no file or folder {options.workflows}")
             known = load_known(options.workflows or settings.taskmaster.workflows, bus)
             asks = [with_workflow(ask, options.workflow, known) for ask in asks]
         except WrongUse as error:
-            printer.error(str(error))
+            printer.error(str(error), hint=error.hint)
             return WRONG_USE
         except LookupError as error:
             printer.error(str(error.args[0]), hint=str(error.args[1]) if len(error.args) > 1 else "")
             return NO_SUCH_THING
-        return _send(bus(), asks, known.flows, options, clock)
+        history = settings.cache.path if settings.cache.enabled else ""
+        return _send(bus(), asks, known.flows, options, clock, history)
 
 
-def _send(bus: Bus, asks: Sequence[Ask], flows: Workflows, options: Options, clock: SystemClock) -> int:
+def _send(
+    bus: Bus, asks: Sequence[Ask], flows: Workflows, options: Options, clock: SystemClock, history: str
+) -> int:
     stamps = Stamps(clock, Chance().digit())
     first, after = bus.journal_bounds()
-    known: dict[str, str] = {}  # request -> id of what was sent before under the same --key
+    known: dict[str, Accepted] = {}  # what was sent before under the same --key
     sent: list[Message] = []
     for start in range(0, len(asks), CHUNK):
         sent += _send_chunk(bus, asks[start : start + CHUNK], flows, options, stamps, known)
     _tell(bus, sent, known)
     if options.output or not sys.stdout.isatty():
-        before = [
-            {"id": run, "key": dispatch_key(f"ask:{request}"), "sent": False}
-            for request, run in known.items()
-        ]
+        before = [{"id": found.run, "key": found.key, "sent": False} for found in known.values()]
         rows = [_shown(message) for message in sent]
         printer.rows(
             before + rows, ("id", "key", "topic", "job", "info", "sent"), options.output or "name", name="id"
@@ -105,37 +137,62 @@ def _send(bus: Bus, asks: Sequence[Ask], flows: Workflows, options: Options, clo
     if not options.wait:
         return DONE
     # What was sent before may have ended before: its end stands further up in the journal.
-    keys = {dispatch_key(f"ask:{ask.request}") for ask in asks}
-    return _wait(bus, keys, first - 1 if known else after, options, clock)
+    keys = {message.key for message in sent} | {found.key for found in known.values()}
+    return _wait(bus, keys, first - 1 if known else after, options, clock, history)
 
 
 def _send_chunk(
-    bus: Bus, asks: Sequence[Ask], flows: Workflows, options: Options, stamps: Stamps, known: dict[str, str]
+    bus: Bus,
+    asks: Sequence[Ask],
+    flows: Workflows,
+    options: Options,
+    stamps: Stamps,
+    known: dict[str, Accepted],
 ) -> tuple[Message, ...]:
-    """Send those that were not sent before, in one step; the others are added to `known`."""
+    """Send those that were not sent before, in one step; the others are added to `known`.
+
+    Whether one was sent is decided by its mark alone, which lands together with it: who finds it, or is refused by
+    it, goes by the token in it.
+    """
+    chance = Chance()
     while True:
+        now = stamps.now()
+        named = list(asks)
+        marks = []
         if options.key:
             found = bus.marks([f"ask:{ask.request}" for ask in asks])
-            known |= {name.removeprefix("ask:"): run for name, run in found.items()}
+            for mark, value in found.items():
+                name = mark.removeprefix("ask:")
+                known[name] = Accepted.read(name, value)
             asks = [ask for ask in asks if ask.request not in known]
-        now = stamps.now()
-        plan = on_ask(asks, flows, Context(now=now))
-        stamps.used(now, len(asks))
-        slots = [f"ask:{ask.request}" for ask in asks if options.key]
+            tokens = [chance.token() for _ in asks]
+            named = [
+                replace(ask, request=f"{ask.request}:{token}")
+                for ask, token in zip(asks, tokens, strict=True)
+            ]
+            for ask, new, token in zip(asks, named, tokens, strict=True):
+                value = f"{token} {run_id(f'ask:{new.request}')}"
+                marks.append(Mark(f"ask:{ask.request}", None, value, ttl_s=_kept_s(ask, now)))
+        plan = on_ask(named, flows, Context(now=now))
+        stamps.used(now, len(named))
         try:
-            bus.commit(plan, marks=[Mark(slot, None, run_id(slot), ttl_s=KEPT_S) for slot in slots])
+            bus.commit(plan, marks=marks)
         except Refused:  # somebody sent one of them just now
             continue
         return plan.messages
 
 
-def _tell(bus: Bus, sent: Sequence[Message], known: Mapping[str, str]) -> None:
+def _kept_s(ask: Ask, now: datetime) -> int:
+    return KEPT_S + (max(0, ceil((ask.due - now).total_seconds())) if ask.due else 0)
+
+
+def _tell(bus: Bus, sent: Sequence[Message], known: Mapping[str, Accepted]) -> None:
     if len(known) > 1:
         printer.say(f"already sent: {len(known)} tasks with the same --key")
-    for request, run in known.items() if len(known) == 1 else ():
-        held = bus.find([dispatch_key(f"ask:{request}")])
+    for name, found in known.items() if len(known) == 1 else ():
+        held = bus.find([found.key])
         state = held[0].state if held else "no longer waiting"
-        printer.say(f"already sent as {run[:8]} ({state}) with --key {request}")
+        printer.say(f"already sent as {found.run[:8]} ({state}) with --key {name}")
     if sent:
         waiting = {state.topic: state.waiting for state in bus.topics()}
         topic = sent[0].topic
@@ -150,7 +207,7 @@ def _shown(message: Message) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _wait(bus: Bus, keys: set[str], after: int, options: Options, clock: SystemClock) -> int:
+def _wait(bus: Bus, keys: set[str], after: int, options: Options, clock: SystemClock, history: str) -> int:
     watched = Watched(keys, with_children=options.children)
     begin_ns = clock.monotonic_ns()
     limit_ns = _timeout_ns(options)
@@ -161,6 +218,10 @@ def _wait(bus: Bus, keys: set[str], after: int, options: Options, clock: SystemC
     if not follow(bus, watched, after, left_s=left_s):
         printer.say(f"still running after {options.timeout}: flowlord tasks --running")
         return TIMED_OUT
+    if watched.forgotten:
+        watched.failed |= _tell_forgotten(watched.forgotten, history)
+        if not watched.last:
+            return ANSWER_IS_BAD if watched.failed else DONE
     took = (clock.monotonic_ns() - begin_ns) / 1e9
     message = watched.last.msg if watched.last else ""
     if watched.failed:
@@ -168,6 +229,30 @@ def _wait(bus: Bus, keys: set[str], after: int, options: Options, clock: SystemC
         return ANSWER_IS_BAD
     printer.say(f"done in {took:.1f}s" + (f": {message}" if message else ""))
     return DONE
+
+
+def _tell_forgotten(keys: Collection[str], history: str) -> bool:
+    """Tell of tasks whose end the journal does not hold any more; returns whether the history knows one as failed."""
+    who = "it" if len(keys) == 1 else f"{len(keys)} of them"
+    states = remembered(history, keys)
+    failed = FAILED.intersection(states)
+    told = f"; the history says {', '.join(sorted(failed or {*states}))}" if states else ""
+    printer.say(f"{who} ended before the journal begins{told}")
+    return bool(failed)
+
+
+def _refuse_reserved(topic: str, results: str) -> None:
+    """Refuse to put a task where it would be taken for something else.
+
+    Raises:
+        WrongUse: with the way that was probably meant.
+    """
+    if topic in (RESULTS, results):
+        hint = "only workers report there; send the phase itself: flowlord send TOPIC[:JOB]"
+        raise WrongUse(f"{topic} is the topic of results, where a task would be taken for one", hint)
+    if topic == QUARANTINE:
+        hint = f"flowlord topics peek {QUARANTINE} shows what lies there"
+        raise WrongUse(f"{topic} is where messages are kept that are no tasks; nobody works on it", hint)
 
 
 def _asks(name: str, info: str, options: Options, now: datetime) -> Iterator[Ask]:
@@ -178,30 +263,22 @@ def _asks(name: str, info: str, options: Options, now: datetime) -> Iterator[Ask
     priority = _priority(options.priority)
     meta = tuple(_pair(text) for text in options.meta)
     request = options.key or Chance().token()
-    common = {"topic": topic, "job": job, "workflow": options.workflow, "due": due}
+    common = Ask(topic, request, job, meta=meta, workflow=options.workflow, priority=priority, due=due)
     if not options.from_file:
-        text = sys.stdin.read().rstrip("\n") if info == "-" else info
-        yield Ask(request=request, info=text, meta=meta, priority=priority, **common)  # type: ignore[arg-type]
+        yield replace(common, info=sys.stdin.read().rstrip("\n") if info == "-" else info)
         return
-    for n, row in enumerate(_rows(options.from_file)):
-        own = row.get("meta") or {}
-        if not isinstance(own, dict):
-            raise WrongUse(f"{options.from_file}:{n + 1}: meta must be an object")
-        yield Ask(
-            request=f"{request}/{n}",
-            info=str(row.get("info", info)),
-            meta=(*meta, *((str(k), str(v)) for k, v in own.items())),
-            priority=_priority(str(row.get("priority", ""))) if "priority" in row else priority,
-            **{**common, "job": str(row.get("job", job))},  # type: ignore[arg-type]
-        )
+    common = replace(common, info=info)
+    for n, (place, row) in enumerate(_rows(options.from_file)):
+        yield replace(_row_ask(place, row, common), request=f"{request}/{n}")
 
 
-def _rows(path: str) -> Iterator[dict[str, object]]:
+def _rows(path: str) -> Iterator[tuple[str, dict[str, object]]]:
+    """Yield each row with its place, `path:line`."""
     try:
         with nullcontext(sys.stdin) if path == "-" else Path(path).open(encoding="utf-8") as lines:
             for n, line in enumerate(lines, 1):
                 if line.strip():
-                    yield _row(line, f"{path}:{n}")
+                    yield f"{path}:{n}", _row(line, f"{path}:{n}")
     except (OSError, UnicodeDecodeError) as error:
         raise WrongUse(f"{path} cannot be read: {error}") from error
 
@@ -212,8 +289,58 @@ def _row(line: str, place: str) -> dict[str, object]:
         return {"info": line.rstrip("\r\n")}
     try:
         return dict(json.loads(line))
+    except RecursionError as error:
+        raise WrongUse(f"{place}: nested too deeply") from error
     except ValueError as error:
         raise WrongUse(f"{place}: not JSON: {error}") from error
+
+
+def _row_ask(place: str, row: Mapping[str, object], common: Ask) -> Ask:
+    """Return what a row asks for; what it does not say is as for all of them."""
+    own = row.get("meta", {})
+    if not isinstance(own, dict):
+        _wrong_row(place, "meta", own, "an object of texts, numbers, true and false")
+    priority = row.get("priority", "")
+    if isinstance(priority, bool) or not isinstance(priority, str | int):
+        _wrong_row(place, "priority", priority, f"0 to 10, or {', '.join(BANDS)}")
+    try:
+        rank = _priority(str(priority)) if "priority" in row else common.priority
+    except WrongUse:
+        _wrong_row(place, "priority", priority, f"0 to 10, or {', '.join(BANDS)}")
+    return replace(
+        common,
+        info=_row_text(place, "info", row.get("info", common.info)),
+        job=_row_text(place, "job", row.get("job", common.job)),
+        meta=(*common.meta, *(_row_pair(place, key, value) for key, value in own.items())),
+        priority=rank,
+    )
+
+
+def _row_text(place: str, field: str, value: object) -> str:
+    if not isinstance(value, str):
+        _wrong_row(place, field, value, "a text, in quotes")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:  # half a surrogate pair
+            _wrong_row(place, field, value, "Unicode text")
+    return value
+
+
+def _row_pair(place: str, key: str, value: object) -> tuple[str, str]:
+    if not _row_text(place, "meta", key):
+        _wrong_row(place, "meta", key, "an object whose keys are not empty")
+    if isinstance(value, str):
+        return key, _row_text(place, f"meta.{key}", value)
+    if not isinstance(value, bool | int | float) or not isfinite(value):
+        _wrong_row(place, f"meta.{key}", value, "a text, a number, true or false")
+    return key, json.dumps(value)
+
+
+def _wrong_row(place: str, field: str, value: object, allowed: str) -> NoReturn:
+    shown = json.dumps(value)
+    shown = shown if len(shown) <= 60 else f"{shown[:59]}…"
+    raise WrongUse(f"{place}: {field} is {shown}; it must be {allowed}")
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -41,7 +41,11 @@ class Sources:
         Raises:
             BusError: it is there and cannot be used.
         """
-        if self._bus is None and (not self._address.startswith(_SQLITE) or os.path.exists(self._file())):
+        if self._bus is None:
+            if self._address.startswith(_SQLITE) and not os.path.exists(self._file()):
+                # An empty answer from the wrong folder looks like a quiet night.
+                printer.say(f"note: there is no bus at {self._address} yet", once=True)
+                return None
             from flowlord.bus.open import open_bus
 
             self._bus = open_bus(self._address, by="look", clock=self._clock)

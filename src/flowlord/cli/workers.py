@@ -36,6 +36,8 @@ def run(bus_address: str, *, look: Look | None = None, clock: Clock | None = Non
                 bus.presences() if bus is not None else [], key=lambda each: (not each.alive, each.consumer)
             )
             printer.rows(map(_record, found), FIELDS, columns=_columns(now_us), look=look or Look())
+            if not any(each.alive for each in found) and printer.on_terminal():
+                printer.say("neither a worker nor a taskmaster is alive: flowlord run, flowlord worker")
             return DONE
 
     return printer.quietly(body)
@@ -67,6 +69,9 @@ def _columns(now_us: int) -> list[Column]:
         value = each[name]
         return value if isinstance(value, int) else 0
 
+    def alive(each: Record) -> bool:
+        return each["state"] == "alive"
+
     def up(each: Record, _: bool) -> str:
         since = number(each, "started_us")
         return coarse(max(0, now_us - since)) if since else "-"
@@ -84,10 +89,10 @@ def _columns(now_us: int) -> list[Column]:
         Column("topics", topics, gives=True),
         Column(
             "in flight",
-            lambda each, _: f"{each['in_flight']}/{each['slots']}" if each["slots"] else "-",
+            lambda each, _: f"{each['in_flight']}/{each['slots']}" if each["slots"] and alive(each) else "-",
             right=True,
         ),
         Column("last beat", lambda each, _: relative(number(each, "beat_us"), now_us)),
         Column("up", up, right=True),
-        Column("health", gives=True),
+        Column("health", lambda each, _: str(each["health"]) if alive(each) else "-", gives=True),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def resolve(
         read = read_file(file)
         found.problems += read.problems
         for key, value, line, column in read.values:
-            _from_file(found, str(file), key, value, line, column)
+            _from_file(found, shown(str(file)), key, value, line, column)
     for setting in SETTINGS:
         for name in (setting.variable, *setting.aliases):
             if variables.get(name):
@@ -62,10 +63,12 @@ def resolve(
     if flags.get("no_cache"):
         enabled = next(setting for setting in SETTINGS if setting.name == "cache.enabled")
         found.take(enabled, False, "--no-cache", Problem("--no-cache", 0, 0, ""))
+    found.one_topic_twice()
     found.misspelt(variables)
     if found.problems:
-        raise InvalidConfig(sorted(found.problems, key=lambda each: (each.path, each.line, each.column)))
-    return found.settings(str(file) if file else "")
+        problems = [replace(each, path=shown(each.path)) for each in found.problems]
+        raise InvalidConfig(sorted(problems, key=lambda each: (each.path, each.line, each.column)))
+    return found.settings(shown(str(file)) if file else "")
 
 
 class _Collected:
@@ -81,12 +84,24 @@ class _Collected:
         try:
             read = setting.read(value)
         except Wrong as error:
-            shown = str(value) if len(str(value)) < 60 else f"{str(value)[:59]}…"
-            text = f"{setting.name}: {masked(shown)!r} {error}"
+            cut = str(value) if len(str(value)) < 60 else f"{str(value)[:59]}…"
+            text = f"{setting.name}: {masked(cut)!r} {error}"
             self.problems.append(Problem(place.path, place.line, place.column, text, setting.help, "FL202"))
             return
-        shown = ("true" if value else "false") if isinstance(value, bool) else str(value)
-        self.values[setting.name] = read, shown, origin
+        written = ("true" if value else "false") if isinstance(value, bool) else str(value)
+        self.values[setting.name] = read, written, origin
+
+    def one_topic_twice(self) -> None:
+        """Refuse dead letters where results travel: they would be taken for such and be gone."""
+        plain = {setting.name: setting.default for setting in SETTINGS}
+        done, failed = (
+            self.values.get(name, (plain[name], plain[name], ""))
+            for name in ("taskmaster.done_topic", "taskmaster.failed_topic")
+        )
+        if done[0] == failed[0]:
+            text = f"taskmaster.failed_topic and taskmaster.done_topic are both {done[0]!r}"
+            hint = "dead letters would be taken for results: name another topic for one of them"
+            self.problems.append(Problem(failed[2] or done[2], 0, 0, text, hint, "FL202"))
 
     def misspelt(self, variables: Mapping[str, str]) -> None:
         """Note variables that look like ours and are not."""
@@ -112,11 +127,11 @@ class _Collected:
         }
         entries: list[Entry] = []
         for setting in SETTINGS:
-            value, shown, origin = self.values.get(setting.name) or (None, setting.default, "default")
+            value, text, origin = self.values.get(setting.name) or (None, setting.default, "default")
             if origin != "default":
                 for room, name in setting.places:
                     rooms[room][name] = value
-            entries.append(Entry(setting.name, masked(shown), origin, setting.variable, setting.help))
+            entries.append(Entry(setting.name, shown(masked(text)), origin, setting.variable, setting.help))
         return Settings(
             BusSettings(**rooms["bus"]),
             CacheSettings(**rooms["cache"]),
@@ -132,6 +147,11 @@ class _Collected:
 def masked(text: str) -> str:
     """Return a text with the password of an address in it hidden."""
     return re.sub(r"(?<=://)([^/@\s:]*):[^/\s]*@", r"\1:***@", text)
+
+
+def shown(text: str) -> str:
+    """Return a text as it can be printed anywhere: what in a path is no Unicode is written out, as `\\udcff`."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _file_of(flag: object, variables: Mapping[str, str], folder: Path, found: _Collected) -> Path | None:

@@ -85,14 +85,14 @@ SETTINGS: Final = (
         told="how long history is kept",
     ),
     _setting(
-        "taskmaster.done_topic", "taskmaster.done_topic", v.read_topic, "done",
+        "taskmaster.done_topic", "taskmaster.done_topic", v.read_done_topic, "done",
         variable="FLOWLORD_DONE_TOPIC", keys="done_topic",
         flag="done_topic",
         aliases="DONE_TOPIC",
         told="where workers report",
     ),
     _setting(
-        "taskmaster.failed_topic", "taskmaster.failed_topic", v.read_topic_or_none, "retry-failed",
+        "taskmaster.failed_topic", "taskmaster.failed_topic", v.read_failed_topic, "retry-failed",
         variable="FLOWLORD_FAILED_TOPIC", keys="failed_topic",
         flag="failed_topic",
         aliases="FAILED_TOPIC",

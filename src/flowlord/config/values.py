@@ -17,6 +17,8 @@ _UNITS: Final = {
     "ns": 1, "us": 1_000, "µs": 1_000, "μs": 1_000, "ms": 1_000_000, "s": SECOND, "m": 60 * SECOND,
     "h": 3_600 * SECOND, "d": DAY, "w": 7 * DAY,
 }  # fmt: skip
+DONE: Final = "done"
+QUARANTINE: Final = "quarantine"
 _PART: Final = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,9}))?(ns|us|µs|μs|ms|s|m|h|d|w)")
 _TOPIC: Final = re.compile(r"[^\s\x00-\x1f\x7f:]{1,200}")
 
@@ -74,8 +76,20 @@ def read_topic(value: object) -> str:
     return value
 
 
-def read_topic_or_none(value: object) -> str:
-    return "" if value in ("", "-", None) else read_topic(value)
+def read_done_topic(value: object) -> str:
+    return _allowed(read_topic(value), QUARANTINE)
+
+
+def read_failed_topic(value: object) -> str:
+    return "" if value in ("", "-", None) else _allowed(read_topic(value), DONE, QUARANTINE)
+
+
+def _allowed(topic: str, *reserved: str) -> str:
+    """Refuse a topic that has another use; what lands there by mistake would be lost without a word."""
+    if topic in reserved:
+        use = "results travel" if topic == DONE else "messages are kept that nobody works on"
+        raise Wrong(f"is taken: it is where {use}")
+    return topic
 
 
 def one_of(*words: str) -> Callable[[object], str]:

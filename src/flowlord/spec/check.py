@@ -38,6 +38,11 @@ FIELDS: Final = {
     "retry": "retry",
     "template": "template",
 }
+RESERVED: Final = {
+    "done": "where a task would be taken for a result",
+    "quarantine": "where messages are kept that nobody works on",
+}
+DEAD_LETTERS: Final = "retry-failed"  # as it is when nobody configures another one
 TOKENS: Final = (
     "yyyy", "yy", "mm", "dd", "hh", "min", "ts", "slug", "hour_slug", "day_slug", "month_slug", "host", "pod", "uuid",
 )  # fmt: skip
@@ -146,6 +151,8 @@ class _Reader:
         topic, _, job = task.partition(":")
         if not topic.strip():
             self.no_topic(fields, task)
+        elif topic in RESERVED or topic == DEAD_LETTERS:
+            self.reserved(fields, task, topic)
         rule, written = self.rule(fields) if "rule" in values else (EMPTY, "")
         job = job or rule.job
         depends_on = self.parent(fields) if "dependsOn" in values else ""
@@ -213,6 +220,15 @@ class _Reader:
             self.tell(
                 "FL011", fields.where("task"), "the task is empty", 'write task = "TOPIC" or "TOPIC:JOB"'
             )
+
+    def reserved(self, fields: Fields, task: str, topic: str) -> None:
+        if topic == DEAD_LETTERS:
+            text = f"{named(task)} is on {named(topic)}, where dead letters lie: a worker would take them too"
+            hint = "give it another topic, or send dead letters elsewhere: taskmaster.failed_topic"
+            self.tell("FL105", fields.where("task"), text, hint)
+            return
+        text = f"{named(task)} is on {named(topic)}, {RESERVED[topic]}"
+        self.tell("FL019", fields.where("task"), text, "give it another topic")
 
     def parent(self, fields: Fields) -> str:
         if isinstance(fields.values["dependsOn"], list):

@@ -38,6 +38,7 @@ CODES: Final[dict[str, Code]] = {
     "FL016": Code("several parents", _ERROR),
     "FL017": Code("no phases", _NOTE),
     "FL018": Code("a name without a topic", _ERROR),
+    "FL019": Code("a topic of flowlord's own", _ERROR),
     "FL020": Code("an unknown rule option", _WARNING),
     "FL021": Code("a misspelt rule option", _ERROR),
     "FL022": Code("a rule option of a later version", _ERROR),
@@ -65,6 +66,7 @@ CODES: Final[dict[str, Code]] = {
     "FL102": Code("the parent is unknown", _WARNING),
     "FL103": Code("the parent is in another file", _WARNING),
     "FL104": Code("two phases of one name", _WARNING),
+    "FL105": Code("a phase on the topic of dead letters", _WARNING),
     "FL200": Code("the configuration cannot be read", _ERROR),
     "FL201": Code("an unknown setting", _ERROR),
     "FL202": Code("a setting has an impossible value", _ERROR),
@@ -76,4 +78,9 @@ def problem(
     code: str, path: str, line: int = 0, column: int = 0, *, text: str, hint: str = "", end: int = 0
 ) -> Problem:
     """Return a problem of a registered kind, with its severity."""
-    return Problem(path, line, column, text, hint, code, CODES[code].severity, end)
+    return Problem(shown(path), line, column, text, hint, code, CODES[code].severity, end)
+
+
+def shown(path: str) -> str:
+    """Return a path as it can be printed and kept anywhere: what in it is no Unicode is written out, as `\\udcff`."""
+    return path if path.isascii() else path.encode("utf-8", "backslashreplace").decode()

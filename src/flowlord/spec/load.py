@@ -241,6 +241,9 @@ def _find(path: str) -> _Found:
     status = os.stat(path)
     if not mode.S_ISDIR(status.st_mode):
         name = os.path.basename(path)
+        if not _is_text(name):
+            found.problems.append(_unnamed(path))
+            return found
         if name in CONFIGURATION:
             text = "this is flowlord's configuration, which is never read as a workflow"
             found.problems.append(problem("FL001", path, text=text, hint="give the file another name"))
@@ -250,6 +253,8 @@ def _find(path: str) -> _Found:
     for name, file, regular in _walk(path, "", frozenset({(status.st_dev, status.st_ino)}), found):
         if not regular or not name.lower().endswith(SUFFIXES) or os.path.basename(name) in CONFIGURATION:
             found.ignored.append(name)
+        elif not _is_text(name):
+            found.problems.append(_unnamed(file))
         elif len(found.files) == MAX_FILES:
             text = f"the folder holds more than {MAX_FILES:,} workflow files; the rest is left out"
             found.problems.append(problem("FL003", path, text=text, hint="load a folder further down"))
@@ -257,6 +262,19 @@ def _find(path: str) -> _Found:
         else:
             found.files[name] = file
     return found
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name can be told to others; it is that of a workflow, which travels with each of its tasks."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _unnamed(path: str) -> Problem:
+    return problem("FL001", path, text="the name of the file is not UTF-8", hint="give the file another name")
 
 
 def _walk(

@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import Final
 
 from flowlord.model.problem import Problem
-from flowlord.spec.codes import problem
+from flowlord.spec.codes import problem, shown
 
 MAX_BYTES: Final = 1 << 20  # of one file
 MAX_LINE: Final = 64 * 1024  # characters
@@ -29,7 +29,7 @@ class Source:
     """Text of a file under the name by which people know it; line ends are `\\n`."""
 
     def __init__(self, path: str, text: str) -> None:
-        self.path = path
+        self.path = shown(path)
         self.text = text
 
     @classmethod
