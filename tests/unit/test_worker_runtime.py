@@ -145,14 +145,6 @@ def foreign(bus, payloads):
     bus.claim = claims
 
 
-def test_a_job_that_nobody_here_does_is_an_error_that_says_so(memory):
-    memory.publish([message("load", "a", job="weekly"), message("load", "b", job="daily")])
-    drained(memory, {"load:daily": Noop()})
-    told = {task.info: (task.result, task.msg) for task in done_messages(memory)}
-    assert told["b"] == ("complete", "")
-    assert told["a"] == ("error", "this worker does not do load:weekly, only load:daily")
-
-
 def test_a_job_goes_before_its_type_and_a_topic_before_the_type_of_the_task(memory):
     memory.publish(
         [

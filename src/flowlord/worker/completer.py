@@ -10,9 +10,9 @@ from flowlord.bus.port import CHUNK
 from flowlord.model.crashpoint import crashpoint
 from flowlord.model.errors import BusError, BusUnavailable, FlowlordError
 from flowlord.model.message import Delivery
-from flowlord.model.plan import Commit, Committed
+from flowlord.model.plan import Commit, Committed, Mark, Plan
 from flowlord.model.task import Result
-from flowlord.worker.completion import again, again_mark, done, poison
+from flowlord.worker.completion import again, again_mark, aside, aside_mark, done, poison
 from flowlord.worker.desk import Desk, Finished, growing
 from flowlord.worker.handler import Ran
 from flowlord.worker.pace import Pace
@@ -73,11 +73,16 @@ class Completer:
 
     def _land(self, batch: list[Finished]) -> None:
         told = [each for each in batch if each.commit is not None or each.again is not None]
-        back = [each.delivery for each in batch if each.commit is None and each.again is None]
+        elsewhere = [each for each in batch if each.elsewhere]
         if told:
             self._tell(told)
-        if back:
+        if len(told) + len(elsewhere) < len(batch):
+            back = [e.delivery for e in batch if e.commit is None and e.again is None and not e.elsewhere]
             self._persist(lambda: self._release(back))
+        if elsewhere:
+            self._persist(lambda: self._set_aside(elsewhere))
+            if over := [each for each in elsewhere if each.commit is not None]:
+                self._tell(over)
 
     def _tell(self, told: list[Finished]) -> None:
         """Land what came of tasks; what one of them brings in must not stop the others."""
@@ -124,6 +129,27 @@ class Completer:
     def _release(self, back: list[Delivery]) -> None:
         self._desk.bus.release(back)
         self._desk.handed_back += len(back)
+
+    def _set_aside(self, elsewhere: list[Finished]) -> None:
+        """Put back what this worker does not do, for a while; what nobody did for a day becomes an error."""
+        bus, now = self._desk.bus, self._desk.clock.now()
+        keys = [each.delivery.key or (each.task.id if each.task else "") for each in elsewhere]
+        known = bus.marks([aside_mark(key) for key in keys])
+        marks: dict[str, Mark] = {}
+        waits: dict[int, list[Delivery]] = {}
+        for key, each in zip(keys, elsewhere, strict=True):
+            step = aside(key, mark=known.get(aside_mark(key)), now=now)
+            if step is None:
+                told = f"for 24 hours no worker took it that does it: {each.elsewhere}"
+                each.commit = self._error(each, Ran(Result.ERROR, told))
+            else:
+                marks[key], wait = step
+                waits.setdefault(wait, []).append(each.delivery)
+        if marks:
+            bus.commit(Plan(), marks=tuple(marks.values()))
+        for wait, deliveries in waits.items():
+            bus.release(deliveries, delay_ns=wait)
+        self._desk.handed_back += sum(map(len, waits.values()))
 
     def _again(self, each: Finished, mark: str | None) -> Commit:
         assert each.task is not None

@@ -17,7 +17,8 @@ from flowlord.rules.metastring import format_sorted, parse_meta
 from flowlord.worker.handler import Ran
 
 LONGEST_AGAIN = timedelta(hours=24)
-AGAIN_TTL_S = 25 * 3600
+FIRST_ASIDE_NS, LONGEST_ASIDE_NS, ASIDE_GROWS = 100_000_000, 30_000_000_000, 1.5
+MARK_TTL_S = 25 * 3600
 META_KEYS = 256
 META_BYTES = 64 * 1024
 ROUTING = frozenset(("workflow", "job", "retry", "retried", "delayed"))
@@ -27,6 +28,11 @@ ROUTING = frozenset(("workflow", "job", "retry", "retried", "delayed"))
 def again_mark(key: str) -> str:
     """Return the mark that counts how often a dispatch asked to be tried again, as `count,first_us`."""
     return f"again:{key}"
+
+
+def aside_mark(key: str) -> str:
+    """Return the mark that counts how often a dispatch was left to another worker, as `count,first_us`."""
+    return f"elsewhere:{key}"
 
 
 def rfc3339(at: datetime) -> str:
@@ -74,13 +80,10 @@ def again(delivery: Delivery, task: Task, *, mark: str | None, now: datetime) ->
     The count and the first time lie in a mark of the dispatch, for the task itself has no place of ours. `mark` is
     what it holds now. A mark that was swept or cannot be read starts the 24 hours again.
     """
-    now_us = int(now.timestamp() * 1_000_000)
-    count, _, first = (mark or "").partition(",")
-    if not (count.isdecimal() and first.isdecimal()):
-        count, first = "0", str(now_us)
-    if now_us - int(first) >= LONGEST_AGAIN // timedelta(microseconds=1):
+    counted = _counted(mark, now)
+    if counted is None:
         return None
-    tries = int(count)
+    tries, first_us = counted
     jitter = crc32(f"{delivery.key} {tries}".encode()) / 2**32
     wait = wait_ns(tries, delay=None, factor=None, max_delay=None, jitter=jitter)
     message = Message(
@@ -95,8 +98,25 @@ def again(delivery: Delivery, task: Task, *, mark: str | None, now: datetime) ->
         cause=delivery.cause,
         batch=delivery.batch,
     )
-    counted = Mark(again_mark(delivery.key), ANY, f"{tries + 1},{first}", AGAIN_TTL_S)
-    return Commit(Plan(later=(message,)), (delivery,), (counted,))
+    after = Mark(again_mark(delivery.key), ANY, f"{tries + 1},{first_us}", MARK_TTL_S)
+    return Commit(Plan(later=(message,)), (delivery,), (after,))
+
+
+def aside(key: str, *, mark: str | None, now: datetime) -> tuple[Mark, int] | None:
+    """Return how long a task is left to other workers, in nanoseconds, and the mark that counts it.
+
+    None when that went on for 24 hours. The waits grow by less than two, so that a task which the wrong one of two
+    workers takes every other time is done soon all the same. They come in eight steps: apart, so that a worker with
+    time finds some of many at any moment, and few, so that a step on the bus puts back many.
+    The message itself stays: its crashes must count on, or a task that kills would never be told as such.
+    """
+    counted = _counted(mark, now)
+    if counted is None:
+        return None
+    tries, first_us = counted
+    step = crc32(f"{key} {tries}".encode()) % 8 / 8
+    wait = wait_ns(tries, delay=FIRST_ASIDE_NS, factor=ASIDE_GROWS, max_delay=LONGEST_ASIDE_NS, jitter=step)
+    return Mark(aside_mark(key), ANY, f"{tries + 1},{first_us}", MARK_TTL_S), wait
 
 
 def poison(delivery: Delivery, reason: str) -> Commit:
@@ -114,6 +134,17 @@ def poison(delivery: Delivery, reason: str) -> Commit:
     )
     kept = Quarantined(delivery.topic, delivery.payload, reason)
     return Commit(Plan(quarantine=(kept,), facts=(fact,)), (delivery,))
+
+
+def _counted(mark: str | None, now: datetime) -> tuple[int, int] | None:
+    """Return what `count,first_us` holds, None when the first time is 24 hours ago."""
+    now_us = int(now.timestamp() * 1_000_000)
+    count, _, first = (mark or "").partition(",")
+    if not (count.isdecimal() and first.isdecimal()):
+        return 0, now_us
+    if now_us - int(first) >= LONGEST_AGAIN // timedelta(microseconds=1):
+        return None
+    return int(count), int(first)
 
 
 def merged(meta: str, handed_back: Mapping[str, Sequence[str]]) -> str:

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from flowlord.bus.port import CHUNK, DONE, Bus
 from flowlord.model.clock import Clock
-from flowlord.model.errors import BusUnavailable
+from flowlord.model.errors import BusUnavailable, InvalidTask
 from flowlord.model.message import Delivery
 from flowlord.model.plan import Commit
 from flowlord.model.task import Task
@@ -22,6 +22,8 @@ log = logging.getLogger("flowlord.worker")
 
 FIRST_WAIT_S = 0.1
 LONGEST_WAIT_S = 5.0
+TOLD_ONCE = 1000
+"""Names of tasks that nobody here does, of which the log tells."""
 
 
 class Handlers:
@@ -38,6 +40,13 @@ class Handlers:
         if task.job:
             found = self._by_name.get(f"{topic}:{task.job}") or self._by_name.get(task.name)
         return found or self._by_name.get(topic) or self._by_name.get(task.type)
+
+    def does(self, delivery: Delivery) -> bool:
+        """Whether there is a handler; what cannot be read is for any worker to set aside."""
+        try:
+            return self.find(delivery.topic, delivery.task()) is not None
+        except InvalidTask:
+            return True
 
 
 class Outage:
@@ -70,13 +79,17 @@ def growing(wait_s: float) -> float:
 
 @dataclass(slots=True)
 class Finished:
-    """A delivery that is over here. Without `commit` it is handed back, or with `again` put to wait for another try."""
+    """A delivery that is over here. Without `commit` it is handed back, or with `again` put to wait for another try.
+
+    `elsewhere` says why it is left to another worker.
+    """
 
     delivery: Delivery
     commit: Commit | None = None
     task: Task | None = None
     started: datetime | None = None
     again: Ran | None = None
+    elsewhere: str = ""
 
 
 @dataclass(slots=True)
@@ -101,6 +114,9 @@ class Desk:
     """When the outbox was emptied last."""
     handed_back: int = 0
     completed: int = 0
+    polite_until_ns: int = 0
+    """Until when others may go first: this worker took a task a short while ago that is for another one."""
+    _strange: set[str] = field(default_factory=set)
 
     def ring(self, now_ns: int) -> None:
         """Have the outbox emptied unless that was done a moment ago: of short tasks many are told in one step."""
@@ -122,6 +138,14 @@ class Desk:
     def holds(self, delivery: Delivery) -> bool:
         """Whether a delivery is still ours, as far as we were told."""
         return (delivery.entry, delivery.token) in self.held
+
+    def is_news(self, name: str) -> bool:
+        """Whether nothing was said yet about tasks of this name, which nobody here does."""
+        with self.changed:
+            if name in self._strange or len(self._strange) >= TOLD_ONCE:
+                return False
+            self._strange.add(name)
+            return True
 
     def hand_back(self, deliveries: Iterable[Delivery]) -> None:
         """Give deliveries back to the bus, without counting their start."""

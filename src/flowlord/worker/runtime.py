@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flowlord import __version__
-from flowlord.bus.clock import SystemClock
-from flowlord.bus.port import CHUNK, DONE, Bus, Presence
+from flowlord.bus.clock import SystemClock, jitter
+from flowlord.bus.port import ALONE_AFTER, CHUNK, DONE, Bus, Presence
 from flowlord.model.clock import Clock
 from flowlord.model.crashpoint import crashpoint
 from flowlord.model.errors import BusUnavailable, BusUnusable
@@ -29,6 +30,10 @@ LEASE_NS = 60_000_000_000
 GRACE_S = 25.0
 LISTEN_S = 0.25
 """How long one look for work waits: what the worker needs at most to notice that it should stop."""
+POLITE_S = 0.1
+"""How long a worker looks away at most that lets others go first; it does not listen meanwhile."""
+LOOK_AGAIN_NS = 5_000_000_000
+"""How long a task that must run alone keeps a busy worker from claiming, before it looks whether another took it."""
 TELL_S = 5.0
 """How long a leaving worker tries to tell the bus what it did and hands back."""
 
@@ -83,6 +88,9 @@ class Worker:
         self._max_tasks = max_tasks
         self._drain = drain
         self._claimed = 0
+        self._apart_until_ns = 0
+        """Until when nothing is claimed while anything is here, 0: something may be."""
+        self._told_alone = ""
         self._pace = Pace()
         self._slots = [
             Slot(number, self._desk, self._pace, begun=lambda run: self._keeper.attend(run))
@@ -130,12 +138,13 @@ class Worker:
                 return
             if limit == 0:
                 continue
+            polite = desk.polite_until_ns > self._now_ns()
             try:
                 claimed = desk.bus.claim(
                     desk.handlers.topics,
                     self.consumer,
                     limit,
-                    wait_s=0.0 if self._drain else LISTEN_S,
+                    wait_s=0.0 if self._drain or polite else LISTEN_S,
                     lease_ns=desk.lease_ns,
                 )
             except BusUnavailable as error:
@@ -154,9 +163,15 @@ class Worker:
             wait_s = 0.0
             if claimed:
                 crashpoint("worker.claimed")
-                self._share(claimed, late=stop.is_set() or now.is_set())
-            elif self._drain and self._is_through():
-                return
+                late = stop.is_set() or now.is_set()
+                if late or self._may_begin(claimed[0]):
+                    self._share(claimed, late=late)
+            elif self._drain:
+                if self._is_through():
+                    return
+            elif polite:
+                # By chance: else of two workers the quicker one takes the other's tasks again and again.
+                stop.wait(jitter() * POLITE_S)
 
     def _wanted(self) -> int:
         """Return how many tasks to claim: 0 when all slots are busy, -1 when there were enough."""
@@ -167,6 +182,10 @@ class Worker:
                 room = self._max_tasks - (self._claimed - desk.handed_back)
                 if room <= 0 and not desk.held:
                     return -1
+            if self._apart_until_ns and not self._is_quiet() and self._now_ns() < self._apart_until_ns:
+                desk.changed.wait(LISTEN_S)
+                return 0
+            self._apart_until_ns = 0
             batch = self._pace.batch
             waiting = sum(len(slot.chunk) for slot in self._slots)
             idle = sum(slot.is_idle for slot in self._slots)
@@ -177,6 +196,44 @@ class Worker:
                 desk.changed.wait(LISTEN_S)
                 return 0
             return min(wanted, room)
+
+    def _may_begin(self, first: Delivery) -> bool:
+        """Whether what was claimed may run now. A task with which workers crashed may not while anything else is here.
+
+        Such a task comes alone (`Bus.claim`) and stays so: each crash counts for all that its worker holds, so what
+        merely lay beside a killer would be taken for one too. While it waits for the slots, nothing more is claimed
+        for them, else it might wait for ever; another worker may take it meanwhile. It goes back at once and not by
+        the completer, for as long as it is held here it would be counted too.
+        """
+        desk = self._desk
+        if first.deliveries <= ALONE_AFTER or not desk.handlers.does(first):
+            return True
+        with desk.changed:
+            quiet = self._is_quiet()
+        self._apart_until_ns = sys.maxsize if quiet else self._now_ns() + LOOK_AGAIN_NS
+        name, crashes, told = (
+            first.key or first.entry,
+            first.deliveries - 1,
+            {"action": "alone", "key": first.key},
+        )
+        if quiet:
+            log.warning("%s runs alone: %d workers died with it", name, crashes, extra=told)
+            return True
+        if self._told_alone != name:
+            self._told_alone = name
+            log.warning("%s waits to run alone: %d workers died with it", name, crashes, extra=told)
+        try:
+            desk.bus.release([first])
+        except BusUnavailable:
+            self._share([first], late=True)
+        return False
+
+    def _is_quiet(self) -> bool:
+        """Whether nothing is held and nothing runs, not even what has lost its lease. The desk's lock is held."""
+        return not self._desk.held and all(slot.is_idle for slot in self._slots)
+
+    def _now_ns(self) -> int:
+        return self._desk.clock.monotonic_ns()
 
     def _is_through(self) -> bool:
         """Whether nothing is on its way any more; waits a little while something is."""

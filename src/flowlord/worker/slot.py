@@ -17,10 +17,13 @@ from flowlord.model.plan import Commit
 from flowlord.model.task import Result, Task
 from flowlord.worker.completion import done, poison
 from flowlord.worker.desk import Desk, Finished
-from flowlord.worker.handler import Ran, Run, Why, raised
+from flowlord.worker.handler import Handler, Ran, Run, Why, raised
 from flowlord.worker.pace import SPAN_NS, Pace
 
 log = logging.getLogger("flowlord.worker")
+
+POLITE_NS = 60_000_000_000
+"""How long a worker lets others go first after a task that it does not do: those that are put back come again."""
 
 
 class Slot:
@@ -113,6 +116,9 @@ class Slot:
             return self._poison(delivery, str(error))
         if not task.type:
             return self._poison(delivery, "the task has no type")
+        handler = desk.handlers.find(delivery.topic, task)
+        if handler is None:
+            return self._elsewhere(delivery, task)
         timeout_ns = delivery.timeout_ns or desk.timeout_ns
         self.since_ns = clock.monotonic_ns()
         started = clock.now()
@@ -120,7 +126,7 @@ class Slot:
         self.current = run
         if timeout_ns:
             self._begun(run)
-        ran = self._handled(run)
+        ran = _handled(handler, run)
         self.current = None
         crashpoint("worker.ran")
         match ran.stopped:
@@ -159,22 +165,31 @@ class Slot:
         except Exception as error:  # noqa: BLE001 - a handler may answer with anything
             return tell(raised(error))
 
-    def _handled(self, run: Run) -> Ran:
-        handler = self._desk.handlers.find(run.delivery.topic, run.task)
-        if handler is None:
-            names = ", ".join(self._desk.handlers.names)
-            return Ran(Result.ERROR, f"this worker does not do {run.task.name}, only {names}")
-        try:
-            ran: object = handler.run(run)
-            if not isinstance(ran, Ran):
-                raise TypeError(f"the handler of {run.task.name} answers with {type(ran).__name__}")
-            return ran
-        except Exception as error:  # noqa: BLE001 - one bad task hurts only itself
-            return raised(error)
+    def _elsewhere(self, delivery: Delivery, task: Task) -> Finished:
+        reason = f"this worker does not do {task.name}, only {', '.join(self._desk.handlers.names)}"
+        self._desk.polite_until_ns = self._desk.clock.monotonic_ns() + POLITE_NS
+        new = self._desk.is_news(task.name)
+        _tell(
+            logging.WARNING if new else logging.DEBUG,
+            "elsewhere",
+            task,
+            f"is left to another worker: {reason}",
+        )
+        return Finished(delivery, task=task, elsewhere=reason)
 
     def _poison(self, delivery: Delivery, reason: str) -> Finished:
         log.error("quarantined: %s", reason, extra={"action": "quarantined", "key": delivery.key})
         return Finished(delivery, poison(delivery, reason))
+
+
+def _handled(handler: Handler, run: Run) -> Ran:
+    try:
+        ran: object = handler.run(run)
+        if not isinstance(ran, Ran):
+            raise TypeError(f"the handler of {run.task.name} answers with {type(ran).__name__}")
+        return ran
+    except Exception as error:  # noqa: BLE001 - one bad task hurts only itself
+        return raised(error)
 
 
 def _tell(level: int, action: str, task: Task, text: str) -> None:
