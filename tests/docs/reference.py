@@ -20,9 +20,9 @@ BEGIN = "<!-- made from the help texts by tests/docs/reference.py; change those,
 
 def program() -> Any:
     """The command line as a tree; typer brings its own click, so a group is known by its `commands`."""
-    from flowlord.cli.entry import app
+    from flowlord.cli import entry
 
-    return typer.main.get_command(app)
+    return typer.main.get_command(entry.program())
 
 
 def commands(command: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
