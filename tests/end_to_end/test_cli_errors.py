@@ -31,6 +31,8 @@ def told(ended, code: int, *words: str) -> None:
         (["run", "workflows", "--app", "no_such_module"], ["no_such_module"]),
         (["run", "workflows", "--log-format", "xml"], ["xml"]),
         (["worker"], ["--types"]),
+        (["worker", "--types", "noop", "--bus", "memory:"], ["memory:", "ends with this process"]),
+        (["send", "ok", "--bus", "memory:"], ["memory:", "ends with this process"]),
         (["topics", "peak"], ["peek"]),
         (["task"], ["ID"]),
         (["send"], ["TOPIC"]),

@@ -16,6 +16,7 @@ from flowlord.cli.options import (
     Verbose,
     Workflows,
     leave,
+    refuse_memory,
     set_up_logs,
     settings_of,
 )
@@ -188,6 +189,7 @@ def send(
     See also: tasks, task, topics.
     """
     settings = settings_of(config=config, bus=bus)
+    refuse_memory(settings, "send")
     from flowlord.cli.send import Options
     from flowlord.cli.send import run as body
 
@@ -263,6 +265,7 @@ def worker(
     """
     settings = settings_of(config=config, bus=bus, lease=lease, grace=grace, log_format=log_format)
     set_up_logs(settings, verbose, quiet=quiet)
+    refuse_memory(settings, "worker")
     from flowlord.cli.worker import Options
     from flowlord.cli.worker import run as body
     from flowlord.rules.durations import parse_duration

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flowlord.model.errors import FlowlordError
+
 if TYPE_CHECKING:
     from flowlord.config import Settings
 
@@ -80,3 +82,16 @@ def leave(code: int) -> None:
 def cache_of(settings: Settings) -> str | None:
     """Return the path of the history; None when none is kept."""
     return settings.cache.path if settings.cache.enabled else None
+
+
+def refuse_memory(settings: Settings, command: str) -> None:
+    """Refuse a bus that ends with this process, for commands that hand work to others or take it from them.
+
+    Raises:
+        FlowlordError: the address is `memory:`.
+    """
+    if settings.bus.address.startswith("memory:"):
+        raise FlowlordError(
+            f"{command} on the bus memory: would be alone: it ends with this process",
+            hint="name the bus of the daemon: --bus sqlite:///.flowlord/bus.db",
+        )
