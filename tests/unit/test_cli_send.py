@@ -9,9 +9,10 @@ import pytest
 from flowlord.bus import memory_store, sqlite_keep
 from flowlord.bus.lifetimes import OUTCOME_DAYS
 from flowlord.bus.memory import MemoryBus
+from flowlord.bus.port import Presence
 from flowlord.bus.sqlite import SqliteBus
 from flowlord.cli.send import KEPT_S, Options, _send_chunk
-from flowlord.cli.wait import Watched, follow
+from flowlord.cli.wait import Watched, follow, lonely
 from flowlord.decide.ask import Ask
 from flowlord.decide.keys import dispatch_key
 from flowlord.model.errors import Refused
@@ -334,3 +335,11 @@ def test_a_failure_of_somebody_else_is_not_ours(bus):
     watched = Watched({"k"})
     assert follow(bus, watched, 0, left_s=looks(3))
     assert not watched.failed
+
+
+def test_waiting_tells_what_is_missing_for_the_task_to_end():
+    bus = MemoryBus()
+    assert [words.split(" ")[1] for words in lonely(bus, ["load"])] == ["worker", "taskmaster"]
+    bus.beat(Presence("w", "worker", "h", 1, topics=("load",)))
+    bus.beat(Presence("t", "taskmaster", "h", 1))
+    assert lonely(bus, ["load"]) == []

@@ -21,7 +21,7 @@ from flowlord.bus.port import QUARANTINE, Bus
 from flowlord.cli import printer
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, NO_SUCH_THING, TIMED_OUT, WRONG_USE
 from flowlord.cli.origin import load_known, with_workflow
-from flowlord.cli.wait import FAILED, Watched, follow, remembered
+from flowlord.cli.wait import FAILED, Watched, follow, lonely, remembered
 from flowlord.config import Settings
 from flowlord.decide.ask import Ask, on_ask
 from flowlord.decide.context import Context
@@ -136,6 +136,8 @@ def _send(
         )
     if not options.wait:
         return DONE
+    for words in lonely(bus, {message.topic for message in sent}):
+        printer.say(f"note: {words}")
     # What was sent before may have ended before: its end stands further up in the journal.
     keys = {message.key for message in sent} | {found.key for found in known.values()}
     return _wait(bus, keys, first - 1 if known else after, options, clock, history)

@@ -19,6 +19,16 @@ TRIES = 32
 """Further tries of a task that are looked for where the journal does not tell of them any more."""
 
 
+def lonely(bus: Bus, topics: Collection[str]) -> list[str]:
+    """Return what is missing for tasks of these topics to end, in words; a long wait without them looks like work."""
+    alive = [presence for presence in bus.presences() if presence.alive]
+    served = {topic for presence in alive if presence.kind == "worker" for topic in presence.topics}
+    words = [f"no worker takes {topic} now; it waits for one" for topic in sorted(set(topics) - served)]
+    if not any(presence.kind == "taskmaster" for presence in alive):
+        words.append("no taskmaster is alive to hear the result: flowlord run")
+    return words
+
+
 @dataclass(slots=True)
 class Watched:
     """The dispatches that are waited for; retries take the place of what they retry, children join when asked for.
