@@ -269,12 +269,12 @@ class Worker:
             self._await_idle(self._grace_s, now)
             self._end_running(now)
         abandoned = self._abandon()
-        self._completer.close(TELL_S)
-        self._keeper.close(TELL_S)
         for slot in self._slots:
             slot.end()
-            if not slot.abandoned:
+            if not slot.abandoned:  # what it is about to put into the outbox must be told as well
                 slot.thread.join(TELL_S)
+        self._completer.close(TELL_S)
+        self._keeper.close(TELL_S)
         left = Left(desk.completed, desk.handed_back, abandoned)
         log.info(
             "%s leaves: %d completed, %d handed back",
@@ -291,11 +291,11 @@ class Worker:
         for slot in self._slots:
             if (run := slot.current) is not None:
                 run.stop.set(why)
-        if not self._await_idle(KILL_GRACE_NS / 1e9 + 1.0, now) and why is Why.SHUTDOWN:
+        if why is Why.SHUTDOWN and not self._await_idle(KILL_GRACE_NS / 1e9 + 1.0, now):
             for slot in self._slots:
                 if (run := slot.current) is not None:
                     run.stop.set(Why.FORCED)
-            self._await_idle(1.0)
+        self._await_idle(1.0)
 
     def _abandon(self) -> int:
         """Hand back what will not end; its thread goes on, but has no say any more."""
