@@ -21,6 +21,7 @@ ARGS ?=
 PYTEST_ARGS ?=
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 KILLS ?= 1000
+BUS ?= sqlite redis
 INTERPRETERS ?= python3.11 python3.12 python3.13 python3.14
 
 .PHONY: help
@@ -72,8 +73,12 @@ check-all: check ## make check, then the tests on every newer interpreter found 
 	done
 
 .PHONY: kill
-kill: $(VENV)/.dev.stamp ## kill workers and taskmasters at random and count what is lost or doubled (KILLS=1000)
-	@$(BIN)/python tests/fault/kill.py --kills $(KILLS) $(if $(filter 1000,$(KILLS)),--write docs/proof.md)
+kill: $(VENV)/.dev.stamp ## kill workers, taskmasters and Redis at random and count what is lost or doubled (KILLS=1000 BUS=redis)
+	@for bus in $(BUS); do \
+		echo "== $$bus"; \
+		$(BIN)/python tests/fault/kill.py --bus $$bus --kills $(KILLS) \
+			$$([ $(KILLS) -lt 1000 ] || echo --write docs/proof.md); \
+	done
 
 .PHONY: bench
 bench: $(VENV)/.dev.stamp ## measure speed and start-up, and compare with the floors

@@ -1,6 +1,7 @@
 """The buses that must keep the contract. One more adapter is one more line in MAKERS."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,26 +13,72 @@ from flowlord.bus.sqlite import SqliteBus
 from flowlord.model.message import Delivery
 from support.clock import VirtualClock
 from support.quick import quick_folder
+from support.redis_servers import Server, drop_namespace, fresh_namespace, shared_cluster, shared_server
 
 
-def memory(folder: Path, clock: VirtualClock) -> Bus:
-    return MemoryBus(clock, by="tester")
+def memory(clock: VirtualClock) -> AbstractContextManager[Bus]:
+    return closing(MemoryBus(clock, by="tester"))
 
 
-def sqlite_truncate(folder: Path, clock: VirtualClock) -> Bus:
-    return SqliteBus(folder / "bus.db", by="tester", clock=clock, journal_mode="truncate")
-
-
-def sqlite_wal(folder: Path, clock: VirtualClock) -> Bus:
+@contextmanager
+def on_file(clock: VirtualClock, journal_mode: str) -> Iterator[Bus]:
     """WAL also on an engine that has its bug: what is tested here is us."""
-    return SqliteBus(folder / "bus.db", by="tester", clock=clock, journal_mode="wal")
+    with (
+        quick_folder() as folder,
+        closing(SqliteBus(folder / "bus.db", by="tester", clock=clock, journal_mode=journal_mode)) as made,
+    ):
+        yield made
 
 
-MAKERS: dict[str, Callable[[Path, VirtualClock], Bus]] = {
+@contextmanager
+def on_server(clock: VirtualClock, url: str, servers: Sequence[Server]) -> Iterator[Bus]:
+    """In a namespace of its own on servers that all tests of this process share."""
+    from flowlord.bus.redis import RedisBus
+
+    namespace = fresh_namespace()
+    try:
+        with closing(RedisBus(url, by="tester", clock=clock, namespace=namespace)) as made:
+            yield made
+    finally:
+        drop_namespace(namespace, servers)
+
+
+def redis(clock: VirtualClock) -> AbstractContextManager[Bus]:
+    server = shared_server("redis")
+    return on_server(clock, server.url, [server])
+
+
+def valkey(clock: VirtualClock) -> AbstractContextManager[Bus]:
+    server = shared_server("valkey")
+    return on_server(clock, server.url, [server])
+
+
+def redis_cluster(clock: VirtualClock) -> AbstractContextManager[Bus]:
+    cluster = shared_cluster("redis")
+    return on_server(clock, cluster.url, cluster.nodes)
+
+
+MAKERS: dict[str, Callable[[VirtualClock], AbstractContextManager[Bus]]] = {
     "memory": memory,
-    "sqlite-truncate": sqlite_truncate,
-    "sqlite-wal": sqlite_wal,
+    "sqlite-truncate": lambda clock: on_file(clock, "truncate"),
+    "sqlite-wal": lambda clock: on_file(clock, "wal"),
+    "redis": redis,
+    "valkey": valkey,
+    "redis-cluster": redis_cluster,
 }
+# Adapters that are the same program as another one, elsewhere: they run where the server may make a difference.
+ONLY_IN = {
+    "valkey": {"test_claim", "test_commit", "test_later", "test_lease"},
+    "redis-cluster": {"test_claim", "test_commit"},
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test that asks for a bus on every bus that is meant to run its file."""
+    if "bus" in metafunc.fixturenames:
+        file = Path(metafunc.module.__file__).stem
+        buses = [name for name in MAKERS if file in ONLY_IN.get(name, {file})]
+        metafunc.parametrize("bus", buses, indirect=True)
 
 
 @pytest.fixture
@@ -39,12 +86,10 @@ def clock() -> VirtualClock:
     return VirtualClock()
 
 
-@pytest.fixture(params=MAKERS)
+@pytest.fixture
 def bus(request: pytest.FixtureRequest, clock: VirtualClock) -> Iterator[Bus]:
-    with quick_folder() as folder:
-        made = MAKERS[request.param](folder, clock)
+    with MAKERS[request.param](clock) as made:
         yield made
-        made.close()
 
 
 @pytest.fixture

@@ -79,15 +79,11 @@ def make_foreign(path) -> None:
         db.commit()
 
 
-@pytest.mark.parametrize(
-    "address", ["redis://localhost:6379/0", "valkey://x", "kafka://x", "bus.db", "sqlite:bus.db", ""]
-)
+@pytest.mark.parametrize("address", ["kafka://x", "bus.db", "sqlite:bus.db", ""])
 def test_an_address_that_is_none_is_told_with_the_forms_that_are(tmp_path, address):
     write(tmp_path, FLOW)
     ended = flowlord("send", "ok", "--bus", address or "sqlite:///", cwd=tmp_path)
     told(ended, 2, "sqlite:///")
-    if address.startswith(("redis", "valkey")):
-        assert "later release" in ended.err
 
 
 def test_a_stop_by_ctrl_c_while_waiting_exits_with_130(tmp_path):

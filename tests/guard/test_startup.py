@@ -25,6 +25,7 @@ MAY_LOAD: dict[str, tuple[list[str], set[str]]] = {
     "config": (["config"], TYPER | DATA),
     "tasks": (["tasks"], TYPER | DATA),
     "topics": (["topics"], TYPER | DATA),
+    "doctor": (["doctor"], TYPER | DATA),
 }
 # Rooms of ours that an offline command does not need.
 NOT_OURS: dict[str, set[str]] = {
@@ -35,6 +36,7 @@ NOT_OURS: dict[str, set[str]] = {
     "config": {"rules", "spec", "decide", "bus", "cache", "worker", "taskmaster"},
     "tasks": {"spec", "decide", "worker", "taskmaster"},
     "topics": {"spec", "decide", "worker", "taskmaster"},
+    "doctor": {"rules", "spec", "decide", "worker", "taskmaster"},
 }
 # Of the standard library: 51, 30 and 25 ms.
 HEAVY = {"asyncio", "ssl", "http.client", "multiprocessing", "concurrent.futures", "unittest", "xml.etree"}
@@ -60,8 +62,10 @@ def loaded(arguments: list[str], where: Path) -> set[str]:
 def outside(names: set[str]) -> set[str]:
     """The top packages among `names` that neither Python nor flowlord brings."""
     top = {name.partition(".")[0] for name in names}
-    # `org`: the standard library's copy asks whether it runs on the JVM.
-    return {name for name in top if name not in sys.stdlib_module_names and name not in ("flowlord", "org")}
+    # `org`: the standard library's copy asks whether it runs on the JVM. `_sysconfigdata_...` is its own too, named
+    # after the machine; zoneinfo reads its search path there.
+    known = {"flowlord", "org", *(name for name in top if name.startswith("_sysconfigdata_"))}
+    return top - sys.stdlib_module_names - known
 
 
 def strayed(command: str, names: set[str]) -> list[str]:

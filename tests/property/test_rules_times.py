@@ -15,6 +15,7 @@ from flowlord.rules.cronfields import read_fields
 from flowlord.rules.dateranges import compress_dates
 from flowlord.rules.errors import Unreadable
 from flowlord.rules.moments import format_hour, parse_hour, time_of_task
+from flowlord.rules.stamps import stamp
 
 ZONES = [
     "UTC",
@@ -164,6 +165,14 @@ def test_an_hour_written_into_meta_is_the_moment_of_the_task(time):
     hour = time.replace(minute=0, second=0, microsecond=0)
     assert parse_hour(format_hour(time)) == hour
     assert time_of_task("", {"cron": [format_hour(time)]}) == hour
+
+
+@given(
+    st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC)), st.sampled_from(ZONES)
+)
+def test_a_stamp_is_the_instant_in_utc_with_microseconds(time, zone):
+    written = time.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    assert stamp(time) == stamp(time.astimezone(ZoneInfo(zone))) == written
 
 
 options = st.none() | st.integers(0, 10**15)

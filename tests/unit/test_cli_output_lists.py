@@ -15,6 +15,7 @@ from flowlord.cli import task as task_command
 from flowlord.cli import tasks, topics, workers
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, INTERRUPTED, NO_SUCH_THING, UNREACHABLE, WRONG_USE
 from flowlord.cli.printer import FORMS, Look
+from flowlord.config import BusSettings
 from flowlord.decide.context import Context
 from flowlord.decide.done import Done, on_done
 from flowlord.model.errors import BusUnavailable, FlowlordError
@@ -44,7 +45,7 @@ class Place:
 
     def __init__(self, folder):
         self.clock = VirtualClock(datetime(2026, 8, 1, 12, tzinfo=UTC))
-        self.address = f"sqlite:///{folder / 'bus.db'}"
+        self.where = BusSettings(f"sqlite:///{folder / 'bus.db'}")
         self.cache = str(folder / "tasks.db")
         self._bus = None
         self.forms = [Look(form) for form in FORMS]
@@ -52,7 +53,7 @@ class Place:
     @property
     def bus(self):
         if self._bus is None:
-            self._bus = open_bus(self.address, by="test", clock=self.clock)
+            self._bus = open_bus(self.where.address, by="test", clock=self.clock)
         return self._bus
 
     def send(self, n, info="s3://in", topic="extract", **more):
@@ -101,11 +102,11 @@ class Place:
 
     def tasks(self, look=None, **asked):
         return tasks.run(
-            self.address, self.cache, tasks.Question(look=look or Look(), **asked), clock=self.clock
+            self.where, self.cache, tasks.Question(look=look or Look(), **asked), clock=self.clock
         )
 
     def task(self, what, look=None):
-        return task_command.run(self.address, self.cache, what, look=look, clock=self.clock)
+        return task_command.run(self.where, self.cache, what, look=look, clock=self.clock)
 
 
 @pytest.fixture
@@ -140,11 +141,9 @@ COMMANDS = {
     "tasks": lambda place, look: place.tasks(look),
     "tasks --failed": lambda place, look: place.tasks(look, failed=True),
     "tasks --running": lambda place, look: place.tasks(look, running=True),
-    "topics": lambda place, look: topics.run(place.address, place.cache, look=look, clock=place.clock),
-    "topics peek": lambda place, look: topics.peek(
-        place.address, "retry-failed", look=look, clock=place.clock
-    ),
-    "workers": lambda place, look: workers.run(place.address, look=look, clock=place.clock),
+    "topics": lambda place, look: topics.run(place.where, place.cache, look=look, clock=place.clock),
+    "topics peek": lambda place, look: topics.peek(place.where, "retry-failed", look=look, clock=place.clock),
+    "workers": lambda place, look: workers.run(place.where, look=look, clock=place.clock),
 }
 
 
@@ -518,11 +517,11 @@ def test_topics_tell_lengths_failures_and_who_serves_them(place, capsys):
     fill(place, 7)
     place.follow()
     place.beat("gone", lease_ns=1)
-    topics.run(place.address, place.cache, look=Look("json"), clock=place.clock)
+    topics.run(place.where, place.cache, look=Look("json"), clock=place.clock)
     rows = {row["topic"]: row for row in json.loads(capsys.readouterr().out)}
     assert [rows["extract"][name] for name in ("waiting", "running", "failed_24h")] == [3, 1, 1]
     assert rows["retry-failed"]["waiting"] == 1
-    topics.run(place.address, None, look=Look("json"), clock=place.clock)
+    topics.run(place.where, None, look=Look("json"), clock=place.clock)
     assert {row["failed_24h"] for row in json.loads(capsys.readouterr().out)} == {None}
 
 
@@ -531,12 +530,12 @@ def test_peeking_shows_bytes_that_are_no_text_and_takes_nothing(place, capsys):
 
     place.bus.commit(Plan(quarantine=(Quarantined("done", b"\xff\xfe \x1b[31m", "no JSON"),)))
     for _ in range(2):
-        assert topics.peek(place.address, "quarantine", look=Look("json"), clock=place.clock) == DONE
+        assert topics.peek(place.where, "quarantine", look=Look("json"), clock=place.clock) == DONE
         [row] = json.loads(capsys.readouterr().out)
         assert row["payload"] == "\\xff\\xfe \x1b[31m"
-    topics.peek(place.address, "quarantine", look=Look("table"), clock=place.clock)
+    topics.peek(place.where, "quarantine", look=Look("table"), clock=place.clock)
     assert "\\xff\\xfe \\x1b[31m" in capsys.readouterr().out
-    assert topics.peek(place.address, "quarantin", clock=place.clock) == NO_SUCH_THING
+    assert topics.peek(place.where, "quarantin", clock=place.clock) == NO_SUCH_THING
     assert "did you mean quarantine?" in capsys.readouterr().err
 
 
@@ -544,13 +543,13 @@ def test_workers_tell_who_is_alive_and_who_is_lost(place, capsys):
     place.beat("lost")
     place.clock.advance(120)
     place.beat("alive", running=("k1", "k2"))
-    workers.run(place.address, look=Look("json"), clock=place.clock)
+    workers.run(place.where, look=Look("json"), clock=place.clock)
     rows = json.loads(capsys.readouterr().out)
     assert [(row["consumer"], row["state"], row["in_flight"]) for row in rows] == [
         ("alive", "alive", 2),
         ("lost", "lost", 0),
     ]
-    workers.run(place.address, look=Look("table"), clock=place.clock)
+    workers.run(place.where, look=Look("table"), clock=place.clock)
     assert "2/4" in capsys.readouterr().out
 
 

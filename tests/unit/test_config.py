@@ -69,8 +69,64 @@ def test_keys_of_the_go_program_and_its_readme_are_read(tmp_path):
 
 
 def test_generic_variables_are_not_read(tmp_path):
-    settings = resolve({}, {"HOST": "x", "PORT": "1", "REFRESH": "1s", "REDIS_URL": "redis://x"}, tmp_path)
+    settings = resolve({}, {"HOST": "x", "PORT": "1", "REFRESH": "1s", "NAMESPACE": "x"}, tmp_path)
     assert {entry.origin for entry in settings.entries} == {"default"}
+
+
+def test_the_variables_of_redis_choose_the_bus_and_ours_goes_first(tmp_path):
+    given(tmp_path, '[bus]\nurl = "sqlite:///file.db"\n')
+    environment: dict[str, str] = {}
+    steps = [
+        ("", "sqlite:///file.db", f"{tmp_path}/flowlord.toml:2"),
+        ("REDIS_URL", "redis://one:1", "REDIS_URL"),
+        ("FLOWLORD_REDIS_URL", "redis://two:2", "FLOWLORD_REDIS_URL"),
+        ("FLOWLORD_BUS", "redis://three:3", "FLOWLORD_BUS"),
+    ]
+    for name, address, source in steps:
+        if name:
+            environment[name] = address
+        settings = resolve({}, environment, tmp_path)
+        assert settings.bus.address == address
+        assert origin(settings, "bus.address") == (address, source)
+        assert settings.notes == ()
+    assert resolve({"bus": "memory:"}, environment, tmp_path).bus.address == "memory:"
+    assert resolve({}, {"REDIS_URL": ""}, tmp_path).bus.address == "sqlite:///file.db"
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("redis:6379", "redis://redis:6379"),
+        ("10.0.0.7:6380", "redis://10.0.0.7:6380"),
+        ("[::1]:6379", "redis://[::1]:6379"),
+        ("a:6379,b:6379", "redis://a:6379,b:6379"),
+        (" redis://h ", "redis://h"),
+        ("sqlite:///x.db", "sqlite:///x.db"),
+        ("memory:", "memory:"),
+        ("bus.db", "bus.db"),
+    ],
+)
+def test_a_host_with_its_port_is_an_address_of_redis(tmp_path, text, address):
+    assert resolve({}, {"REDIS_URL": text}, tmp_path).bus.address == address
+
+
+def test_a_namespace_is_taken_from_flag_variable_and_file(tmp_path):
+    given(tmp_path, 'namespace = "file"\naccept_loss = true\n')
+    assert resolve({}, {}, tmp_path).bus.namespace == "file"
+    assert resolve({}, {}, tmp_path).bus.accept_loss is True
+    environment = {"FLOWLORD_NAMESPACE": "variable", "FLOWLORD_ACCEPT_LOSS": "no"}
+    settings = resolve({}, environment, tmp_path)
+    assert (settings.bus.namespace, settings.bus.accept_loss) == ("variable", False)
+    settings = resolve({"namespace": "flag", "accept_loss": True}, environment, tmp_path)
+    assert (settings.bus.namespace, settings.bus.accept_loss) == ("flag", True)
+    assert origin(settings, "bus.accept_loss") == ("true", "--accept-loss")
+
+
+@pytest.mark.parametrize("name", ["{a}", "a:b", "a b", "", "x" * 65, "*", "ü", "a\n"])
+def test_a_namespace_that_would_break_keys_is_refused(tmp_path, name):
+    [told] = refused({"namespace": name}, {}, tmp_path)
+    assert told.startswith("--namespace: FL202 error: bus.namespace: ")
+    assert "is no namespace" in told
 
 
 def test_an_alias_is_noted_and_a_misspelt_variable_too(tmp_path):
@@ -180,8 +236,32 @@ def test_a_password_is_never_shown(tmp_path):
     assert settings.bus.address == "redis://me:canary@host:1/0"
     assert all("canary" not in f"{entry}" for entry in settings.entries)
     assert masked("redis://:canary@h rediss://u:canary@h") == "redis://:***@h rediss://u:***@h"
+    assert masked("sqlite:///a@b.db") == "sqlite:///a@b.db"
     told = refused({"failed_topic": "x://u:canary@h"}, {}, tmp_path)
     assert "canary" not in told[0]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "redis://u:ca/na?ry@h:1/0",
+        "redis://:ca@na@ry@h",
+        "redis://:ca na ry@h",
+        "u:canary@h:6379",
+        ":canary@h",
+        "redis://h/0?password=canary&db=1",
+        "redis+sentinel://h1:1,h2:2/name?sentinel_password=canary",
+        f"redis://:canary{'x' * 80}@h",
+    ],
+)
+def test_a_password_is_hidden_however_wrongly_it_is_written(tmp_path, address):
+    for name in ("REDIS_URL", "FLOWLORD_BUS", "FLOWLORD_NAMESPACE"):
+        try:
+            told = str(resolve({}, {name: address}, tmp_path).entries)
+        except InvalidConfig as error:
+            told = str(error)
+        assert "***" in told
+        assert not [part for part in ("canary", "ca/na", "na@ry", "na ry") if part in told]
 
 
 @pytest.mark.parametrize(

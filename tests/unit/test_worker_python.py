@@ -38,6 +38,16 @@ def test_a_function_is_given_the_task():
     assert not context.cancelled.is_set()
 
 
+def test_a_function_sees_that_it_was_cancelled_whether_it_asked_before_or_asks_afterwards():
+    early, late = Context(TASK), Context(TASK)
+    event = early.cancelled
+    early.cancel()
+    late.cancel()
+    assert event.is_set()
+    assert early.cancelled is event
+    assert late.cancelled.is_set()
+
+
 def test_what_a_function_returns_is_the_result():
     assert ran(lambda context: None).result is Result.COMPLETE
     assert ran(lambda context: "5 rows").msg == "5 rows"

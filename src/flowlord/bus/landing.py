@@ -25,6 +25,8 @@ QUARANTINE_CAP = 10_000
 _RANKS = tuple(len(BANDS) - 1 - band(priority) for priority in range(11))
 _encode = msgspec.json.Encoder().encode
 _decode_message = msgspec.json.Decoder(Message).decode
+_make = tuple.__new__
+"""Makes a named tuple of all its fields at once, in a third of the time: there is one or two for each message."""
 
 
 class Row(NamedTuple):
@@ -118,7 +120,8 @@ def prepare(commit: Commit, now_us: int) -> Landing:
     frozen: tuple[tuple[FrozenBatch, list[bytes]], ...] = ()
     if plan.frozen:
         frozen = tuple((batch, [_freeze(message) for message in batch.messages]) for batch in plan.frozen)
-    return Landing(commit, tuple([digest(outcome) for outcome in commit.outcomes]), rows, facts, frozen)
+    digests = tuple([digest(outcome) for outcome in commit.outcomes])
+    return _make(Landing, (commit, digests, rows, facts, frozen))
 
 
 def arrive(messages: Iterable[Message], now_us: int) -> tuple[list[Row], list[Fact]]:
@@ -129,42 +132,49 @@ def arrive(messages: Iterable[Message], now_us: int) -> tuple[list[Row], list[Fa
         due_us = 0 if message.due is None else micros(message.due)
         if due_us <= now_us:
             due_us = 0
-        rows.append(
-            Row(
-                message.topic,
-                rank(message.priority),
-                due_us,
-                now_us,
-                payload_of(message),
-                message.key,
-                message.priority,
-                message.timeout_ns,
-                message.phase,
-                message.revision,
-                message.cause,
-                message.batch,
-                "",
-                None if message.report is None else _encode(message.report),
-            )
-        )
+        rows.append(_row(message, due_us, now_us))
         # What lands on `done` is told by the decision that follows from it.
         if message.topic != DONE:
-            facts.append(
-                Fact(
-                    FactKind.PUBLISHED,
-                    message.key,
-                    message.topic,
-                    message.phase,
-                    message.revision,
-                    message.cause,
-                    message.batch,
-                    message.priority,
-                    due_us,
-                    "",
-                    message.task,
-                )
-            )
+            facts.append(_published(message, due_us))
     return rows, facts
+
+
+def _row(message: Message, due_us: int, now_us: int) -> Row:
+    return _make(
+        Row,
+        (
+            message.topic,
+            rank(message.priority),
+            due_us,
+            now_us,
+            payload_of(message),
+            message.key,
+            message.priority,
+            message.timeout_ns,
+            message.phase,
+            message.revision,
+            message.cause,
+            message.batch,
+            "",
+            None if message.report is None else _encode(message.report),
+        ),
+    )
+
+
+def _published(message: Message, due_us: int) -> Fact:
+    return Fact(
+        FactKind.PUBLISHED,
+        message.key,
+        message.topic,
+        message.phase,
+        message.revision,
+        message.cause,
+        message.batch,
+        message.priority,
+        due_us,
+        "",
+        message.task,
+    )
 
 
 def payload_of(message: Message) -> bytes:

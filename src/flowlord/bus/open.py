@@ -3,28 +3,48 @@
 from __future__ import annotations
 
 import os
+from typing import Final
 
 from flowlord.bus.port import Bus
 from flowlord.bus.trap import arm_from
 from flowlord.model.clock import Clock
-from flowlord.model.errors import FlowlordError
+from flowlord.model.errors import BusUnavailable, FlowlordError
 
-FORMS = "sqlite:///relative/path.db, sqlite:////absolute/path.db, memory:"
+FORMS: Final = "sqlite:///relative/path.db, sqlite:////absolute/path.db, redis://host:6379, memory:"
+NAMESPACE: Final = "flowlord"
+"""The one that is used when nobody names another; buses that have no namespaces know no other."""
+_REDIS: Final = frozenset(("redis", "rediss", "valkey", "valkeys", "unix"))
 
 
-def open_bus(address: str, *, by: str, clock: Clock | None = None) -> Bus:
+def open_bus(
+    address: str,
+    *,
+    by: str,
+    clock: Clock | None = None,
+    namespace: str = NAMESPACE,
+    accept_loss: bool = False,
+) -> Bus:
     """Open the bus at `address`; what is not there yet is made.
 
     Args:
-        address: one of FORMS.
+        address: one of FORMS; docs/redis.md has all forms of Redis.
         by: who writes, as told in every journal entry.
-        clock: the system's, unless a test drives it.
+        clock: the bus's own, unless a test drives it.
+        namespace: which of several buses on one Redis server.
+        accept_loss: use a Redis server that is set up to lose tasks.
 
     Raises:
-        FlowlordError: no such form of address.
+        FlowlordError: no such form of address, or one that has no namespaces.
         BusUnavailable, BusUnusable: as its adapter says.
     """
     arm_from(os.environ)
+    if is_redis(address):
+        return _open_redis(address, by=by, clock=clock, namespace=namespace, accept_loss=accept_loss)
+    if namespace != NAMESPACE and address.startswith(("memory:", "sqlite:")):
+        raise FlowlordError(
+            f"the bus at {address} has no namespaces, so it cannot be asked for {namespace!r}",
+            hint=f"name a file of its own: --bus sqlite:///.flowlord/{namespace}.db",
+        )
     if address == "memory:":
         from flowlord.bus.memory import MemoryBus
 
@@ -33,8 +53,44 @@ def open_bus(address: str, *, by: str, clock: Clock | None = None) -> Bus:
         from flowlord.bus.sqlite import SqliteBus
 
         return SqliteBus(address.removeprefix("sqlite:///"), by=by, clock=clock)
-    if address.partition(":")[0] in {"redis", "rediss", "unix", "valkey", "valkeys"}:
-        raise FlowlordError(
-            f"{address!r}: a Redis bus comes with a later release", hint=f"until then: {FORMS}"
-        )
-    raise FlowlordError(f"{address!r} is no address of a bus", hint=f"write one of {FORMS}")
+    raise FlowlordError(f"{_harmless(address)!r} is no address of a bus", hint=f"write one of {FORMS}")
+
+
+def is_redis(address: str) -> bool:
+    """Return whether an address is one of Redis or Valkey; whether it is a right one is told when it is opened."""
+    return address.partition(":")[0].partition("+")[0].lower() in _REDIS
+
+
+def _open_redis(address: str, *, by: str, clock: Clock | None, namespace: str, accept_loss: bool) -> Bus:
+    from flowlord.bus.redis import RedisBus
+    from flowlord.bus.redis_address import parse
+
+    try:
+        return RedisBus(address, by=by, clock=clock, namespace=namespace, accept_loss=accept_loss)
+    except BusUnavailable as error:
+        way = "flowlord doctor redis   # what is wrong"
+        raise unreachable(parse(address).shown, error, way) from error
+
+
+def unreachable(shown: str, error: BusUnavailable, *first: str) -> BusUnavailable:
+    """Return the error with which a command ends that found no server.
+
+    Args:
+        shown: the address without secrets.
+        error: what happened.
+        first: ways to go on that are named before the others.
+    """
+    told = str(error)
+    text = told if shown in told else f"the bus at {shown} does not answer: {told}"
+    ways = (
+        error.hint,
+        *first,
+        "redis-server --appendonly yes   # start one here",
+        "--bus sqlite:///.flowlord/bus.db   # the embedded bus needs none",
+    )
+    return BusUnavailable(text, hint="\n        ".join(way for way in ways if way))
+
+
+def _harmless(address: str) -> str:
+    """Return what may be said of an address that nobody understands: nothing up to its last `@`."""
+    return f"***@{address.rpartition('@')[2]}" if "@" in address else address

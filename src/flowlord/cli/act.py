@@ -7,10 +7,12 @@ from typing import Annotated
 import typer
 
 from flowlord.cli.options import (
+    AcceptLoss,
     BusAddress,
     Cache,
     Config,
     LogForm,
+    Namespace,
     Output,
     Quiet,
     Verbose,
@@ -69,6 +71,8 @@ def run(
     ] = "",
     strict: Annotated[bool, typer.Option("--strict", help="Refuse to start with any broken file.")] = False,
     bus: BusAddress = "",
+    namespace: Namespace = "",
+    accept_loss: AcceptLoss = False,
     cache: Cache = "",
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep no history.")] = False,
     config: Config = "",
@@ -88,6 +92,8 @@ def run(
     settings = settings_of(
         config=config,
         bus=bus,
+        namespace=namespace,
+        accept_loss=accept_loss or None,
         cache=cache,
         no_cache=no_cache or None,
         workflows=path,
@@ -177,6 +183,7 @@ def send(
     workflows: Workflows = "",
     output: Output = "",
     bus: BusAddress = "",
+    namespace: Namespace = "",
     config: Config = "",
 ) -> None:
     """Send one task, or many from a file.
@@ -188,7 +195,7 @@ def send(
 
     See also: tasks, task, topics.
     """
-    settings = settings_of(config=config, bus=bus)
+    settings = settings_of(config=config, bus=bus, namespace=namespace)
     refuse_memory(settings, "send")
     from flowlord.cli.send import Options
     from flowlord.cli.send import run as body
@@ -249,6 +256,8 @@ def worker(
         ),
     ] = "",
     bus: BusAddress = "",
+    namespace: Namespace = "",
+    accept_loss: AcceptLoss = False,
     config: Config = "",
     log_format: LogForm = "",
     verbose: Verbose = 0,
@@ -263,7 +272,15 @@ def worker(
 
     See also: run, workers, topics.
     """
-    settings = settings_of(config=config, bus=bus, lease=lease, grace=grace, log_format=log_format)
+    settings = settings_of(
+        config=config,
+        bus=bus,
+        namespace=namespace,
+        accept_loss=accept_loss or None,
+        lease=lease,
+        grace=grace,
+        log_format=log_format,
+    )
     set_up_logs(settings, verbose, quiet=quiet)
     refuse_memory(settings, "worker")
     from flowlord.cli.worker import Options

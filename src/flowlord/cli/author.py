@@ -11,6 +11,7 @@ from flowlord.cli.options import (
     Cache,
     Color,
     Config,
+    Namespace,
     NoHeaders,
     Output,
     Workflows,
@@ -82,6 +83,7 @@ def config(
     no_headers: NoHeaders = False,
     color: Color = "auto",
     bus: BusAddress = "",
+    namespace: Namespace = "",
     cache: Cache = "",
     workflows: Workflows = "",
     file: Config = "",
@@ -94,7 +96,7 @@ def config(
 
     See also: run.
     """
-    settings = settings_of(config=file, bus=bus, cache=cache, workflows=workflows)
+    settings = settings_of(config=file, bus=bus, namespace=namespace, cache=cache, workflows=workflows)
     from flowlord.cli.config import run as body
 
     leave(body(settings, output, no_headers=no_headers, color=color))

@@ -14,7 +14,7 @@ from flowlord.model.errors import BusError, FlowlordError, InvalidConfig, Invali
 PARTS = {
     "act": ("run", "send", "worker"),
     "author": ("validate", "config", "version"),
-    "look": ("tasks", "task", "topics", "workers"),
+    "look": ("tasks", "task", "topics", "workers", "doctor"),
 }
 """Which module has which commands: a command loads the flags of its own module only, since each flag costs time."""
 

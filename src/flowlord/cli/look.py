@@ -1,4 +1,4 @@
-"""Commands that only look: tasks, task, topics, workers."""
+"""Commands that only look: tasks, task, topics, workers, doctor."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from flowlord.cli.options import (
     Cache,
     Color,
     Config,
+    Namespace,
     NoHeaders,
     Output,
     cache_of,
@@ -61,6 +62,7 @@ def tasks(
     ascii_: Ascii = False,
     color: Color = "auto",
     bus: BusAddress = "",
+    namespace: Namespace = "",
     cache: Cache = "",
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Answer from the bus alone.")] = False,
     config: Config = "",
@@ -74,7 +76,9 @@ def tasks(
 
     See also: task, topics, workers.
     """
-    settings = settings_of(config=config, bus=bus, cache=cache, no_cache=no_cache or None)
+    settings = settings_of(
+        config=config, bus=bus, namespace=namespace, cache=cache, no_cache=no_cache or None
+    )
     from flowlord.cli.printer import Look
     from flowlord.cli.tasks import Question
     from flowlord.cli.tasks import run as body
@@ -95,7 +99,7 @@ def tasks(
         count=count,
         look=Look(output, no_headers, ascii_, color, wide),
     )
-    leave(body(settings.bus.address, cache_of(settings), question))
+    leave(body(settings.bus, cache_of(settings), question))
 
 
 @app.command()
@@ -109,6 +113,7 @@ def task(
     ascii_: Ascii = False,
     color: Color = "auto",
     bus: BusAddress = "",
+    namespace: Namespace = "",
     cache: Cache = "",
     config: Config = "",
 ) -> None:
@@ -120,11 +125,11 @@ def task(
 
     See also: tasks.
     """
-    settings = settings_of(config=config, bus=bus, cache=cache)
+    settings = settings_of(config=config, bus=bus, namespace=namespace, cache=cache)
     from flowlord.cli.printer import Look
     from flowlord.cli.task import run as body
 
-    leave(body(settings.bus.address, cache_of(settings), what, look=Look(output, no_headers, ascii_, color)))
+    leave(body(settings.bus, cache_of(settings), what, look=Look(output, no_headers, ascii_, color)))
 
 
 topics_app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -139,6 +144,7 @@ def topics(
     ascii_: Ascii = False,
     color: Color = "auto",
     bus: BusAddress = "",
+    namespace: Namespace = "",
     cache: Cache = "",
     config: Config = "",
 ) -> None:
@@ -152,11 +158,11 @@ def topics(
     """
     if context.invoked_subcommand:
         return
-    settings = settings_of(config=config, bus=bus, cache=cache)
+    settings = settings_of(config=config, bus=bus, namespace=namespace, cache=cache)
     from flowlord.cli.printer import Look
     from flowlord.cli.topics import run as body
 
-    leave(body(settings.bus.address, cache_of(settings), look=Look(output, no_headers, ascii_, color)))
+    leave(body(settings.bus, cache_of(settings), look=Look(output, no_headers, ascii_, color)))
 
 
 @topics_app.command()
@@ -169,6 +175,7 @@ def peek(
     ascii_: Ascii = False,
     color: Color = "auto",
     bus: BusAddress = "",
+    namespace: Namespace = "",
     config: Config = "",
 ) -> None:
     """Look at messages of a topic; they stay where they are.
@@ -177,12 +184,12 @@ def peek(
       flowlord topics peek quarantine
       flowlord topics peek load -n 3 -o jsonl
     """
-    settings = settings_of(config=config, bus=bus)
+    settings = settings_of(config=config, bus=bus, namespace=namespace)
     from flowlord.cli.printer import Look
     from flowlord.cli.topics import peek as body
 
     look = Look(output, no_headers, ascii_, color)
-    leave(body(settings.bus.address, topic, number=number, newest=newest, look=look))
+    leave(body(settings.bus, topic, number=number, newest=newest, look=look))
 
 
 @app.command()
@@ -192,6 +199,7 @@ def workers(
     ascii_: Ascii = False,
     color: Color = "auto",
     bus: BusAddress = "",
+    namespace: Namespace = "",
     config: Config = "",
 ) -> None:
     """List the processes that are alive, and with what.
@@ -202,8 +210,43 @@ def workers(
 
     See also: topics.
     """
-    settings = settings_of(config=config, bus=bus)
+    settings = settings_of(config=config, bus=bus, namespace=namespace)
     from flowlord.cli.printer import Look
     from flowlord.cli.workers import run as body
 
-    leave(body(settings.bus.address, look=Look(output, no_headers, ascii_, color)))
+    leave(body(settings.bus, look=Look(output, no_headers, ascii_, color)))
+
+
+@app.command()
+def doctor(
+    parts: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[PART]...",
+            help="Of redis, clock, workers, cache, files; default: all.",
+            show_default=False,
+        ),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings fail too.")] = False,
+    output: Output = "",
+    no_headers: NoHeaders = False,
+    color: Color = "auto",
+    bus: BusAddress = "",
+    namespace: Namespace = "",
+    cache: Cache = "",
+    config: Config = "",
+) -> None:
+    """Look at what flowlord stands on, and tell how to mend it; exits 1 when there is a fault.
+
+    \b
+      flowlord doctor
+      flowlord doctor redis --bus redis://localhost:6379
+      flowlord doctor --strict -o json
+
+    See also: workers, config.
+    """
+    settings = settings_of(config=config, bus=bus, namespace=namespace, cache=cache)
+    from flowlord.cli.doctor import run as body
+    from flowlord.cli.printer import Look
+
+    leave(body(settings, parts or (), strict=strict, look=Look(output, no_headers, color=color)))

@@ -20,9 +20,18 @@ BusAddress = Annotated[
         "--bus",
         "--redis",
         metavar="URL",
-        help="Address of the bus: sqlite:///PATH or memory:.",
+        help="Address of the bus: sqlite:///PATH, redis://HOST:6379 or memory:.",
         show_default=False,
     ),
+]
+Namespace = Annotated[
+    str,
+    typer.Option(
+        "--namespace", metavar="NAME", help="Which of several buses on a Redis server.", show_default=False
+    ),
+]
+AcceptLoss = Annotated[
+    bool, typer.Option("--accept-loss", help="Use a Redis server that is set up to lose tasks.")
 ]
 Cache = Annotated[str, typer.Option("--cache", metavar="FILE", help="The history file.", show_default=False)]
 Workflows = Annotated[

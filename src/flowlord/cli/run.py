@@ -12,7 +12,7 @@ from pathlib import Path
 
 from flowlord import __version__
 from flowlord.bus.clock import SystemClock
-from flowlord.bus.open import open_bus
+from flowlord.bus.open import NAMESPACE, open_bus
 from flowlord.bus.port import Bus, Presence
 from flowlord.cache.historian import Historian
 from flowlord.cli import printer
@@ -52,7 +52,12 @@ def run(
         return WRONG_USE
     chance = Chance()
     consumer = f"{socket.gethostname()}-{os.getpid()}-{chance.token()[:6]}"
-    bus = open_bus(settings.bus.address, by=consumer)
+    bus = open_bus(
+        settings.bus.address,
+        by=consumer,
+        namespace=settings.bus.namespace,
+        accept_loss=settings.bus.accept_loss,
+    )
     try:
         around = _surroundings(settings, bus, chance, consumer)
         taskmaster = Taskmaster(
@@ -177,6 +182,8 @@ def _tell_start(loaded: Loaded, around: Surroundings, settings: Settings) -> Non
     )
     told = around.bus.describe()
     engine = ", ".join(told[name] for name in ("engine", "journal_mode", "durability") if name in told)
+    if settings.bus.namespace != NAMESPACE:
+        engine += f", namespace {settings.bus.namespace}"
     printer.say(f"  bus        {around.bus.address}  {engine}".rstrip())
     if "note" in told:
         printer.say(f"             {told['note']}")

@@ -96,7 +96,12 @@ def run(settings: Settings, name: str, info: str, options: Options) -> int:
         @cache
         def bus() -> Bus:
             """Opening makes what is not there, so it comes after what may be refused."""
-            found = open_bus(settings.bus.address, by="send")
+            found = open_bus(
+                settings.bus.address,
+                by="send",
+                namespace=settings.bus.namespace,
+                accept_loss=settings.bus.accept_loss,
+            )
             opened.callback(found.close)
             return found
 

@@ -15,7 +15,10 @@ from flowlord.model.errors import BusError, BusUnavailable
 
 if TYPE_CHECKING:
     from flowlord.bus.port import Bus
+    from flowlord.config import BusSettings
 
+FRESH_S = 3.0
+"""A daemon that follows the bus says at least so often that it has everything."""
 T = TypeVar("T")
 _SQLITE = "sqlite:///"
 
@@ -24,12 +27,13 @@ class Sources:
     """What one command reads; opened when it is first needed, closed together.
 
     Args:
-        bus_address: as `flowlord.bus.open` takes it.
+        where: the bus, as it is configured.
         cache_path: of the history; None when none is kept.
     """
 
-    def __init__(self, bus_address: str, cache_path: str | None, clock: Clock) -> None:
-        self._address = bus_address
+    def __init__(self, where: BusSettings, cache_path: str | None, clock: Clock) -> None:
+        self._where = where
+        self._address = where.address
         self._cache_path = cache_path
         self._clock = clock
         self._bus: Bus | None = None
@@ -46,9 +50,16 @@ class Sources:
                 # An empty answer from the wrong folder looks like a quiet night.
                 printer.say(f"note: there is no bus at {self._address} yet", once=True)
                 return None
-            from flowlord.bus.open import open_bus
+            from flowlord.bus.open import is_redis, open_bus
 
-            self._bus = open_bus(self._address, by="look", clock=self._clock)
+            # Looking at a server that may lose tasks makes nothing worse, so it is never refused.
+            self._bus = open_bus(
+                self._address,
+                by="look",
+                clock=None if is_redis(self._address) else self._clock,  # a server has its own
+                namespace=self._where.namespace,
+                accept_loss=True,
+            )
         return self._bus
 
     def ask(self, question: Callable[[Bus], T], otherwise: T) -> T:
@@ -104,18 +115,20 @@ class Sources:
         return self._address.removeprefix(_SQLITE)
 
     def _may_be_behind(self) -> bool:
-        """Looking at the times of the files spares opening the bus when nothing was written to it since."""
-        if self._cache_path is None or not self._address.startswith(_SQLITE):
+        """Looking at the times of files spares opening the bus: a daemon leaves word when history has everything."""
+        if self._cache_path is None:
             return True
+        if not self._address.startswith(_SQLITE):
+            return self._clock.now().timestamp() - _written(self._cache_path) / 1e9 > FRESH_S
         return _written(self._file()) >= _written(self._cache_path)
 
 
 @contextmanager
-def opened(bus_address: str, cache_path: str | None, clock: Clock) -> Iterator[Sources]:
+def opened(where: BusSettings, cache_path: str | None, clock: Clock) -> Iterator[Sources]:
     """Give the sources and close them; a history that breaks while it is read is told as such."""
     import sqlite3
 
-    sources = Sources(bus_address, cache_path, clock)
+    sources = Sources(where, cache_path, clock)
     try:
         yield sources
     except sqlite3.DatabaseError as error:

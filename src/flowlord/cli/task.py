@@ -21,6 +21,7 @@ from flowlord.model.clock import Clock
 
 if TYPE_CHECKING:
     from flowlord.bus.port import Peeked
+    from flowlord.config import BusSettings
 
 LISTED = 10  # candidates of an ambiguous name
 DESCENDANTS = 200
@@ -42,7 +43,7 @@ class Story:
 
 
 def run(
-    bus_address: str,
+    where: BusSettings,
     cache_path: str | None,
     what: str,
     *,
@@ -58,7 +59,7 @@ def run(
     look = look or Look()
 
     def body() -> int:
-        with opened(bus_address, cache_path, clock) as sources:
+        with opened(where, cache_path, clock) as sources:
             history = sources.history(fresh=True)
             found = find(sources, history, what)
             if len(found) == 1:

@@ -21,6 +21,7 @@ from flowlord.model.errors import FlowlordError
 
 if TYPE_CHECKING:
     from flowlord.bus.port import Bus, Peeked
+    from flowlord.config import BusSettings
 
 SHOWN = 50
 """Rows on a terminal when no limit is asked for; in a pipe there is none."""
@@ -67,13 +68,13 @@ class Question:
         )
 
 
-def run(bus_address: str, cache_path: str | None, question: Question, *, clock: Clock | None = None) -> int:
+def run(where: BusSettings, cache_path: str | None, question: Question, *, clock: Clock | None = None) -> int:
     """Print the attempts that are asked for; returns the exit code."""
     clock = clock or SystemClock()
     wanted = question.wanted(clock)
 
     def body() -> int:
-        with opened(bus_address, cache_path, clock) as sources:
+        with opened(where, cache_path, clock) as sources:
             if question.follow:
                 return _follow(sources, question, wanted, clock)
             if question.count:

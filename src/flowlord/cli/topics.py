@@ -19,6 +19,7 @@ from flowlord.model.clock import Clock
 
 if TYPE_CHECKING:
     from flowlord.bus.port import Bus, Peeked
+    from flowlord.config import BusSettings
 
 DAY_US = 86_400_000_000
 PEEKED = 5
@@ -43,14 +44,14 @@ Record = Mapping[str, object]
 
 
 def run(
-    bus_address: str, cache_path: str | None, *, look: Look | None = None, clock: Clock | None = None
+    where: BusSettings, cache_path: str | None, *, look: Look | None = None, clock: Clock | None = None
 ) -> int:
     """Print every topic with its lengths; returns the exit code. `failed_24h` is unknown without a history."""
     clock = clock or SystemClock()
     now_us = to_us(clock.now())
 
     def body() -> int:
-        with opened(bus_address, cache_path, clock) as sources:
+        with opened(where, cache_path, clock) as sources:
             bus = sources.bus()
             found = _topics(bus, _failures(cache_path, now_us)) if bus is not None else []
             printer.rows(found, FIELDS, name="topic", columns=_columns(now_us), look=look or Look())
@@ -60,7 +61,7 @@ def run(
 
 
 def peek(
-    bus_address: str,
+    where: BusSettings,
     topic: str,
     *,
     number: int = PEEKED,
@@ -73,7 +74,7 @@ def peek(
     now_us = to_us(clock.now())
 
     def body() -> int:
-        with opened(bus_address, None, clock) as sources:
+        with opened(where, None, clock) as sources:
             bus = sources.bus()
             known = [state.topic for state in bus.topics()] if bus is not None else []
             if bus is not None and topic not in {*known, *ALWAYS}:

@@ -113,7 +113,12 @@ def make(settings: Settings, options: Options, bus: Bus | None = None) -> tuple[
     )
     clock = SystemClock()
     consumer = consumer_name(options.name, clock)
-    bus = bus or open_bus(settings.bus.address, by=consumer)
+    bus = bus or open_bus(
+        settings.bus.address,
+        by=consumer,
+        namespace=settings.bus.namespace,
+        accept_loss=settings.bus.accept_loss,
+    )
     worker = Worker(
         bus,
         by_name,

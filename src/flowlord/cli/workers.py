@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from flowlord.bus.clock import SystemClock
 from flowlord.cli import printer
 from flowlord.cli.exits import DONE
+from flowlord.cli.fleet import differences
 from flowlord.cli.printer import Look
 from flowlord.cli.sources import opened
 from flowlord.cli.table import GREEN, RED, Column
@@ -16,6 +17,7 @@ from flowlord.model.clock import Clock
 
 if TYPE_CHECKING:
     from flowlord.bus.port import Presence
+    from flowlord.config import BusSettings
 
 FIELDS = (
     "consumer", "kind", "state", "host", "pid", "topics", "slots", "in_flight", "running", "beat", "started", "version",
@@ -24,18 +26,20 @@ FIELDS = (
 Record = Mapping[str, object]
 
 
-def run(bus_address: str, *, look: Look | None = None, clock: Clock | None = None) -> int:
+def run(where: BusSettings, *, look: Look | None = None, clock: Clock | None = None) -> int:
     """Print every process that beat within the last day, the living first; returns the exit code."""
     clock = clock or SystemClock()
     now_us = to_us(clock.now())
 
     def body() -> int:
-        with opened(bus_address, None, clock) as sources:
+        with opened(where, None, clock) as sources:
             bus = sources.bus()
             found = sorted(
                 bus.presences() if bus is not None else [], key=lambda each: (not each.alive, each.consumer)
             )
             printer.rows(map(_record, found), FIELDS, columns=_columns(now_us), look=look or Look())
+            for finding in differences(found):
+                printer.say(f"note: {finding.text}")
             if not any(each.alive for each in found) and printer.on_terminal():
                 printer.say("neither a worker nor a taskmaster is alive: flowlord run, flowlord worker")
             return DONE
@@ -94,5 +98,7 @@ def _columns(now_us: int) -> list[Column]:
         ),
         Column("last beat", lambda each, _: relative(number(each, "beat_us"), now_us)),
         Column("up", up, right=True),
+        Column("version"),
+        Column("revision", lambda each, _: str(each["revision"]) or "-"),
         Column("health", lambda each, _: str(each["health"]) if alive(each) else "-", gives=True),
     ]

@@ -50,10 +50,10 @@ def resolve(
         for key, value, line, column in read.values:
             _from_file(found, shown(str(file)), key, value, line, column)
     for setting in SETTINGS:
-        for name in (setting.variable, *setting.aliases):
+        for name in setting.variables:
             if variables.get(name):
                 found.take(setting, variables[name], name, Problem(name, 0, 0, ""))
-                if name != setting.variable:
+                if name in setting.aliases:
                     found.note(name, f"is read as {setting.variable}")
                 break
         value = flags.get(setting.flag) if setting.flag else None
@@ -84,8 +84,9 @@ class _Collected:
         try:
             read = setting.read(value)
         except Wrong as error:
-            cut = str(value) if len(str(value)) < 60 else f"{str(value)[:59]}…"
-            text = f"{setting.name}: {masked(cut)!r} {error}"
+            plain = masked(str(value))
+            cut = plain if len(plain) < 60 else f"{plain[:59]}…"
+            text = f"{setting.name}: {cut!r} {error}"
             self.problems.append(Problem(place.path, place.line, place.column, text, setting.help, "FL202"))
             return
         written = ("true" if value else "false") if isinstance(value, bool) else str(value)
@@ -105,7 +106,7 @@ class _Collected:
 
     def misspelt(self, variables: Mapping[str, str]) -> None:
         """Note variables that look like ours and are not."""
-        known = {name for setting in SETTINGS for name in (setting.variable, *setting.aliases)}
+        known = {name for setting in SETTINGS for name in setting.variables}
         for name in sorted(variables):
             if not name.startswith("FLOWLORD_") or name in known or name.startswith(VARIABLES_OF_OTHERS):
                 continue
@@ -145,8 +146,13 @@ class _Collected:
 
 
 def masked(text: str) -> str:
-    """Return a text with the password of an address in it hidden."""
-    return re.sub(r"(?<=://)([^/@\s:]*):[^/\s]*@", r"\1:***@", text)
+    """Return a text with the passwords of addresses in it hidden.
+
+    What a password is must not depend on whether it is written right: it ends at the last `@`, whatever it holds.
+    """
+    text = re.sub(r"(?<=://)([^/@\s:]*):(?:(?!\s\w[\w+]*://).)*@", r"\1:***@", text)
+    text = re.sub(r"\A([^/@\s:]*):(?!//)\S*@", r"\1:***@", text)  # without a scheme
+    return re.sub(r"(?i)(?<=[?&;])(\w*password)=[^&;#\s]*", r"\1=***", text)
 
 
 def shown(text: str) -> str:

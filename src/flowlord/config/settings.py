@@ -13,9 +13,14 @@ DAY: Final = 86_400 * SECOND
 
 @dataclass(frozen=True, slots=True)
 class BusSettings:
-    """Where tasks travel, and for how long a claim of one holds."""
+    """Where tasks travel, and for how long a claim of one holds.
+
+    `namespace` separates several buses on one server; `accept_loss` uses a server that is set up to lose tasks.
+    """
 
     address: str = "sqlite:///.flowlord/bus.db"
+    namespace: str = "flowlord"
+    accept_loss: bool = False
     lease_ns: int = 60 * SECOND
     max_deliveries: int = 3
 

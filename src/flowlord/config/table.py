@@ -11,7 +11,10 @@ from flowlord.config import values as v
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """`name` is `section.name` in the file, `keys` where else it may stand; `aliases` are other variables."""
+    """`name` is `section.name` in the file, `keys` where else it may stand.
+
+    `also` are other variables that mean the same; `aliases` are such of the Go program, whose use is noted.
+    """
 
     name: str
     places: tuple[tuple[str, str], ...]  # room, field
@@ -20,8 +23,14 @@ class Setting:
     variable: str
     keys: tuple[str, ...]
     flag: str
+    also: tuple[str, ...]
     aliases: tuple[str, ...]
     help: str
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Every variable that may give it; the first that does wins."""
+        return (self.variable, *self.also, *self.aliases)
 
 
 def _setting(
@@ -34,11 +43,13 @@ def _setting(
     keys: str,
     told: str,
     flag: str = "",
+    also: str = "",
     aliases: str = "",
 ) -> Setting:
     rooms = tuple((room, field) for room, _, field in (place.partition(".") for place in places.split()))
+    names = (name, *keys.split())
     return Setting(
-        name, rooms, read, default, variable, (name, *keys.split()), flag, tuple(aliases.split()), told
+        name, rooms, read, default, variable, names, flag, tuple(also.split()), tuple(aliases.split()), told
     )
 
 
@@ -51,10 +62,23 @@ SETTINGS: Final = (
         told="file or folder of workflows",
     ),
     _setting(
-        "bus.address", "bus.address", v.read_text, "sqlite:///.flowlord/bus.db",
+        "bus.address", "bus.address", v.read_address, "sqlite:///.flowlord/bus.db",
         variable="FLOWLORD_BUS", keys="bus bus.url",
         flag="bus",
+        also="FLOWLORD_REDIS_URL REDIS_URL",
         told="address of the bus",
+    ),
+    _setting(
+        "bus.namespace", "bus.namespace", v.read_namespace, "flowlord",
+        variable="FLOWLORD_NAMESPACE", keys="namespace",
+        flag="namespace",
+        told="which of several buses on one server",
+    ),
+    _setting(
+        "bus.accept_loss", "bus.accept_loss", v.read_switch, "false",
+        variable="FLOWLORD_ACCEPT_LOSS", keys="accept_loss",
+        flag="accept_loss",
+        told="use a server that is set up to lose tasks",
     ),
     _setting(
         "bus.lease", "bus.lease_ns", v.read_duration, "60s",
@@ -135,8 +159,8 @@ SETTINGS: Final = (
 LATER: Final = frozenset((
     "file_topic", "status_port", "port", "host", "slack", "file", "http", "server", "cache.backup_path",
     "cache.task_ttl", "bus.bus", "bus.in_bus", "bus.out_bus", "bus.in_topic", "bus.in_channel", "bus.nsqd_hosts",
-    "bus.lookupd_hosts", "bus.pubsub_host", "bus.project_id", "bus.json_auth", "namespace", "bus.namespace",
-    "dedupe_retention", "bus.dedupe_retention",
+    "bus.lookupd_hosts", "bus.pubsub_host", "bus.project_id", "bus.json_auth", "dedupe_retention",
+    "bus.dedupe_retention",
 ))  # fmt: skip
 SECTIONS: Final = {"sqlite": "cache"}  # old names of sections
 VARIABLES_OF_OTHERS: Final = ("FLOWLORD_CONFIG", "FLOWLORD_TASK_", "FLOWLORD_TEST_")

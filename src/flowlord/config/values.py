@@ -20,12 +20,26 @@ _UNITS: Final = {
 DONE: Final = "done"
 QUARANTINE: Final = "quarantine"
 _PART: Final = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,9}))?(ns|us|µs|μs|ms|s|m|h|d|w)")
+_HOST: Final = re.compile(r"(?:(?:\A|,)(?:[\w.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5})+", re.ASCII)
+_NAMESPACE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")  # braces would break the keys
 _TOPIC: Final = re.compile(r"[^\s\x00-\x1f\x7f:]{1,200}")
 
 
 def read_text(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise Wrong("is no text")
+    return value
+
+
+def read_address(value: object) -> str:
+    """An address of a bus; `host:port` alone is one of Redis, as `REDIS_URL` is often written."""
+    text = read_text(value).strip()
+    return f"redis://{text}" if _HOST.fullmatch(text) else text
+
+
+def read_namespace(value: object) -> str:
+    if not isinstance(value, str) or not _NAMESPACE.fullmatch(value):
+        raise Wrong("is no namespace: 1 to 64 letters, digits, dots, hyphens and underscores")
     return value
 
 

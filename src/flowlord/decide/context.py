@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
+
+import msgspec
 
 Rows = Sequence[Mapping[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(msgspec.Struct, frozen=True):
     """The moment and the surroundings of a decision.
 
     `now` is aware, UTC; `jitter` in [0, 1), drawn by the shell; `failed_topic` empty or `-` sends dead letters nowhere.
@@ -23,4 +23,4 @@ class Context:
     failed_topic: str = "retry-failed"
     done_topic: str = "done"
     max_deliveries: int = 3
-    sources: Mapping[str, Rows | str] = field(default_factory=dict)
+    sources: Mapping[str, Rows | str] = msgspec.field(default_factory=dict)

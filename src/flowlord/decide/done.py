@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 
 import msgspec
@@ -25,8 +24,7 @@ from flowlord.rules.moments import time_of_task
 _COUNT = re.compile(r"[+-]?[0-9]{1,9}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(msgspec.Struct, frozen=True):
     """A reported task with what its dispatch carried; all but `task` and `key` may be missing for foreign workers.
 
     `key` is the dispatch key, or the identity that stands for it.
@@ -43,23 +41,14 @@ class Done:
     report: Report | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Origin:
-    """Who made a task, read out of its meta."""
+class Origin(msgspec.Struct, frozen=True):
+    """Who made a task, read out of its meta by `origin_of`."""
 
     meta: Mapping[str, list[str]]
     first: Mapping[str, str]
     workflow: str
     topic: str
     job: str
-
-    @classmethod
-    def of(cls, task: Task) -> _Origin:
-        meta = parse_meta(task.meta)
-        first = {name: values[0] for name, values in meta.items()}
-        topic, _, rest = task.type.partition(":")
-        job = task.job or first.get("job", "") or rest
-        return cls(meta, first, first.get("workflow", ""), topic, job)
 
     @property
     def tried(self) -> int:
@@ -68,15 +57,26 @@ class _Origin:
         return int(count) if _COUNT.fullmatch(count) else 0
 
 
-def on_done(done: Done, flows: Workflows, ctx: Context) -> Plan:
+def origin_of(task: Task) -> Origin:
+    """Return who made a task."""
+    meta = parse_meta(task.meta)
+    first = {name: values[0] for name, values in meta.items()}
+    topic, _, rest = task.type.partition(":")
+    job = task.job or first.get("job", "") or rest
+    return Origin(meta, first, first.get("workflow", ""), topic, job)
+
+
+def on_done(done: Done, flows: Workflows, ctx: Context, origin: Origin | None = None) -> Plan:
     """Return what must be committed before the result may be acknowledged.
 
+    Args:
+        origin: `origin_of` the task, from who knows it already.
     Returns:
         A plan, equal for every redelivery but for `created`: keys derive from the cause.
     Source:
         docs/reference.md, "Results", "Children" and "Retries".
     """
-    origin = _Origin.of(done.task)
+    origin = origin or origin_of(done.task)
     match done.task.result:
         case Result.COMPLETE:
             return _children(done, origin, flows, ctx)
@@ -97,23 +97,17 @@ def on_done(done: Done, flows: Workflows, ctx: Context) -> Plan:
 
 def on_poison(done: Done, flows: Workflows, ctx: Context) -> Plan:
     """Return the dead letter of a task that is not offered again, whatever tries its phase would still allow."""
-    origin = _Origin.of(done.task)
+    origin = origin_of(done.task)
     phase = _phase_of(done, origin, flows)
     silent = phase is not None and phase.rule.no_alert
     return _dead(done, origin, origin.tried, done.task.msg, ctx, silent=silent, told=_done_fact(done))
 
 
-def workflow_of(task: Task) -> str:
-    """Return the name of the workflow that a task belongs to; empty when it names none."""
-    name = parse_meta(task.meta).get("workflow", [""])[0]
-    return "" if name == "*" else name
-
-
-def sources_of(done: Task, flows: Workflows) -> tuple[str, ...]:
-    """Return the meta-files that must be read before this result can be decided."""
+def sources_of(done: Task, flows: Workflows, origin: Origin | None = None) -> tuple[str, ...]:
+    """Return the meta-files that must be read before this result can be decided; `origin` as for `on_done`."""
     if done.result != Result.COMPLETE:
         return ()
-    origin = _Origin.of(done)
+    origin = origin or origin_of(done)
     found = flows.children(origin.workflow, origin.topic, origin.job)
     return tuple({phase.rule.meta_file: None for phase in found if phase.rule.meta_file})
 
@@ -129,7 +123,7 @@ def missing(phase: Phase, meta: Mapping[str, list[str]]) -> str:
     return ""
 
 
-def _children(done: Done, origin: _Origin, flows: Workflows, ctx: Context) -> Plan:
+def _children(done: Done, origin: Origin, flows: Workflows, ctx: Context) -> Plan:
     facts = [_done_fact(done)]
     flow = flows.by_name.get(origin.workflow)
     if flow is None:
@@ -138,31 +132,33 @@ def _children(done: Done, origin: _Origin, flows: Workflows, ctx: Context) -> Pl
             facts.append(_fact(FactKind.SKIPPED, done, text))
         return Plan(facts=tuple(facts))
     messages: list[Message] = []
-    phases = flows.children(origin.workflow, origin.topic, origin.job)
+    phases = flow.children(origin.topic, origin.job)
+    cause = f"done:{done.key}"
+    cron = origin.first.get("cron", "")
     time = time_of_task(done.task.info, origin.meta) if any(map(_needs_time, phases)) else None
     for phase in phases:
-        if name := missing(phase, origin.meta):
+        if phase.rule.require and (name := missing(phase, origin.meta)):
             facts.append(
                 _skipped(phase, done, f"it requires {{meta:{name}}}, which {done.task.name} did not return")
             )
             continue
-        start = Start(f"done:{done.key}:{phase.identity}", done.task.id)
-        cron = origin.first.get("cron", "")
+        start = Start(f"{cause}:{phase.identity}", done.task.id, cause)
         try:
             made = child_messages(phase, start, time, cron, origin.first, ctx, flow.revision, len(messages))
         except (ValueError, OverflowError) as error:
             text = f"{phase.base_name} could not be started by {done.task.name}: {error}"
-            facts.append(failed(phase, f"done:{done.key}", text, flow.revision))
+            facts.append(failed(phase, cause, text, flow.revision))
             continue
-        messages += [msgspec.structs.replace(message, cause=f"done:{done.key}") for message in made]
-        facts += _unknown_time(phase, made, time is None, done.key)
+        messages += made
+        if time is None:
+            facts += _unknown_time(phase, made, cause)
     if len(messages) <= CHUNK:
         return Plan(publish=tuple(messages), facts=tuple(facts))
-    frozen = FrozenBatch(dispatch_key(f"done:{done.key}"), tuple(messages))
+    frozen = FrozenBatch(dispatch_key(cause), tuple(messages))
     return Plan(frozen=(frozen,), facts=tuple(facts))
 
 
-def _phase_of(done: Done, origin: _Origin, flows: Workflows) -> Phase | None:
+def _phase_of(done: Done, origin: Origin, flows: Workflows) -> Phase | None:
     """Return the phase that made the task: the one that its dispatch names, which tells twins apart, else by name."""
     flow = flows.by_name.get(origin.workflow)
     if flow and "#" in done.phase:
@@ -185,12 +181,11 @@ def _skipped(phase: Phase, done: Done, reason: str) -> Fact:
     )
 
 
-def _unknown_time(phase: Phase, made: tuple[Message, ...], unknown: bool, key: str) -> list[Fact]:
+def _unknown_time(phase: Phase, made: tuple[Message, ...], cause: str) -> list[Fact]:
     """Time tokens that stay in an info are told, since a worker will hardly know what to do with them."""
-    if not unknown or not made or not compiled(phase.template).has_time:
+    if not made or not compiled(phase.template).has_time:
         return []
     text = f"{phase.base_name} was started without a known time: the time tokens of its template stay as they are"
-    cause = f"done:{key}"
     return [
         Fact(
             FactKind.SKIPPED, key=made[0].key, topic=phase.topic, phase=phase.identity, cause=cause, text=text
@@ -198,7 +193,7 @@ def _unknown_time(phase: Phase, made: tuple[Message, ...], unknown: bool, key: s
     ]
 
 
-def _failure(done: Done, origin: _Origin, phase: Phase | None, ctx: Context) -> Plan:
+def _failure(done: Done, origin: Origin, phase: Phase | None, ctx: Context) -> Plan:
     told = _done_fact(done)
     tried = origin.tried
     if phase is None:
@@ -240,7 +235,7 @@ def _failure(done: Done, origin: _Origin, phase: Phase | None, ctx: Context) -> 
 
 
 def _dead(
-    done: Done, origin: _Origin, retried: int, text: str, ctx: Context, *, silent: bool, told: Fact
+    done: Done, origin: Origin, retried: int, text: str, ctx: Context, *, silent: bool, told: Fact
 ) -> Plan:
     meta = format_sorted({**origin.meta, "retry": ["failed"], "retried": [str(retried)]})
     task = msgspec.structs.replace(done.task, meta=meta)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import islice
+
+import msgspec
 
 from flowlord.decide.context import Context, Rows
 from flowlord.decide.keys import created, dispatch_key, run_id, short_token
@@ -22,6 +23,8 @@ from flowlord.rules.template import Template
 CHUNK = 500
 RESERVED = frozenset(("workflow", "cron", "job", "file", "filename", "files", "retry", "retried", "delayed"))
 
+_HOUR = len("2026-01-31T23+00:00")
+
 compiled = lru_cache(maxsize=8192)(Template.compile)
 
 
@@ -29,20 +32,25 @@ class CannotExpand(ValueError):
     """A phase whose tasks cannot be made now; the text tells why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
-    """What starts a phase: its slot in words, the run that the tasks belong to (empty: each is a run of its own)."""
+class Start(msgspec.Struct, frozen=True):
+    """What starts a phase: its slot in words, the run that the tasks belong to (empty: each is a run of its own).
+
+    `cause` is what the tasks tell as theirs; empty, it is the slot.
+    """
 
     slot: str
     run: str = ""
+    cause: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Cell:
+class _Cell(msgspec.Struct, frozen=True):
     """One task to be: its time and its own values."""
 
     time: datetime | None
     row: Mapping[str, str]
+
+
+_NO_ROW: Mapping[str, str] = {}
 
 
 def rows_of(phase: Phase, ctx: Context) -> Rows | None:
@@ -96,7 +104,9 @@ def cells(phase: Phase, start: datetime | None, rows: Rows | None) -> list[_Cell
     Raises:
         CannotExpand: more than the rule's `batch_limit`.
     """
-    each: Rows = ({},) if rows is None else rows
+    if rows is None and not phase.rule.for_ns:
+        return [_Cell(start, _NO_ROW)]
+    each: Rows = (_NO_ROW,) if rows is None else rows
     limit = phase.rule.batch_limit
     product: Iterator[_Cell] = (_Cell(time, row) for time in times_of(phase, start) for row in each)
     found = list(islice(product, limit + 1)) if each else []
@@ -114,7 +124,7 @@ def root_messages(
     batch = run_id(start.slot)
     out = []
     for n, cell in enumerate(cells(phase, time, rows)):
-        own = _own_values(phase, None if cell.time is None else format_hour(cell.time))
+        own, _ = _own(phase.workflow, None if cell.time is None else format_hour(cell.time), phase.job)
         kept = {name: cell.row.get(name, "") for name in template.meta_names} if rows is not None else {}
         meta = format_sorted({**kept, **own})
         out.append(
@@ -164,26 +174,15 @@ def child_messages(
     out = []
     for n, cell in enumerate(found):
         text = format_hour(cell.time) if moves and cell.time is not None else cron
-        own = _own_values(phase, text or None)
-        kept = {k: v for k, v in cell.row.items() if k in template.meta_names and k not in RESERVED}
-        tail = sorted({**passed, **kept}.items())
-        meta = format_meta([*own.items(), *tail])
-        values = {**under, **own, **cell.row}
-        out.append(
-            _message(
-                phase,
-                start,
-                n,
-                values,
-                cell.time,
-                meta,
-                ctx,
-                revision,
-                batch=batch,
-                id_=start.run,
-                first=first,
-            )
-        )
+        own, meta = _own(phase.workflow, text or None, phase.job)
+        row = cell.row
+        kept = {name: row[name] for name in template.meta_names if name in row and name not in RESERVED}
+        if passed or kept:
+            more = format_sorted({**passed, **kept})
+            meta = f"{meta}&{more}" if meta else more
+        values = {**under, **own, **row}
+        made = _message(phase, start, n, values, cell.time, meta, ctx, revision, batch, start.run, first)
+        out.append(made)
     return tuple(out)
 
 
@@ -196,8 +195,7 @@ def as_plan(messages: tuple[Message, ...], slot: str) -> Plan:
 
 def single_message(phase: Phase, start: Start, time: datetime, ctx: Context, revision: str) -> Message:
     """Return the one task of a scheduled phase without batch options."""
-    own = _own_values(phase, format_hour(time))
-    meta = format_meta(own.items())
+    own, meta = _own(phase.workflow, format_hour(time), phase.job)
     return _message(phase, start, 0, own, time, meta, ctx, revision, id_=run_id(start.slot))
 
 
@@ -206,13 +204,23 @@ def utc_text(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _own_values(phase: Phase, cron: str | None) -> dict[str, str]:
-    own = {"workflow": phase.workflow} if phase.workflow else {}
+def _own(workflow: str, cron: str | None, job: str) -> tuple[Mapping[str, str], str]:
+    """What flowlord itself writes into the meta of a task, and its text; all tasks of an hour share both."""
+    if cron is not None and len(cron) > _HOUR:  # a parent may bring any text, which is not worth the memory
+        return _written(workflow, cron, job)
+    return _known(workflow, cron, job)
+
+
+def _written(workflow: str, cron: str | None, job: str) -> tuple[Mapping[str, str], str]:
+    own = {"workflow": workflow} if workflow else {}
     if cron is not None:
         own["cron"] = cron
-    if phase.job:
-        own["job"] = phase.job
-    return own
+    if job:
+        own["job"] = job
+    return own, format_meta(own.items())
+
+
+_known = lru_cache(maxsize=1024)(_written)
 
 
 def _message(
@@ -224,13 +232,14 @@ def _message(
     meta: str,
     ctx: Context,
     revision: str,
-    *,
     batch: str = "",
     id_: str = "",
     first: int = 0,
 ) -> Message:
     key = dispatch_key(start.slot, n)
-    info = compiled(phase.template).render(time, values, unique=short_token(key), host=ctx.host)
+    template = compiled(phase.template)
+    unique = short_token(key) if template.has_unique else ""
+    info = template.render(time, values, unique=unique, host=ctx.host)
     task = Task(
         type=phase.topic, job=phase.job, info=info, created=created(ctx.now, first + n), id=id_, meta=meta
     )
@@ -242,6 +251,6 @@ def _message(
         timeout_ns=phase.rule.timeout_ns,
         phase=phase.identity,
         revision=revision,
-        cause=start.slot,
+        cause=start.cause or start.slot,
         batch=batch,
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from uuid import UUID, uuid5
+
+from flowlord.rules.stamps import stamp
 
 _RUNS = UUID("7f0e6a3c-52b1-5a86-9d3e-8a1f0c4b6d27")
 _STAMP_STEP_US = 10
@@ -24,11 +26,6 @@ def run_id(slot: str, n: int = 0) -> str:
 def short_token(key: str) -> str:
     """Return the 8 hex digits that `{uuid}` stands for in the task with this key."""
     return blake2b(key.encode(), digest_size=4).hexdigest()
-
-
-def stamp(time: datetime) -> str:
-    """Return RFC 3339 in UTC with microseconds and `Z`, as `created` carries it."""
-    return time.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def created(now: datetime, n: int) -> str:

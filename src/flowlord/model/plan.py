@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 import msgspec
@@ -63,8 +63,7 @@ class FrozenBatch(msgspec.Struct, frozen=True):
     messages: tuple[Message, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """What must land together with the acknowledgement of what caused it.
 
     `publish` goes to topics now, `later` waits for its `due`, `dead` goes to the topic that its messages name and
@@ -82,6 +81,12 @@ class Plan:
     def messages(self) -> tuple[Message, ...]:
         """Every message that landing this plan puts on the bus sooner or later."""
         return self.publish + self.later + self.dead + tuple(m for b in self.frozen for m in b.messages)
+
+    @property
+    def size(self) -> int:
+        """How many messages that are."""
+        found = len(self.publish) + len(self.later) + len(self.dead)
+        return found + sum(len(batch.messages) for batch in self.frozen) if self.frozen else found
 
 
 class _Anything:
@@ -109,22 +114,20 @@ class Mark:
     ttl_s: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(msgspec.Struct, frozen=True):
     """A plan with everything that must hold for it to land, and what ends with it.
 
     `outcomes` are identities of the dispatch whose result this is: when one of them is recorded already, the
     result came twice, so the plan is dropped and only the acknowledgement lands.
     """
 
-    plan: Plan = field(default_factory=Plan)
+    plan: Plan = Plan()
     acknowledge: tuple[Delivery, ...] = ()
     marks: tuple[Mark, ...] = ()
     outcomes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(msgspec.Struct, frozen=True):
     """The commit landed; `duplicate` when its outcome had been recorded before and only the acknowledgement landed."""
 
     duplicate: bool = False

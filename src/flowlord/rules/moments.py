@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Final
 
 from flowlord.rules.infourl import path_of
@@ -25,6 +26,7 @@ _HOUR_PARAMETER: Final = re.compile(
 _DAY_PARAMETER: Final = re.compile(r"(?:day|date)[=:](\d{4})-(\d\d)-(\d\d)", re.ASCII)
 
 _CRON: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d?)", re.ASCII)
+_CRON_LENGTH: Final = len("2026-01-31T23")  # longer texts are no hour, and not worth the memory of a cache
 _HOUR: Final = re.compile(_CRON.pattern + f"(?:{_ZONE})?", re.ASCII)
 
 # Other programs write this one where they know no time, so it means the same when read.
@@ -74,11 +76,7 @@ def time_of_info(text: str) -> datetime | None:
 
 def time_of_task(info: str, meta: Mapping[str, list[str]]) -> datetime | None:
     """Return the moment of a task in UTC: `cron` of its meta, else its info, else the path in `file` of its meta."""
-    if (
-        (crons := meta.get("cron"))
-        and (hour := _CRON.fullmatch(crons[0]))
-        and (time := _time(*hour.groups()))
-    ):
+    if (crons := meta.get("cron")) and len(crons[0]) <= _CRON_LENGTH and (time := _time_of_cron(crons[0])):
         return time
     if time := time_of_info(info):
         return time
@@ -102,6 +100,12 @@ def parse_hour(text: str) -> datetime | None:
 def format_hour(time: datetime) -> str:
     """Return `YYYY-MM-DDTHH` with the fields that `time` has in its own zone: what the meta key `cron` carries."""
     return f"{time.year:04d}-{time.month:02d}-{time.day:02d}T{time.hour:02d}"
+
+
+@lru_cache(maxsize=1024)  # all tasks of one start tell the same hour
+def _time_of_cron(text: str) -> datetime | None:
+    hour = _CRON.fullmatch(text)
+    return _time(*hour.groups()) if hour else None
 
 
 def _of_parameters(text: str) -> Iterator[datetime]:

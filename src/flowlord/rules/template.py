@@ -69,6 +69,7 @@ class Template:
     text: str
     meta_names: tuple[str, ...]  # in order of appearance, each once
     has_time: bool  # some token needs a time
+    has_unique: bool  # some token is `{uuid}`
     _pieces: tuple[tuple[str, _Token], ...]  # ordinary text and the token behind it
     _tail: str
 
@@ -92,7 +93,8 @@ class Template:
             at = found.end()
         names = dict.fromkeys(token.name for _, token in pieces if token.name)
         has_time = any(token.read is not None for _, token in pieces)
-        return cls(text, tuple(names), has_time, tuple(pieces), text[at:])
+        has_unique = any(token.word == "uuid" for _, token in pieces)
+        return cls(text, tuple(names), has_time, has_unique, tuple(pieces), text[at:])
 
     def render(
         self, time: datetime | None, values: Mapping[str, str], *, unique: str = "", host: str = ""

@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from flowlord.decide.keys import after
 from flowlord.model.clock import Clock
 
+_STEP = timedelta(microseconds=10)
+
 
 class Stamps:
     """Hands out decision times that never repeat in this process and hardly ever in another.
@@ -19,16 +21,17 @@ class Stamps:
 
     def __init__(self, clock: Clock, digit: int) -> None:
         self._clock = clock
-        self._digit = digit % 10
+        # What a last digit needs to become ours; `datetime.replace` takes several times longer.
+        self._to_ours = [timedelta(microseconds=digit % 10 - last) for last in range(10)]
         self._last = datetime(1970, 1, 1, tzinfo=UTC)
         self._lock = threading.Lock()
 
     def now(self) -> datetime:
         """Return a time later than every stamp used before."""
         wall = self._clock.now()
-        wall = wall.replace(microsecond=wall.microsecond // 10 * 10 + self._digit)
+        wall += self._to_ours[wall.microsecond % 10]
         with self._lock:
-            found = wall if wall > self._last else self._last + timedelta(microseconds=10)
+            found = wall if wall > self._last else self._last + _STEP
             self._last = found
             return found
 
@@ -44,10 +47,12 @@ class Chance:
 
     def __init__(self, seed: int | None = None) -> None:
         self._random: random.Random = random.SystemRandom() if seed is None else random.Random(seed)
+        # Drawn for each decision and no secret: no reason to ask the system each time.
+        self._jitter = random.Random(seed)
 
     def jitter(self) -> float:
         """Return a number in [0, 1)."""
-        return self._random.random()
+        return self._jitter.random()
 
     def digit(self) -> int:
         """Return a digit for `Stamps`."""

@@ -29,14 +29,24 @@ class Follower:
         self._open = open_history
         self._keep = keep
         self._historian: Historian | None = None
+        self._generation = ""
         self._pruned_ns: int | None = None
 
     def step(self, wait_s: float = WAIT_S) -> int:
         """Copy the next entries; returns how many there were."""
         historian = self._historian or self._begin()
+        if not self._generation:
+            self._attach(historian)
+        asked = self._clock.now()
         entries = self._bus.journal(historian.cursor(), BATCH, wait_s=wait_s)
+        if self._bus.generation() != self._generation:
+            # Another loop may have taken the reset up. Numbers begin again, so what came cannot be told by its number.
+            self._attach(historian)
+            entries = self._bus.journal(historian.cursor(), BATCH)
         if entries:
             historian.follow(entries)
+        else:
+            historian.caught_up(asked)
         self._prune(historian)
         return len(entries)
 
@@ -48,9 +58,13 @@ class Follower:
         if self._historian:
             self._historian.close()
 
+    def _attach(self, historian: Historian) -> None:
+        generation = self._bus.generation()
+        historian.attach(generation)
+        self._generation = generation
+
     def _begin(self) -> Historian:
         self._historian = self._open()
-        self._historian.attach(self._bus.generation())
         return self._historian
 
     def _prune(self, historian: Historian) -> None:

@@ -28,6 +28,7 @@ class Reloader:
         self._missing: frozenset[str] = frozenset()
         self._loaded = files.Loaded(Workflows())
         self._stamp: object = None
+        self._generation = ""
 
     @property
     def loaded(self) -> files.Loaded:
@@ -40,6 +41,7 @@ class Reloader:
         A path that cannot be read at all raises OSError.
         """
         self._stamp = files.stamp(self._path)
+        self._generation = self._around.bus.generation()
         self._loaded = files.load(self._path)
         restored = last_good(self._around.bus, self._loaded.broken)
         flows = dict(self._loaded.workflows.by_name) | {flow.name: flow for flow in restored}
@@ -52,6 +54,7 @@ class Reloader:
         A file counts as removed when two looks in a row do not find it: a checkout or an editor may take it away for a
         moment, and results that come in between would start nothing.
         """
+        self._keep_again()
         stamp = files.stamp(self._path)
         if stamp == self._stamp and not self._missing:
             return
@@ -73,12 +76,7 @@ class Reloader:
         for flow in restored:
             text = f"{flow.name} is broken; its last good version, as kept on the bus, runs"
             facts.append(Fact(FactKind.RELOAD, phase=flow.name, revision=flow.revision, text=text))
-        marks = [
-            Mark(MARK + name, ANY, json.dumps({"revision": flow.revision, "text": text}))
-            for name, flow in flows.by_name.items()
-            if (text := self._loaded.text_of(name))
-            and (name not in before.by_name or before.by_name[name].revision != flow.revision)
-        ]
+        marks = self._kept(flows, before)
         marks += [Mark(MARK + name, ANY, None) for name in before.by_name.keys() - flows.by_name.keys()]
         if facts or marks:
             self._around.bus.commit(Plan(facts=tuple(facts)), marks=marks)
@@ -88,6 +86,23 @@ class Reloader:
         for fact in facts:
             level = logging.ERROR if fact.kind is FactKind.ALERT else logging.INFO
             log.log(level, "%s", fact.text, extra={"action": "reload", "workflow": fact.phase})
+
+    def _kept(self, flows: Workflows, before: Workflows) -> list[Mark]:
+        """Return the marks that keep the texts of new and changed files on the bus."""
+        return [
+            Mark(MARK + name, ANY, json.dumps({"revision": flow.revision, "text": text}))
+            for name, flow in flows.by_name.items()
+            if (text := self._loaded.text_of(name))
+            and (name not in before.by_name or before.by_name[name].revision != flow.revision)
+        ]
+
+    def _keep_again(self) -> None:
+        """Keep all files once more when the bus lost its data: daemons look there for what they do not run."""
+        generation = self._around.bus.generation()
+        if generation != self._generation:
+            if marks := self._kept(self._around.workflows, Workflows()):
+                self._around.bus.commit(Plan(), marks=marks)
+            self._generation = generation
 
     def _news(self, broken: Mapping[str, str]) -> list[Fact]:
         """Return one alert for each broken file, once for each version of it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from flowlord.decide.done import Done, on_done, sources_of, workflow_of
+from flowlord.decide.done import Done, on_done, origin_of, sources_of
 from flowlord.decide.keys import dispatch_key, outcome_identities
 from flowlord.model.crashpoint import crashpoint
 from flowlord.model.errors import BusError, InvalidTask
@@ -46,7 +46,7 @@ class Router:
         messages = 0
         for n, delivery in enumerate(found, 1):
             commits.append(self._commit(delivery, around.workflows))
-            messages += len(commits[-1].plan.messages)
+            messages += commits[-1].plan.size
             took_ns = around.clock.monotonic_ns() - begun_ns
             if messages >= LAND_AT or took_ns > around.lease_ns // 4:
                 # Large batches: land what there is, and keep what is still to be decided.
@@ -91,9 +91,10 @@ class Router:
             report=delivery.report,
         )
         try:
-            flows = self._with_kept(flows, workflow_of(task))
-            ctx = self._around.context(sources_of(task, flows) if self._reads(flows) else ())
-            plan = on_done(done, flows, ctx)
+            origin = origin_of(task)
+            flows = self._with_kept(flows, origin.workflow)
+            ctx = self._around.context(sources_of(task, flows, origin) if self._reads(flows) else ())
+            plan = on_done(done, flows, ctx, origin)
         except BusError:
             raise
         except Exception as error:  # one hostile result must not stop the others
@@ -101,12 +102,12 @@ class Router:
             return Commit(
                 quarantine(delivery, f"it could not be decided: {error!r}"), acknowledge=(delivery,)
             )
-        self._around.stamps.used(ctx.now, len(plan.messages))
+        self._around.stamps.used(ctx.now, plan.size)
         return Commit(plan, acknowledge=(delivery,), outcomes=identities)
 
     def _with_kept(self, flows: Workflows, name: str) -> Workflows:
         """Add a workflow that is not loaded here as it is kept on the bus: another daemon may run it."""
-        if not name or name in flows.by_name:
+        if name in flows.by_name or name in ("", "*"):
             return flows
         kept = {flow.name: flow for flow in last_good(self._around.bus, [name])}
         return Workflows({**flows.by_name, **kept}) if kept else flows
@@ -121,7 +122,10 @@ class Router:
 
     def _tell(self, plan: Plan) -> None:
         counters = self._around.counters
-        counters.published += len(plan.messages)
+        counters.published += plan.size
+        if _is_only_done(plan) and not log.isEnabledFor(logging.INFO):
+            counters.done += 1  # what nearly every result comes to, and nobody wants to read
+            return
         task = next((fact.task for fact in plan.facts if fact.task), None)
         name, run = (task.name, task.id) if task else ("", "")
         is_dead = any(fact.kind is FactKind.DEAD for fact in plan.facts)
@@ -149,3 +153,7 @@ class Router:
                     log.error("%s %s", name, fact.text, extra={"action": "alert", **told})
                 case _:
                     log.info("%s", fact.text, extra={"action": str(fact.kind), **told})
+
+
+def _is_only_done(plan: Plan) -> bool:
+    return len(plan.facts) == 1 and plan.facts[0].kind is FactKind.DONE

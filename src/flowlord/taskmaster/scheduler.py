@@ -6,8 +6,10 @@ import heapq
 import logging
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+
+import msgspec
 
 from flowlord.decide.expand import utc_text
 from flowlord.decide.schedule import Due, look
@@ -123,7 +125,7 @@ class Scheduler:
             for commit, answer in zip(commits, self._around.bus.commit_many(commits), strict=True):
                 if isinstance(answer, Refused):
                     # Another daemon was faster: go on from where it is.
-                    entry.seen, entry.next = answer.found, now
+                    entry.seen, entry.next = self._found(entry, answer), now
                     log.debug(
                         "%s was decided elsewhere", entry.phase.identity, extra={"action": "tick.taken"}
                     )
@@ -133,6 +135,16 @@ class Scheduler:
                 self._tell(entry, commit)
         entry.next = due.next or datetime.max.replace(tzinfo=UTC)
         return landed
+
+    def _found(self, entry: _Entry, refused: Refused) -> str | None:
+        """Return where the phase stands. A bus that was emptied is told what we knew: else instants would be missed."""
+        if refused.found is not None or entry.seen is None:
+            return refused.found
+        try:
+            self._around.bus.commit(Plan(), marks=[Mark(entry.mark, None, entry.seen)])
+        except Refused as quicker:
+            return quicker.found
+        return entry.seen
 
     def _steps(self, entry: _Entry, due: Due) -> Iterator[list[Commit]]:
         """Yield the commits of what is due, in order, as many at a time as may land at once."""
@@ -157,7 +169,7 @@ class Scheduler:
             ctx = self._around.context([rule.meta_file] if rule.meta_file else [])
             plan = on_tick(entry.phase, instant, ctx, entry.revision)
             self._around.stamps.used(ctx.now, len(plan.messages))
-            plan, facts = replace(plan, facts=plan.facts + facts), ()
+            plan, facts = msgspec.structs.replace(plan, facts=plan.facts + facts), ()
             new = utc_text(instant)
             yield Commit(plan, marks=(Mark(entry.mark, seen, new),))
             seen = new

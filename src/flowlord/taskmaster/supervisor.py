@@ -27,6 +27,9 @@ class Supervisor:
         self._clock = clock
         self._first_pause_s = first_pause_s
         self._threads: list[threading.Thread] = []
+        self._away: set[str] = set()
+        self._turn = 0
+        self._changed = threading.Condition()
         self.stop = threading.Event()
         self.fatal: BusUnusable | None = None
 
@@ -39,6 +42,8 @@ class Supervisor:
     def join(self, timeout_s: float) -> list[str]:
         """Ask every loop to end after its present step; returns the names of those that did not in that time."""
         self.stop.set()
+        with self._changed:
+            self._changed.notify_all()
         end_s = self._clock_s() + timeout_s
         for thread in self._threads:
             thread.join(max(end_s - self._clock_s(), 0.0))
@@ -50,13 +55,11 @@ class Supervisor:
     def _run(self, name: str, step: Callable[[], None]) -> None:
         pause = self._first_pause_s
         while not self.stop.is_set():
+            turn = self._turn
             try:
                 step()
             except BusUnavailable as error:
-                if self._health.fault(name, f"the bus does not answer: {error}"):
-                    log.error(
-                        "the bus does not answer: %s", error, extra={"action": "bus.lost", "loop": name}
-                    )
+                self._lost(name, error)
             except BusUnusable as error:  # going on would break a promise: the daemon must end
                 self._health.fault(name, str(error))
                 if self.fatal is None:
@@ -65,12 +68,42 @@ class Supervisor:
                     )
                     self.fatal = error
             except Exception as error:  # a loop never ends by itself: told, and tried again
+                self._reached(name)
                 self._health.fault(name, f"{type(error).__name__}: {error}")
                 log.exception("the %s loop failed, it is tried again", name, extra={"action": "loop.failed"})
             else:
                 pause = self._first_pause_s
-                if self._health.mended(name):
+                if self._health.mended(name) and not self._reached(name):
                     log.info("the %s loop works again", name, extra={"action": "loop.mended", "loop": name})
                 continue
-            self.stop.wait(pause)
+            self._rest(name, turn, pause)
             pause = min(pause * 2, LONGEST_PAUSE_S)
+
+    def _lost(self, name: str, error: BusUnavailable) -> None:
+        """Note that a loop cannot reach the bus; the first one that cannot says it for all."""
+        self._health.fault(name, str(error))
+        with self._changed:
+            is_first = not self._away
+            self._away.add(name)
+        if is_first:
+            log.error("%s", error, extra={"action": "bus.lost", "loop": name})
+
+    def _reached(self, name: str) -> bool:
+        """Note that a loop reaches the bus; returns whether it did not before. The last one says it for all."""
+        with self._changed:
+            if name not in self._away:
+                return False
+            self._away.discard(name)
+            self._turn += 1
+            self._changed.notify_all()
+            is_last = not self._away
+        if is_last:
+            log.warning("the bus answers again", extra={"action": "bus.back"})
+        return True
+
+    def _rest(self, name: str, turn: int, pause_s: float) -> None:
+        """Wait before the next try, but no longer than until another loop reaches the bus again."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self.stop.is_set() or (self._turn != turn and name in self._away), pause_s
+            )

@@ -70,8 +70,10 @@ class Context:
         self.key = key
         self.deliveries = deliveries
         self.deadline = deadline
-        self.cancelled = cancelled or threading.Event()
         self.added: dict[str, list[str]] = {}
+        self._is_cancelled = False
+        if cancelled is not None:
+            self._cancelled = cancelled
 
     @property
     def type(self) -> str:
@@ -119,6 +121,24 @@ class Context:
         return logging.LoggerAdapter(
             logging.getLogger("flowlord.task"), {"action": self.task.name, "task": self.task.id}
         )
+
+    @property
+    def cancelled(self) -> threading.Event:
+        """Set when the function should return soon."""
+        found: threading.Event | None = vars(self).get("_cancelled")
+        if found is None:
+            # Made when asked for, since most tasks are over before anybody asks; one for all threads of a function.
+            found = vars(self).setdefault("_cancelled", threading.Event())
+            if self._is_cancelled:
+                found.set()
+        return found
+
+    def cancel(self) -> None:
+        """Ask the function to return soon."""
+        self._is_cancelled = True  # first: who is making the event at this moment looks here afterwards
+        found: threading.Event | None = vars(self).get("_cancelled")
+        if found is not None:
+            found.set()
 
     def add_meta(self, values: Meta | None = None, /, **more: object) -> None:
         """Hand values back with the task; each key takes the place of the one that the task had."""

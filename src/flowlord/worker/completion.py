@@ -14,6 +14,7 @@ from flowlord.model.plan import ANY, Commit, Fact, FactKind, Mark, Plan, Quarant
 from flowlord.model.task import Result, Task
 from flowlord.rules.backoff import wait_ns
 from flowlord.rules.metastring import format_sorted, parse_meta
+from flowlord.rules.stamps import stamp
 from flowlord.worker.handler import Ran
 
 LONGEST_AGAIN = timedelta(hours=24)
@@ -35,11 +36,6 @@ def aside_mark(key: str) -> str:
     return f"elsewhere:{key}"
 
 
-def rfc3339(at: datetime) -> str:
-    """Return an aware UTC instant as tasks carry it."""
-    return at.isoformat(timespec="microseconds")[:-6] + "Z"
-
-
 def done(
     delivery: Delivery,
     task: Task,
@@ -58,7 +54,7 @@ def done(
             result, meta = Result.ERROR, task.meta
             msg = f"the meta handed back has more than {META_KEYS} keys or {META_BYTES} bytes"
     ended_task = replace(
-        task, result=str(result), msg=msg, meta=meta, started=rfc3339(started), ended=rfc3339(ended)
+        task, result=str(result), msg=msg, meta=meta, started=stamp(started), ended=stamp(ended)
     )
     message = Message(
         topic=topic,

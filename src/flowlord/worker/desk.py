@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import msgspec
+
 from flowlord.bus.port import CHUNK, DONE, Bus
 from flowlord.model.clock import Clock
 from flowlord.model.errors import BusUnavailable, InvalidTask
@@ -77,8 +79,7 @@ def growing(wait_s: float) -> float:
     return min(max(FIRST_WAIT_S, 2 * wait_s), LONGEST_WAIT_S)
 
 
-@dataclass(slots=True)
-class Finished:
+class Finished(msgspec.Struct):
     """A delivery that is over here. Without `commit` it is handed back, or with `again` put to wait for another try.
 
     `elsewhere` says why it is left to another worker.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
+
+import msgspec
 
 from flowlord.model.clock import Clock
 from flowlord.model.message import Delivery
@@ -53,8 +54,7 @@ class Stop:
                 call()
 
 
-@dataclass(slots=True)
-class Run:
+class Run(msgspec.Struct):
     """One task on its way through a handler.
 
     `timeout_ns` bounds it, 0 is without bound; `deadline_ns` is when that is over by the monotonic clock, 0 for never.
@@ -66,11 +66,10 @@ class Run:
     started: datetime
     timeout_ns: int = 0
     deadline_ns: int = 0
-    stop: Stop = field(default_factory=Stop)
+    stop: Stop = msgspec.field(default_factory=Stop)
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
+class Ran(msgspec.Struct, frozen=True):
     """What came of a run.
 
     `meta` is merged into the task's, key by key. With `again` it asks to be tried later. `stopped` is set when the run
@@ -79,7 +78,7 @@ class Ran:
 
     result: Result = Result.COMPLETE
     msg: str = ""
-    meta: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    meta: Mapping[str, Sequence[str]] = msgspec.field(default_factory=dict)
     output: str = ""
     again: bool = False
     stopped: Why | None = None

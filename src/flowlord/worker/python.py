@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from flowlord.model.task import Result
 from flowlord.rules.durations import short_duration
@@ -28,23 +27,16 @@ class Function:
 
     def run(self, run: Run) -> Ran:
         """Do one task."""
-        left = run.deadline_ns - run.clock.monotonic_ns()
-        context = Context(
-            run.task,
-            key=run.delivery.key,
-            deliveries=run.delivery.deliveries,
-            deadline=run.clock.now() + timedelta(microseconds=left // 1000) if run.deadline_ns else None,
-            cancelled=threading.Event(),
-        )
+        delivery = run.delivery
+        context = Context(run.task, key=delivery.key, deliveries=delivery.deliveries, deadline=_deadline(run))
         ran = self._called(context, run)
-        match run.stop.why:
-            case None:
-                return ran
-            case Why.TIMEOUT:
-                told = f"ran longer than its timeout of {short_duration(run.timeout_ns)}"
-                return Ran(Result.ERROR, told, output=ran.output)
-            case why:
-                return Ran(stopped=why, output=ran.output)
+        why = run.stop.why
+        if why is None:
+            return ran
+        if why is Why.TIMEOUT:
+            told = f"ran longer than its timeout of {short_duration(run.timeout_ns)}"
+            return Ran(Result.ERROR, told, output=ran.output)
+        return Ran(stopped=why, output=ran.output)
 
     def _called(self, context: Context, run: Run) -> Ran:
         try:
@@ -53,7 +45,7 @@ class Function:
 
                 answer = asyncio.run(self._awaited(context, run))
             else:
-                run.stop.watch(context.cancelled.set)
+                run.stop.watch(context.cancel)
                 answer = self._function(context)
             return answered(answer, context)
         except TryAgain as asked:
@@ -70,7 +62,7 @@ class Function:
         assert this is not None
 
         def end() -> None:
-            context.cancelled.set()
+            context.cancel()
             loop.call_soon_threadsafe(this.cancel)
 
         run.stop.watch(end)
@@ -79,6 +71,14 @@ class Function:
             return answer
         finally:
             run.stop.watch(None)
+
+
+def _deadline(run: Run) -> datetime | None:
+    """When the time of a run is over by the wall clock."""
+    if not run.deadline_ns:
+        return None
+    left_ns = run.deadline_ns - run.clock.monotonic_ns()
+    return run.clock.now() + timedelta(microseconds=left_ns // 1000)
 
 
 def answered(answer: object, context: Context) -> Ran:

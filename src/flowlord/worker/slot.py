@@ -7,7 +7,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from functools import partial
 from queue import SimpleQueue
 
 from flowlord.model.crashpoint import crashpoint
@@ -129,15 +128,8 @@ class Slot:
         ran = _handled(handler, run)
         self.current = None
         crashpoint("worker.ran")
-        match ran.stopped:
-            case Why.LOST:
-                _tell(logging.WARNING, "lost", task, "ended: its lease has passed on to another worker")
-                return None
-            case Why.SHUTDOWN | Why.FORCED:
-                _tell(logging.WARNING, "handed back", task, "the worker leaves")
-                return Finished(delivery)
-            case _:
-                pass
+        if ran.stopped is not None and ran.stopped is not Why.TIMEOUT:
+            return _stopped(delivery, task, ran.stopped)
         if ran.again:
             _tell(logging.INFO, "again", task, ran.msg)
             return Finished(delivery, None, task, started, ran)
@@ -157,13 +149,12 @@ class Slot:
     def _done(self, delivery: Delivery, task: Task, ran: Ran, started: datetime) -> Commit:
         desk = self._desk
         ended = desk.clock.now()
-        tell = partial(
-            done, delivery, task, consumer=desk.consumer, started=started, ended=ended, topic=desk.done_topic
-        )
+        who, topic = desk.consumer, desk.done_topic
         try:
-            return tell(ran)
+            return done(delivery, task, ran, consumer=who, started=started, ended=ended, topic=topic)
         except Exception as error:  # noqa: BLE001 - a handler may answer with anything
-            return tell(raised(error))
+            ran = raised(error)
+            return done(delivery, task, ran, consumer=who, started=started, ended=ended, topic=topic)
 
     def _elsewhere(self, delivery: Delivery, task: Task) -> Finished:
         reason = f"this worker does not do {task.name}, only {', '.join(self._desk.handlers.names)}"
@@ -190,6 +181,14 @@ def _handled(handler: Handler, run: Run) -> Ran:
         return ran
     except Exception as error:  # noqa: BLE001 - one bad task hurts only itself
         return raised(error)
+
+
+def _stopped(delivery: Delivery, task: Task, why: Why) -> Finished | None:
+    if why is Why.LOST:
+        _tell(logging.WARNING, "lost", task, "ended: its lease has passed on to another worker")
+        return None
+    _tell(logging.WARNING, "handed back", task, "the worker leaves")
+    return Finished(delivery)
 
 
 def _tell(level: int, action: str, task: Task, text: str) -> None:

@@ -1,0 +1,394 @@
+"""The bus on Redis, for any number of daemons and workers on any number of machines.
+
+The verbs are here; what they do on the server is in `lua/`, how it is asked in `redis_commit`, `redis_claim`,
+`redis_look` and `redis_keep`. One verb is one script call, however many messages it is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+from flowlord.bus import redis_check, redis_claim, redis_keep, redis_look
+from flowlord.bus.judge import BATCH, Answer
+from flowlord.bus.landing import Landing, prepare, thaw
+from flowlord.bus.port import ALONE_AFTER, CHUNK, PLAN_LIMIT, JournalEntry, Peeked, Presence, TopicState
+from flowlord.bus.redis_address import parse
+from flowlord.bus.redis_clock import ServerClock
+from flowlord.bus.redis_commit import Advance, pack, read_answers, token_of
+from flowlord.bus.redis_core import Core, flat
+from flowlord.bus.redis_facts import ServerFacts, facts_of
+from flowlord.bus.redis_link import Link, OutcomeUnknown, Word
+from flowlord.bus.redis_names import names_of
+from flowlord.bus.sightings import Sightings
+from flowlord.model.clock import Clock
+from flowlord.model.errors import BusError, BusUnavailable, BusUnusable, LeaseLost, Refused
+from flowlord.model.finding import Level
+from flowlord.model.message import Delivery, Message
+from flowlord.model.plan import Commit, Committed, Fact, FactKind, Mark, Plan
+
+STAGE = 1_000
+"""Messages of a frozen batch that one command brings to the server."""
+STAGED_S = 3_600
+"""How long what was brought waits for its commit before Redis forgets it."""
+
+_T = TypeVar("_T")
+
+
+class RedisBus:
+    """The bus in one namespace of a Redis server.
+
+    Args:
+        address: as `redis_address.parse` reads it.
+        by: who writes, as told in journal entries.
+        clock: what judges due times, leases and lifetimes; None for the server's. Only waiting goes by real time.
+        namespace: several buses may share a server.
+        accept_loss: use a server that is set up to lose data.
+        foreign_lease_ns: how long a foreign reader may keep a message without a sign of life.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        by: str = "flowlord",
+        clock: Clock | None = None,
+        namespace: str = "flowlord",
+        accept_loss: bool = False,
+        foreign_lease_ns: int = redis_claim.FOREIGN_LEASE_NS,
+    ) -> None:
+        where = parse(address)
+        self._link = Link(where, client_name="flowlord")
+        self.address = self._link.shown
+        self.namespace = namespace
+        self._accept_loss = accept_loss
+        self._database = where.db
+        try:
+            self._facts = self._look_at_server()
+            self._core = Core(self._link, clock or ServerClock(self._link), namespace, by)
+        except BaseException:
+            self._link.close()
+            raise
+        self._core.on_reset = self._tell_reset
+        self._sightings = Sightings()
+        # Tokens of claims whose answer was lost, by who asked for what.
+        self._doubtful: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
+        self._foreign_lease_ns = foreign_lease_ns
+
+    # --- publish and commit
+
+    def publish(self, messages: Sequence[Message]) -> None:
+        """See `Bus.publish`."""
+        self.commit(Plan(publish=tuple(messages)))
+
+    def commit(
+        self,
+        plan: Plan,
+        *,
+        acknowledge: Sequence[Delivery] = (),
+        marks: Sequence[Mark] = (),
+        outcomes: Sequence[str] = (),
+    ) -> Committed:
+        """See `Bus.commit`."""
+        [answer] = self.commit_many([Commit(plan, tuple(acknowledge), tuple(marks), tuple(outcomes))])
+        if isinstance(answer, Committed):
+            return answer
+        raise answer
+
+    def commit_many(self, commits: Sequence[Commit]) -> list[Committed | Refused | LeaseLost]:
+        """See `Bus.commit_many`."""
+        if not commits:
+            return []
+        now_us = self._core.now_us()
+        return self._land([prepare(commit, now_us) for commit in commits], now_us)
+
+    def _land(self, landings: Sequence[Landing], now_us: int, advance: Advance | None = None) -> list[Answer]:
+        core = self._core
+        commit_id = core.name()
+        staged = self._stage(commit_id, landings)
+        words = pack(commit_id, core.by, now_us, landings, staged, advance)
+        makes_room = any(landing.commit.acknowledge for landing in landings)
+        reply = core.insist("ack" if makes_room else "commit", *words, verb="commit")
+        answers = read_answers(reply, len(landings))
+        if any(landing.commit.plan.quarantine for landing in landings):
+            redis_keep.cap_quarantine(core)
+        return answers
+
+    def _stage(self, commit_id: str, landings: Sequence[Landing]) -> dict[tuple[int, str], str]:
+        """Bring the messages of frozen batches to the server, where their commit will find them."""
+        staged: dict[tuple[int, str], str] = {}
+        for place, landing in enumerate(landings):
+            for batch, messages in landing.frozen:
+                key = self._core.key(f"batch:{commit_id}:{len(staged)}")
+                for start in range(0, len(messages), STAGE):
+                    self._link.calls(
+                        (("RPUSH", key, *messages[start : start + STAGE]), ("EXPIRE", key, STAGED_S))
+                    )
+                staged[place, batch.key] = key
+        return staged
+
+    # --- claim and lease
+
+    def claim(
+        self,
+        topics: Sequence[str],
+        consumer: str,
+        limit: int,
+        *,
+        wait_s: float = 0.0,
+        lease_ns: int = 60_000_000_000,
+    ) -> list[Delivery]:
+        """See `Bus.claim`."""
+        self._check_open()
+        if limit < 1 or not topics:
+            return []
+        asked = (consumer, tuple(dict.fromkeys(topics)))
+        if asked in self._doubtful and (found := self._recall(asked, limit, lease_ns)):
+            return found
+        names: list[Word] = flat(*((topic, *names_of(topic)) for topic in asked[1]))
+
+        def take() -> tuple[list[Delivery], list[Word]]:
+            token = redis_claim.token(self._core.name(), consumer, is_start=True)
+            try:
+                return self._claim(names, token, consumer, limit, lease_ns, waits=wait_s > 0)
+            except OutcomeUnknown:
+                self._doubt(asked, token)
+                raise
+
+        return self._wait(take, wait_s)
+
+    def _claim(
+        self, names: Sequence[Word], token: str, consumer: str, limit: int, lease_ns: int, *, waits: bool
+    ) -> tuple[list[Delivery], list[Word]]:
+        core = self._core
+        written = f"{lease_ns}|0|{token}"
+        reply = core.run("claim", written, limit, int(waits), ALONE_AFTER, *names, verb="claim")
+        found = redis_claim.read_claim(reply, token, consumer, starts=1)
+        if found:
+            self._sightings.note(written, core.clock.monotonic_ns(), core.patience.monotonic_ns())
+        return found, reply[2]
+
+    def _doubt(self, asked: tuple[str, tuple[str, ...]], *tokens: str) -> None:
+        self._doubtful[asked] = (*self._doubtful.get(asked, ()), *tokens)
+
+    def _recall(self, asked: tuple[str, tuple[str, ...]], limit: int, lease_ns: int) -> list[Delivery]:
+        """Take what earlier claims for the same got whose answers were lost."""
+        tokens = self._doubtful.pop(asked, ())
+        held = redis_claim.token(self._core.name(), asked[0], is_start=True)
+        try:
+            found = redis_claim.recall(self._core, tokens, held, asked[0], limit, lease_ns=lease_ns)
+        except BusUnavailable:
+            self._doubt(asked, *tokens, held)  # it may lie under the new token by now
+            raise
+        if len(found) >= limit:
+            self._doubt(asked, *tokens)
+        return found
+
+    def renew(self, deliveries: Sequence[Delivery], *, lease_ns: int = 60_000_000_000) -> list[Delivery]:
+        """See `Bus.renew`."""
+        if not deliveries:
+            return []
+        tokens = [token_of(delivery) for delivery in deliveries]
+        return redis_claim.renew(self._core, self._sightings, deliveries, tokens, lease_ns)
+
+    def release(self, deliveries: Sequence[Delivery], *, delay_ns: int = 0) -> None:
+        """See `Bus.release`."""
+        if not deliveries:
+            return
+        now_us = self._core.now_us()
+        due_us = now_us + delay_ns // 1_000 if delay_ns > 0 else 0
+        held = flat(*((each.entry, token_of(each), each.topic) for each in deliveries))
+        self._core.run("release", now_us, due_us, *held, verb="release")
+
+    def reclaim(self, consumer: str, limit: int, *, lease_ns: int = 60_000_000_000) -> list[Delivery]:
+        """See `Bus.reclaim`."""
+        self._check_open()
+        found, gone = redis_claim.reclaim(
+            self._core,
+            self._sightings,
+            consumer,
+            limit,
+            topics=redis_look.known_topics(self._core),
+            lease_ns=lease_ns,
+            foreign_lease_ns=self._foreign_lease_ns,
+        )
+        if gone:
+            text = f"somebody deleted {len(gone)} messages while they were worked on: {', '.join(gone[:10])}"
+            self.commit(Plan(facts=(Fact(FactKind.ALERT, text=text),)))
+        return found
+
+    # --- later and frozen batches
+
+    def promote(self, limit: int = CHUNK) -> int:
+        """See `Bus.promote`."""
+        self._check_open()
+        if limit < 1 or not 0 < self.next_due_us() <= self._core.now_us():
+            return 0
+        return int(self._core.run("promote", self._core.now_us(), limit, verb="promote"))
+
+    def next_due_us(self) -> int:
+        """See `Bus.next_due_us`."""
+        reply = self._link.call("ZRANGE", self._core.key("later"), 0, 0, "WITHSCORES")
+        return int(float(reply[1])) if reply else 0
+
+    def advance(self, limit: int = CHUNK) -> int:
+        """See `Bus.advance`."""
+        self._check_open()
+        core = self._core
+        limit = min(limit, PLAN_LIMIT)
+        while limit > 0:
+            first = self._link.call("LINDEX", core.key("batches"), 0)
+            if not isinstance(first, bytes):
+                return 0
+            name = first.decode()
+            # The mark is read before the messages: when somebody is faster, it refuses what we read.
+            mark, staged = self._link.calls(
+                (("HGET", core.key("marks"), BATCH + name), ("HGET", core.key("batch:lists"), name))
+            )
+            if not isinstance(mark, bytes) or not isinstance(staged, bytes):
+                continue
+            messages = self._link.call("LRANGE", staged, 0, limit - 1)
+            done, total = map(int, mark.split(b"/"))
+            if not messages:
+                continue
+            done += len(messages)
+            is_last = done >= total
+            now_us = core.now_us()
+            moved = Mark(BATCH + name, mark.decode(), None if is_last else f"{done}/{total}")
+            landing = prepare(Commit(Plan(publish=tuple(thaw(messages))), marks=(moved,)), now_us)
+            advance = Advance(name, staged.decode(), len(messages), is_last)
+            [answer] = self._land([landing], now_us, advance)
+            if isinstance(answer, Committed):
+                return len(messages)
+        return 0
+
+    # --- look
+
+    def marks(self, keys: Sequence[str]) -> dict[str, str]:
+        """See `Bus.marks`."""
+        return redis_look.marks(self._core, keys)
+
+    def marks_like(self, prefix: str) -> dict[str, str]:
+        """See `Bus.marks_like`."""
+        return redis_look.marks_like(self._core, prefix)
+
+    def journal(self, after: int, limit: int, *, wait_s: float = 0.0) -> list[JournalEntry]:
+        """See `Bus.journal`."""
+        self._check_open()
+
+        def read() -> tuple[list[JournalEntry], list[Word]]:
+            found = redis_look.journal(self._core, after, max(limit, 0))
+            return found, [self._core.key("journal"), f"{after}-1"]
+
+        return self._wait(read, wait_s)
+
+    def journal_bounds(self) -> tuple[int, int]:
+        """See `Bus.journal_bounds`."""
+        return redis_look.journal_bounds(self._core)
+
+    def topics(self) -> list[TopicState]:
+        """See `Bus.topics`."""
+        return redis_look.topics(self._core)
+
+    def peek(self, topic: str, limit: int, *, newest: bool = False) -> list[Peeked]:
+        """See `Bus.peek`."""
+        return redis_look.peek(self._core, topic, limit, newest=newest)
+
+    def find(self, keys: Sequence[str]) -> list[Peeked]:
+        """See `Bus.find`."""
+        return redis_look.find(self._core, sorted(set(keys) - {""}))
+
+    # --- drop
+
+    def purge(self, topic: str) -> int:
+        """See `Bus.purge`."""
+        return redis_keep.purge(self._core, topic)
+
+    def cancel(self, keys: Sequence[str], *, reason: str = "") -> int:
+        """See `Bus.cancel`."""
+        wanted = sorted(set(keys) - {""})
+        return redis_keep.cancel(self._core, wanted, reason) if wanted else 0
+
+    # --- processes
+
+    def beat(self, presence: Presence) -> None:
+        """See `Bus.beat`."""
+        redis_keep.beat(self._core, presence)
+
+    def leave(self, consumer: str) -> None:
+        """See `Bus.leave`."""
+        self._link.call("HDEL", self._core.key("beat"), consumer)
+
+    def presences(self) -> list[Presence]:
+        """See `Bus.presences`."""
+        return redis_keep.presences(self._core)
+
+    # --- keep house
+
+    def generation(self) -> str:
+        """See `Bus.generation`."""
+        self._core.check(self._link.call("HGET", self._core.key("state"), "generation"))
+        return self._core.generation
+
+    def sweep(self) -> Mapping[str, int]:
+        """See `Bus.sweep`; raises BusUnavailable when the server was set up to lose data meanwhile."""
+        dropped = redis_keep.sweep(self._core)
+        try:
+            self._facts = self._look_at_server()
+        except BusUnusable as error:  # no reason to leave what is under way: health turns red
+            raise BusUnavailable(str(error), hint=error.hint) from error
+        return dropped
+
+    def describe(self) -> Mapping[str, str]:
+        """See `Bus.describe`; `note` tells what is wrong with the server's settings."""
+        findings = redis_check.check(self._facts, accept_loss=self._accept_loss)
+        wrong = "; ".join(each.text for each in findings if each.level is not Level.OK)
+        told = {
+            "engine": self._facts.name,
+            "durability": redis_check.durability(self._facts),
+            "namespace": self.namespace,
+            "generation": self.generation(),
+        }
+        return told | ({"note": wrong} if wrong else {})
+
+    def _look_at_server(self) -> ServerFacts:
+        """Ask how the server is set up; raises BusUnusable when nothing may be kept there."""
+        facts = facts_of(self._link.call, database=self._database)
+        redis_check.refuse(redis_check.check(facts, accept_loss=self._accept_loss), self.address)
+        return facts
+
+    def close(self) -> None:
+        """See `Bus.close`."""
+        self._link.close()
+
+    # --- below all
+
+    def _check_open(self) -> None:
+        if self._link.closed:
+            raise BusUnusable("this bus was closed")
+
+    def _wait(self, ready: Callable[[], tuple[list[_T], list[Word]]], wait_s: float) -> list[_T]:
+        """Ask `ready` until it finds something, the time is over or the bus is closed.
+
+        With what it found it returns streams and ids: something newer on one of them is worth asking again.
+        """
+        until_ns = self._core.patience.monotonic_ns() + int(wait_s * 1e9)
+        try:
+            while True:
+                found, streams = ready()
+                left_s = (until_ns - self._core.patience.monotonic_ns()) / 1e9
+                if found or left_s <= 0:
+                    return found
+                self._link.listen(("XREAD", "COUNT", 1), ("STREAMS", *streams[::2], *streams[1::2]), left_s)
+        except (BusUnusable, BusUnavailable):
+            if wait_s > 0 and self._link.closed:  # while it waited: nothing came, and that is no fault
+                return []
+            raise
+
+    def _tell_reset(self, before: str, text: str) -> None:
+        """Say it once in the journal, whoever notices first."""
+        mark = Mark(f"reset:{before}", None, self._core.generation)
+        try:
+            self.commit(Plan(facts=(Fact(FactKind.ALERT, text=text),)), marks=[mark])
+        except BusError:
+            return  # somebody else told it, or cannot be told now: the log has it

@@ -1,0 +1,172 @@
+"""What a stream entry holds, written and read: `task`, `key` and `at` for everybody, `about` for us."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from flowlord.bus.landing import Row
+from flowlord.bus.landing import rank as rank_of
+from flowlord.bus.port import Peeked
+from flowlord.bus.redis_names import MIDDLE, order_of, place_of
+from flowlord.model.message import DEFAULT_PRIORITY, Delivery, Report
+
+
+class About(msgspec.Struct, omit_defaults=True):
+    """The attributes of a dispatch beside its key; all may be missing."""
+
+    phase: str = ""
+    revision: str = ""
+    cause: str = ""
+    batch: str = ""
+    origin: str = ""
+    priority: int = DEFAULT_PRIORITY
+    timeout_ns: int = 0
+    report: Report | None = None
+
+
+class Entry(msgspec.Struct):
+    """A stream entry as it was read; what foreigners leave out has its default."""
+
+    name: str
+    id: str
+    payload: bytes
+    key: str
+    at_us: int
+    about: About
+
+    @property
+    def entry(self) -> str:
+        """What names it on the bus."""
+        return f"{self.name}/{self.id}"
+
+
+_encode = msgspec.json.Encoder().encode
+_decode_about = msgspec.json.Decoder(About).decode
+_NOTHING = About()
+
+
+def about_of(row: Row) -> bytes:
+    """Return the field `about` of a message."""
+    about = _encode(
+        About(row.phase, row.revision, row.cause, row.batch, row.origin, row.priority, row.timeout_ns)
+    )
+    if row.report is None:
+        return about
+    return b'%s%s"report":%s}' % (about[:-1], b"," if len(about) > 2 else b"", row.report)
+
+
+def read_entry(name: str, found: Sequence[Any]) -> Entry:
+    """Read `[id, fields]`; never raises for what others wrote."""
+    raw_id, fields = found
+    entry_id = raw_id.decode()
+    if len(fields) == 8 and fields[0] == b"task" and fields[2] == b"key" and fields[4] == b"at":
+        payload, key, at, about = fields[1], fields[3], fields[5], fields[7]
+    else:
+        told = dict(zip(fields[::2], fields[1::2], strict=False))
+        payload, key, at, about = (
+            _payload(told),
+            told.get(b"key", b""),
+            told.get(b"at", b""),
+            told.get(b"about", b""),
+        )
+    return Entry(
+        name,
+        entry_id,
+        payload,
+        key.decode(errors="replace"),
+        int(at) if at.isdigit() else order_of(entry_id)[0] * 1000,
+        about_from(name, about),
+    )
+
+
+def _payload(told: dict[bytes, bytes]) -> bytes:
+    """The task of a foreign entry, else whatever there is, so that quarantine can show it."""
+    if b"task" in told:
+        return told[b"task"]
+    if len(told) == 1:
+        return next(iter(told.values()))
+    return _encode({k.decode(errors="replace"): v.decode(errors="replace") for k, v in told.items()})
+
+
+def about_from(name: str, text: bytes) -> About:
+    """Read the field `about` of an entry of that stream."""
+    if not text:
+        middle = MIDDLE[place_of(name)[1]]
+        return _NOTHING if middle == DEFAULT_PRIORITY else About(priority=middle)
+    try:
+        about = _decode_about(text)
+    except msgspec.DecodeError:
+        about = About(cause="about could not be read")
+    rank = place_of(name)[1]
+    if rank_of(about.priority) != rank:  # where it lies is what counts
+        about = msgspec.structs.replace(about, priority=MIDDLE[rank])
+    return about
+
+
+def delivery_of(entry: Entry, token: str, consumer: str, deliveries: int) -> Delivery:
+    """The message as its holder gets it."""
+    about = entry.about
+    return Delivery(
+        place_of(entry.name)[0],
+        f"{entry.name}/{entry.id}",
+        entry.payload,
+        token,
+        consumer,
+        deliveries,
+        entry.key,
+        about.priority,
+        about.timeout_ns,
+        about.phase,
+        about.revision,
+        about.cause,
+        about.batch,
+        about.report,
+    )
+
+
+def peeked_of(entry: Entry, state: str, *, deliveries: int, consumer: str = "", due_us: int = 0) -> Peeked:
+    """The message as one who only looks gets it."""
+    about = entry.about
+    return Peeked(
+        place_of(entry.name)[0],
+        f"{entry.name}/{entry.id}",
+        entry.payload,
+        entry.key,
+        state,
+        about.priority,
+        due_us,
+        entry.at_us,
+        deliveries,
+        consumer,
+        about.cause,
+        about.phase,
+        about.origin,
+    )
+
+
+def row_of(entry: Entry, due_us: int = 0) -> Row:
+    """The message as `Row`, for the fact that tells of its end without a run."""
+    about = entry.about
+    return Row(
+        place_of(entry.name)[0],
+        place_of(entry.name)[1],
+        due_us,
+        entry.at_us,
+        entry.payload,
+        entry.key,
+        about.priority,
+        about.timeout_ns,
+        about.phase,
+        about.revision,
+        about.cause,
+        about.batch,
+        about.origin,
+    )
+
+
+def encode_dropped(entry: Entry, due_us: int, reason: str) -> bytes:
+    """The fact, as JSON, that tells of a message's end without a run."""
+    return _encode(row_of(entry, due_us).dropped(reason))

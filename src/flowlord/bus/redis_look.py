@@ -1,0 +1,209 @@
+"""Looking without taking: topics, messages, marks and the journal on Redis."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from flowlord.bus.port import JournalEntry, Peeked, TopicState
+from flowlord.bus.redis_claim import read_lease
+from flowlord.bus.redis_core import Core, flat
+from flowlord.bus.redis_entry import Entry, about_from, peeked_of, read_entry
+from flowlord.bus.redis_link import Word
+from flowlord.bus.redis_names import LATER, RANKS, age_of, names_of, order_of
+from flowlord.model.plan import Fact
+
+SCAN = 1_000
+PAGE = 64
+"""Journal entries that one read asks for; one may hold 500 facts and more."""
+PAGE_BYTES = 8 << 20
+_facts = msgspec.json.Decoder(tuple[Fact, ...]).decode
+
+
+def known_topics(core: Core) -> list[str]:
+    """Return every topic that holds or held something, by name."""
+    reply = core.link.call("HKEYS", core.key("topics"))
+    return sorted(name.decode() for name in reply)
+
+
+def topics(core: Core) -> list[TopicState]:
+    """See `Bus.topics`."""
+    names = known_topics(core)
+    if not names:
+        return []
+    reply = core.run("topics", *flat(*((topic, *names_of(topic)) for topic in names)))
+    found: list[TopicState] = []
+    for topic, waiting, running, later, oldest in reply:
+        oldest_us = 0
+        if oldest:
+            entry_id, at = oldest
+            oldest_us = int(at) if at.isdigit() else order_of(entry_id.decode())[0] * 1000
+        found.append(TopicState(topic.decode(), waiting, running, later, oldest_us))
+    return found
+
+
+def look(
+    core: Core, topic: str, limit: int, *, newest: bool, until: str = "+"
+) -> tuple[list[tuple[Entry, Peeked]], list[tuple[Entry, Peeked]]]:
+    """Return what runs and what waits on a topic, `limit` of each at most, in the order of `Bus.peek`."""
+    reply = core.run("look", limit, int(newest), until, *names_of(topic))
+    running: list[tuple[Entry, Peeked]] = []
+    waiting: list[tuple[int, Entry, Peeked]] = []
+    for rank in RANKS:
+        raw_name, run, free, fresh = reply[rank]
+        name = raw_name.decode()
+        for each, value, crashes in _threes(run):
+            lease = read_lease(value.decode())
+            entry = read_entry(name, each)
+            consumer = lease.consumer if lease else value.decode().removeprefix("foreign|")
+            starts = int(lease is None or lease.is_start)
+            running.append(
+                (entry, peeked_of(entry, "running", deliveries=crashes + starts, consumer=consumer))
+            )
+        for each, crashes in _pairs([*free, *fresh]):
+            entry = read_entry(name, each)
+            waiting.append((rank, entry, peeked_of(entry, "waiting", deliveries=crashes)))
+    running.sort(key=lambda pair: order_of(pair[0].id), reverse=newest)
+    if newest:
+        waiting.sort(key=lambda three: order_of(three[1].id), reverse=True)
+    else:
+        waiting.sort(key=lambda three: (three[0], order_of(three[1].id)))
+    return running[:limit], [(entry, seen) for _, entry, seen in waiting[:limit]]
+
+
+def peek(core: Core, topic: str, limit: int, *, newest: bool) -> list[Peeked]:
+    """See `Bus.peek`."""
+    if limit < 1:
+        return []
+    running, waiting = look(core, topic, limit, newest=newest)
+    found = [seen for _, seen in (*running, *waiting)]
+    if len(found) < limit:
+        later = [seen for _, seen in delayed(core, "topic", [topic])]
+        later.sort(key=lambda seen: (seen.due_us, seen.entry), reverse=newest)
+        found += later
+    return found[:limit]
+
+
+def find(core: Core, keys: Collection[str]) -> list[Peeked]:
+    """See `Bus.find`."""
+    if not keys:
+        return []
+    found = [seen for topic in known_topics(core) for _, seen in seek(core, topic, keys)]
+    found += [seen for _, seen in delayed(core, "key", keys)]
+    return sorted(found, key=lambda seen: age_of(seen.entry))
+
+
+def seek(core: Core, topic: str, keys: Collection[str]) -> Iterator[tuple[Entry, Peeked]]:
+    """Yield the messages of a topic with these keys, in parts, so that nobody waits long for it."""
+    for name in names_of(topic):
+        start: Word = "-"
+        while start:
+            reply = core.run("seek", name, start, SCAN, *keys)
+            start = reply[0]
+            for each, value, crashes, waits in _fours(reply[1]):
+                entry = read_entry(name, each)
+                lease = read_lease(value.decode()) if value else None
+                starts = int(lease is not None and lease.is_start)
+                yield (
+                    entry,
+                    peeked_of(
+                        entry,
+                        "waiting" if waits else "running",
+                        deliveries=crashes + starts,
+                        consumer=lease.consumer if lease else "",
+                    ),
+                )
+
+
+def delayed(core: Core, by: str, wanted: Collection[str]) -> Iterator[tuple[Entry, Peeked]]:
+    """Yield the messages that wait for their time, of these topics or with these keys."""
+    cursor: Word = 0
+    seen: set[bytes] = set()
+    while True:
+        reply = core.run("later", cursor, SCAN, by, *wanted)
+        cursor = reply[0]
+        found = reply[1]
+        for start in range(0, len(found), 9):
+            member, due, name, key, about, payload, at, _, crashes = found[start : start + 9]
+            if member in seen:  # a scan may show a thing twice
+                continue
+            seen.add(member)
+            entry = Entry(
+                name.decode(),
+                member.decode(),
+                payload,
+                key.decode(),
+                int(at) if at.isdigit() else 0,
+                about_from(name.decode(), about),
+            )
+            due_us = int(float(due))
+            shown = peeked_of(entry, "later", deliveries=crashes, due_us=due_us)
+            yield entry, msgspec.structs.replace(shown, entry=LATER + entry.id)
+        if cursor == b"0":
+            return
+
+
+def marks(core: Core, keys: Sequence[str]) -> dict[str, str]:
+    """See `Bus.marks`."""
+    if not keys:
+        return {}
+    reply = core.link.call("HMGET", core.key("marks"), *keys)
+    return {key: value.decode() for key, value in zip(keys, reply, strict=True) if value is not None}
+
+
+def marks_like(core: Core, prefix: str) -> dict[str, str]:
+    """See `Bus.marks_like`."""
+    pattern = re.sub(r"([\\*?\[\]^])", r"\\\1", prefix) + "*"
+    cursor: Word = 0
+    found: dict[str, str] = {}
+    while True:
+        reply = core.link.call("HSCAN", core.key("marks"), cursor, "MATCH", pattern, "COUNT", SCAN)
+        cursor, pairs = reply[0], reply[1]
+        found.update((key.decode(), value.decode()) for key, value in _pairs(pairs))
+        if cursor == b"0":
+            return dict(sorted(found.items()))
+
+
+def journal(core: Core, after: int, limit: int) -> list[JournalEntry]:
+    """See `Bus.journal`."""
+    found: list[JournalEntry] = []
+    size = 0
+    while len(found) < limit and size < PAGE_BYTES:
+        count = min(limit - len(found), PAGE)
+        generation, reply = core.link.calls(
+            (
+                ("HGET", core.key("state"), "generation"),
+                ("XRANGE", core.key("journal"), f"{after + 1}-0", "+", "COUNT", count),
+            )
+        )
+        core.check(generation)
+        for raw_id, fields in reply:
+            at, by, commit, facts = fields[1::2]
+            after = int(raw_id.partition(b"-")[0])
+            found.append(JournalEntry(after, int(at), by.decode(), commit.decode(), _facts(facts)))
+            size += len(facts)
+        if len(reply) < count:
+            break
+    return found
+
+
+def journal_bounds(core: Core) -> tuple[int, int]:
+    """See `Bus.journal_bounds`."""
+    reply = core.link.call("HMGET", core.key("state"), "first", "journal")
+    last = int(reply[1] or 0)
+    return (int(reply[0] or 1), last) if last else (0, 0)
+
+
+def _pairs(flat_list: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    return zip(flat_list[::2], flat_list[1::2], strict=True)
+
+
+def _threes(flat_list: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    return zip(flat_list[::3], flat_list[1::3], flat_list[2::3], strict=True)
+
+
+def _fours(flat_list: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    return zip(flat_list[::4], flat_list[1::4], flat_list[2::4], flat_list[3::4], strict=True)

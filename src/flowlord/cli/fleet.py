@@ -1,0 +1,97 @@
+"""The processes on a bus taken together: who is alive, and what about them does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from flowlord.bus.port import DONE, QUARANTINE, Presence, TopicState
+from flowlord.cli.texts import some
+from flowlord.cli.times import relative
+from flowlord.model.finding import Finding, Level
+
+NAMED = 3
+
+
+def differences(found: Sequence[Presence]) -> Iterator[Finding]:
+    """Tell where living processes differ that should be alike."""
+    alive = [each for each in found if each.alive]
+    if words := _apart({each.consumer: each.version for each in alive}):
+        yield Finding(
+            "versions",
+            Level.WARN,
+            f"different versions of flowlord are alive: {words}",
+            "pip install --upgrade flowlord   # then restart the older ones",
+        )
+    if words := _apart({each.consumer: each.revision for each in alive if each.kind == "taskmaster"}):
+        yield Finding(
+            "revisions",
+            Level.WARN,
+            f"taskmasters run different workflow files: {words}; what starts depends on who is first",
+            "flowlord run workflows/   # the same files for each; changes are read within --reload",
+        )
+
+
+def at_work(
+    found: Sequence[Presence], topics: Sequence[TopicState], failed_topic: str, now_us: int
+) -> Iterator[Finding]:
+    """Tell who is alive and what nobody does."""
+    masters = [each for each in found if each.alive and each.kind == "taskmaster"]
+    hands = [each for each in found if each.alive and each.kind == "worker"]
+    if masters:
+        yield Finding("taskmasters", Level.OK, f"{_told(masters)} alive")
+    else:
+        text = "no taskmaster is alive: nothing starts by itself, and no result is heard"
+        yield Finding("taskmasters", Level.WARN, text, "flowlord run workflows/")
+    slots = sum(each.slots for each in hands)
+    busy = sum(len(each.running) for each in hands)
+    served = {topic for each in hands for topic in each.topics}
+    left = [
+        state
+        for state in topics
+        if state.waiting and state.topic not in {*served, DONE, QUARANTINE, failed_topic}
+    ]
+    if hands:
+        yield Finding("workers", Level.OK, f"{_told(hands)} alive, {busy} of {some(slots, 'slot')} in use")
+    elif not left:
+        yield Finding("workers", Level.WARN, "no worker is alive", "flowlord worker --help")
+    for state in left:
+        text = f"{state.topic} has {some(state.waiting, 'waiting task')}, and no living worker takes any"
+        yield Finding("topics", Level.WARN, text, f"flowlord worker --types {state.topic} --exec COMMAND")
+    yield from _unwell(masters + hands)
+    for each in found:
+        if not each.alive:
+            when = relative(each.beat_us, now_us)
+            text = f"the {each.kind} {each.consumer} on {each.host} went without a word, last heard {when}"
+            yield Finding(
+                "lost", Level.WARN, text, "flowlord tasks --running   # its tasks are offered again"
+            )
+    yield from differences(found)
+
+
+def _unwell(alive: Sequence[Presence]) -> Iterator[Finding]:
+    levels = {"yellow": Level.WARN, "red": Level.FAULT}
+    for each in alive:
+        colour, _, words = each.health.partition(": ")
+        if colour in levels:
+            yield Finding("health", levels[colour], f"{each.consumer} is {colour}: {words or 'see its log'}")
+
+
+def _told(processes: Sequence[Presence]) -> str:
+    """Return some names and how many more: `a, b, c and 4 more`."""
+    names = [each.consumer for each in processes]
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}"
+
+
+def _apart(values: Mapping[str, str]) -> str:
+    """Return who has which value when not all have the same; those without one do not count."""
+    holders: dict[str, list[str]] = {}
+    for name, value in sorted(values.items()):
+        if value:
+            holders.setdefault(value, []).append(name)
+    if len(holders) < 2:
+        return ""
+    return ", ".join(
+        f"{value} ({', '.join(names[:NAMED])}{', …' if len(names) > NAMED else ''})"
+        for value, names in sorted(holders.items())
+    )

@@ -1,0 +1,134 @@
+"""Redis goes away, comes back, or comes back empty, under daemons and workers that run on."""
+
+from itertools import pairwise
+
+import pytest
+
+from support.processes import Running, flowlord, running, tasks, until, write
+from support.redis_home import ended_as, redis_home, waiting
+from support.redis_server import Server
+from support.redis_servers import fresh_namespace, shared_server
+
+FLOW = """
+[[phase]]
+task = "tick"
+rule = "cron=* * * * * *&catchup=all"
+template = "{ts}"
+
+[[phase]]
+task = "kid"
+dependsOn = "tick"
+"""
+HANDS = ("worker", "--types", "tick,kid", "--exec", "true")
+
+
+@pytest.fixture
+def server():
+    """One that loses nothing when it is killed."""
+    with Server(options={"appendonly": "yes", "appendfsync": "always"}) as started:
+        yield started
+
+
+def lines(process: Running, *words: str) -> list[str]:
+    return [line for line in process.err.splitlines() if any(word in line for word in words)]
+
+
+def completed(process: Running) -> int:
+    return process.err.count("kid complete")
+
+
+def test_a_server_that_dies_and_returns_is_told_once_and_nothing_is_lost_or_doubled(server, tmp_path):
+    home = redis_home(tmp_path, server.url, "flowlord", {"workflows/a.toml": FLOW})
+    with (
+        running("run", "workflows", cwd=home) as one,
+        running("run", "workflows", "--cache", "two.db", cwd=home) as two,
+        running(*HANDS, cwd=home) as hands,
+        running(*HANDS, cwd=home) as more_hands,
+    ):
+        daemons, workers = (one, two), (hands, more_hands)
+        until(lambda: sum(map(completed, daemons)) >= 2, "work that is done")
+        before = sum(map(completed, daemons))
+        server.kill()
+        for daemon in daemons:
+            daemon.says("bus.lost")
+        for worker in workers:
+            worker.says("the bus is out of reach")
+        refused = flowlord("topics", cwd=home)
+        assert (refused.code, "refused" in refused.err, "Traceback" in refused.err) == (3, True, False)
+        server.start()
+        for daemon in daemons:
+            daemon.says("the bus answers again")
+        for worker in workers:
+            worker.says("the bus is back")
+        until(lambda: sum(map(completed, daemons)) >= before + 4, "new work that is done")
+        write(home, {"workflows/a.toml": FLOW.replace("* * * * * *", "@yearly")})
+        for daemon in daemons:
+            daemon.says("a.toml was changed")
+        sent = sum(daemon.err.count("tick.sent") for daemon in daemons)
+        until(lambda: sum(map(completed, daemons)) >= sent, "the end of all work")
+        for process in (*daemons, *workers):
+            assert process.end() == 0, process.err
+    assert not [each for each in waiting(home).values() if each["waiting"] or each["running"]]
+    rows = tasks(home)
+    assert {row["state"] for row in rows} == {"complete"}
+    infos = sorted(row["info"] for row in rows if row["topic"] == "tick")
+    assert len(infos) == len(set(infos)) == sent
+    assert all(int(later[-2:]) - int(earlier[-2:]) in (1, -59) for earlier, later in pairwise(infos)), infos
+    assert ended_as(home) == ended_as(home, "--cache", "two.db")
+    for process in (*daemons, *workers):
+        # Once each, however many loops and seconds it took; the words differ between daemon and worker.
+        told = lines(process, "bus.lost", "bus.back", "warning bus ")
+        assert len(told) == 2, told
+        assert "Traceback" not in process.err
+
+
+def test_a_server_that_was_emptied_is_told_aloud_and_everybody_goes_on(server, tmp_path):
+    home = redis_home(tmp_path, server.url, "flowlord", {"workflows/a.toml": FLOW})
+    with (
+        running("run", "workflows", cwd=home) as one,
+        running("run", "workflows", "--cache", "two.db", cwd=home) as two,
+        running(*HANDS, cwd=home) as hands,
+    ):
+        until(lambda: completed(one) + completed(two) >= 2, "work that is done")
+        kept = server.ask("HKEYS", "{flowlord}:marks")
+        assert "workflow:a.toml" in kept
+        server.ask("FLUSHALL")
+        told = one.err.count("tick.sent") + two.err.count("tick.sent")
+        for process in (one, two, hands):
+            process.says("was reset")
+        for daemon in (one, two):
+            daemon.says("history.reset")
+        until(lambda: one.err.count("tick.sent") + two.err.count("tick.sent") >= told + 3, "ticks again")
+        until(lambda: "workflow:a.toml" in server.ask("HKEYS", "{flowlord}:marks"), "the kept workflow")
+        done = completed(one) + completed(two)
+        until(lambda: completed(one) + completed(two) >= done + 2, "work that is done again")
+        journal = "".join(map(str, server.ask("XRANGE", "{flowlord}:journal", "-", "+")))
+        assert journal.count("was reset") == 1, "an alert, by whoever saw it first"
+        write(home, {"workflows/a.toml": FLOW.replace("* * * * * *", "@yearly")})
+        for daemon in (one, two):
+            daemon.says("a.toml was changed")
+        sent = one.err.count("tick.sent") + two.err.count("tick.sent")
+        for process in (one, two, hands):
+            assert process.end() == 0, process.err
+            assert "Traceback" not in process.err
+    for cache in (".flowlord/tasks.db", "two.db"):
+        rows = tasks(home, "--cache", cache, "--topic", "tick")
+        infos = sorted(row["info"] for row in rows)
+        assert len(infos) >= sent - 1, "what was sent in the moment of the loss may be missing"
+        assert all(
+            int(later[-2:]) - int(earlier[-2:]) in (0, 1, -59) for earlier, later in pairwise(infos)
+        ), infos
+
+
+def test_redis_url_alone_chooses_redis(tmp_path):
+    server, namespace = shared_server("redis"), fresh_namespace()
+    env = {"REDIS_URL": f"127.0.0.1:{server.port}", "FLOWLORD_NAMESPACE": namespace}
+    write(tmp_path, {"workflows/a.toml": FLOW.replace("* * * * * *", "@yearly")})
+    assert flowlord("send", "tick", "x", cwd=tmp_path, env=env).code == 0
+    assert server.ask("XLEN", f"{{{namespace}}}:topic:tick") == 1
+    ended = flowlord("run", "--once", "--worker", "tick=true", "--worker", "kid=true", cwd=tmp_path, env=env)
+    assert ended.code == 0, ended.err
+    assert f"bus        redis://127.0.0.1:{server.port}" in ended.err
+    assert not (tmp_path / ".flowlord" / "bus.db").exists()
+    rows = flowlord("tasks", "-o", "json", cwd=tmp_path, env=env).data
+    assert sorted((row["topic"], row["state"]) for row in rows) == [("kid", "complete"), ("tick", "complete")]

@@ -1,0 +1,93 @@
+"""What the daemon's loops make of a bus that is away, and of one that comes back empty."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from flowlord.bus.clock import SystemClock
+from flowlord.bus.memory import MemoryBus
+from flowlord.model.errors import BusUnavailable
+from flowlord.model.workflow import Workflows
+from flowlord.taskmaster.health import Health
+from flowlord.taskmaster.reload import Reloader
+from flowlord.taskmaster.supervisor import Supervisor
+from support.farm import CHAIN, Farm, scheduler_of
+from support.flows import flows_of
+from support.processes import until, write
+
+
+def test_an_outage_is_told_once_for_all_loops_and_the_first_that_returns_wakes_the_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Nobody waits out the pause of a minute, for the loop with the short one ends it for all."""
+    health = Health()
+    supervisor = Supervisor(health, SystemClock(), first_pause_s=60)
+    away, tried, back = threading.Event(), threading.Semaphore(0), threading.Semaphore(0)
+    away.set()
+
+    def step() -> None:
+        if away.is_set():
+            tried.release()
+            raise BusUnavailable(f"refused, says {threading.current_thread().name}")
+        back.release()
+        supervisor.stop.wait(20)
+
+    names = ("one", "two", "three")
+    for name in names:
+        supervisor.start(name, step)
+    for _ in names:
+        assert tried.acquire(timeout=20)
+    until(lambda: set(health.faults()) == set(names))
+    assert health.colour() == "red"
+    supervisor.start("quick", lambda: _once(away, supervisor))
+    until(lambda: "quick" in health.faults())
+    away.clear()
+    supervisor._reached("quick")  # as its next step would; its own pause is as long
+    for _ in names:
+        assert back.acquire(timeout=20)
+    assert supervisor.join(20) == []
+    told = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert len(told) == 1
+
+
+def _once(away: threading.Event, supervisor: Supervisor) -> None:
+    if away.is_set():
+        raise BusUnavailable("refused")
+    supervisor.stop.wait(20)
+
+
+def test_a_bus_that_was_emptied_is_told_up_to_where_the_calendar_was_decided() -> None:
+    farm = Farm()
+    arounds = [farm.daemon(flows_of(CHAIN), f"d{n}", n) for n in (1, 2)]
+    schedulers = [scheduler_of(around) for around in arounds]
+    for scheduler in schedulers:
+        scheduler.decide_due()
+    farm.clock.advance(60)
+    for scheduler in schedulers:
+        scheduler.decide_due()
+        scheduler.decide_due()
+    empty = MemoryBus(farm.clock)
+    for around in arounds:
+        around.bus = empty
+    farm.clock.advance(180)
+    for _ in range(3):
+        for scheduler in schedulers:
+            scheduler.decide_due()
+    infos = [delivery.task().info for delivery in empty.claim(["root"], "w", 100)]
+    assert infos == [f"?t=2026-03-01T12:{minute:02}" for minute in (2, 3, 4)], (
+        "none is missed, none comes twice"
+    )
+
+
+def test_workflows_are_kept_again_on_a_bus_that_was_emptied(tmp_path: Path) -> None:
+    write(tmp_path, {"a.toml": '[[phase]]\ntask = "load"\nrule = "cron=@yearly"\n'})
+    farm = Farm()
+    around = farm.daemon(Workflows())
+    reloader = Reloader(around, str(tmp_path))
+    reloader.start()
+    around.bus = MemoryBus(farm.clock)
+    reloader.step()
+    assert set(around.bus.marks_like("workflow:")) == {"workflow:a.toml"}
