@@ -1,4 +1,4 @@
-"""The kill test of the embedded bus: `python tests/fault/kill.py --kills 1000 --tasks 15000 --write docs/proof.md`.
+"""The kill test of a bus: `python tests/fault/kill.py --bus redis --kills 1000 --write docs/proof.md`.
 
 Exit codes: 0 nothing lost and nothing doubled, 1 something was, 2 the run proves nothing (too few kills hit work).
 `--plant` puts a known bug around the bus; then the exit code must be 1.

@@ -5,6 +5,14 @@ doubled   a task that was dispatched twice: two identities (type, job, run, info
           workflow. Running one dispatch again after a crash is allowed, and counted.
 strange   a task that should not be there at all, or that belongs to another run than its root
 early     a task that began before what it follows from had ended
+unleased  a result that was accepted although its attempt had lost the lease
+
+How that last one is told without asking anybody: each attempt has a name, and what follows from a result (children, a
+retry) carries the name of the attempt that was accepted. An attempt that counts more deliveries was claimed later, and
+a claim is possible only while nothing was accepted; so once an attempt is accepted there is none after it. If the log
+holds a later one, the earlier had lost its lease to it before its result was taken. And as one result is accepted for
+each dispatch, all that follows from it must carry the same name. What follows from no result of its own (the last task
+of a chain that went well) leaves no such trace.
 """
 
 from __future__ import annotations
@@ -28,6 +36,10 @@ class Line(NamedTuple):
     slot: Slot
     created: str
     deliveries: int
+    name: str = ""
+    """Of this attempt."""
+    cause: str = ""
+    """The attempt whose result brought this dispatch about; nothing for what was submitted."""
 
 
 @dataclass(slots=True)
@@ -38,6 +50,8 @@ class Seen:
     starts: int = 0
     begun_ns: int = 0
     ended_ns: int = 0
+    attempts: dict[str, tuple[str, int]] = field(default_factory=dict)  # name: created, deliveries
+    causes: set[str] = field(default_factory=set)
 
 
 class Log:
@@ -71,6 +85,8 @@ class Log:
         seen.dispatches.add((line.run, line.created))
         if line.verb == "start":
             seen.starts += 1
+            seen.attempts[line.name] = (line.created, line.deliveries)
+            seen.causes.add(line.cause)
             seen.begun_ns = seen.begun_ns or line.at_ns
             self.open[line.who] += 1
             dispatch = (line.slot, line.created)
@@ -98,12 +114,17 @@ class Verdict:
     doubled: list[str] = field(default_factory=list)
     strange: list[str] = field(default_factory=list)
     early: list[str] = field(default_factory=list)
+    unleased: list[str] = field(default_factory=list)
     torn: list[str] = field(default_factory=list)
+    traced: int = 0
+    """Dispatches whose accepted attempt is known."""
+    outlived: int = 0
+    """Those of them that had more than one attempt: where an old one could have been accepted."""
 
     @property
     def is_clean(self) -> bool:
         """Nothing lost, nothing doubled, nothing that should not be."""
-        return not (self.lost or self.doubled or self.strange or self.early or self.torn)
+        return not (self.lost or self.doubled or self.strange or self.early or self.unleased or self.torn)
 
     @property
     def again(self) -> int:
@@ -113,17 +134,18 @@ class Verdict:
 
 def parse(line: str) -> Line:
     """Read one line of the log; raises ValueError when it is none."""
-    verb, who, at_ns, key, run, type_, job, info, created, attempt, deliveries = line.split("\t")
+    verb, who, at_ns, key, run, type_, job, info, created, attempt, deliveries, name, cause = line.split("\t")
     if verb not in {"start", "end", "failed", "left"}:
         raise ValueError(verb)
     slot = Slot(type_, job, info, int(attempt))
-    return Line(verb, int(who), int(at_ns), key, run, slot, created, int(deliveries))
+    return Line(verb, int(who), int(at_ns), key, run, slot, created, int(deliveries), name, cause)
 
 
 def judge(log: Log, submitted: Iterable[int]) -> Verdict:
     """Compare what ran with what must have run."""
     verdict = Verdict(torn=list(log.torn))
     expected: set[Slot] = set()
+    accepted: dict[Slot, set[str]] = defaultdict(set)
     for n in submitted:
         verdict.roots += 1
         runs: set[str] = set()
@@ -141,12 +163,38 @@ def judge(log: Log, submitted: Iterable[int]) -> Verdict:
                 verdict.doubled.append(f"{told(slot)}: {sorted(created for _, created in seen.dispatches)}")
             parent = parent_of(slot)
             before = log.seen.get(parent) if parent else None
+            if parent:
+                accepted[parent] |= seen.causes
             if parent and (before is None or not 0 < before.ended_ns < seen.begun_ns):
                 verdict.early.append(f"{told(slot)} began before {told(parent)} had ended")
         if len(runs) > 1:
             verdict.strange.append(f"root {n} is spread over {len(runs)} runs")
+    for slot, names in accepted.items():
+        _judge_accepted(verdict, slot, names, log.seen[slot])
     verdict.strange += [f"{told(slot)} should not be" for slot in log.seen if slot not in expected]
     return verdict
+
+
+def _judge_accepted(verdict: Verdict, slot: Slot, names: set[str], seen: Seen) -> None:
+    """Tell whether `names`, which what follows from `slot` carries, can have held the lease when they were accepted."""
+    verdict.traced += 1
+    verdict.outlived += len(seen.attempts) > 1
+    if len(names) > 1:
+        verdict.unleased.append(
+            f"{told(slot)}: results of {len(names)} attempts were accepted, {sorted(names)}"
+        )
+    for name in sorted(names):
+        if name not in seen.attempts:
+            verdict.strange.append(f"what follows from {told(slot)} names {name!r}, which never ran it")
+            continue
+        created, deliveries = seen.attempts[name]
+        later = [
+            other for other, (of, count) in seen.attempts.items() if of == created and count > deliveries
+        ]
+        if later:
+            verdict.unleased.append(
+                f"{told(slot)}: {name} was accepted after {', '.join(later)} had taken it over"
+            )
 
 
 def told(slot: Slot) -> str:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 FILE = "chain.toml"
 TEXT = """\
 # root -> two children by a meta list -> a grandchild each; some tasks fail once and are retried after a delay.
+# Each attempt hands back its own name as `by`, so what follows says whose result was accepted.
 [[phase]]
 task = "root"
 retry = 2
@@ -21,14 +22,14 @@ task = "child"
 dependsOn = "root"
 retry = 2
 rule = "meta=part:a,b&retry_delay=40ms"
-template = "{meta:n}/{meta:part}"
+template = "{meta:n}/{meta:part}?by={meta:by}"
 
 [[phase]]
 task = "grand:sum"
 dependsOn = "child"
 retry = 2
 rule = "require={meta:n}&retry_delay=50ms"
-template = "{meta:n}/{meta:part}/sum"
+template = "{meta:n}/{meta:part}/sum?by={meta:by}"
 """
 PARTS = ("a", "b")
 TOPICS = ("root", "child", "grand", "done")

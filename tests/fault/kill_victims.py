@@ -20,13 +20,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from flowlord.model.crashpoint import arm
+
 PR_SET_PDEATHSIG = 1
 SPOILT = 70  # our own exit code: the command let an exception through
 
 
 @dataclass(slots=True)
 class Victim:
-    """One process; `place` is the seat that its successor takes, `trap` the named place at which it kills itself."""
+    """One process; `place` is the seat that its successor takes, `trap` the named place at which it kills or stops
+    itself.
+
+    `resume_at` is when one that stands still is continued (monotonic seconds; 0: it does not), `spared_until` how long
+    it is left alone.
+    """
 
     serial: int
     kind: str
@@ -36,6 +43,8 @@ class Victim:
     since: float
     trap: str = ""
     killed: bool = False
+    resume_at: float = 0.0
+    spared_until: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +60,25 @@ class Ended:
         return os.WIFSIGNALED(self.status) and os.WTERMSIG(self.status) == signal.SIGKILL
 
     @property
+    def has_left(self) -> bool:
+        """Whether it ended in order."""
+        return self.status == 0
+
+    @property
     def words(self) -> str:
         """The end, for people."""
         return str(os.waitstatus_to_exitcode(self.status))
 
 
-def warm_up() -> None:
-    """Import everything that a victim needs; must come after a bug is planted."""
+def warm_up(*, without: str) -> None:
+    """Import everything that a victim needs; must come after a bug is planted.
+
+    Modules whose names begin with `without` belong to the other bus.
+    """
     import flowlord
 
     for found in pkgutil.walk_packages(flowlord.__path__, "flowlord."):
-        if not found.name.endswith("__main__"):
+        if not found.name.endswith("__main__") and not found.name.startswith(without):
             importlib.import_module(found.name)
     importlib.import_module("fault.kill_tasks")
     Libc.prctl = ctypes.CDLL(None).prctl
@@ -73,6 +90,20 @@ class Libc:
     """What Python does not offer, looked up before the fork."""
 
     prctl: object = None
+
+
+class Stop:
+    """Lets this process stand still when it passes a named place the nth time; the driver continues it later."""
+
+    def __init__(self, told: str) -> None:
+        self.name, _, passages = told.partition(":")
+        self.left = int(passages)
+
+    def __call__(self, name: str) -> None:
+        if name == self.name:
+            self.left -= 1
+            if self.left == 0:
+                os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def start(
@@ -109,6 +140,8 @@ def _prepare(parent: int, where: Path, output: Path, environment: Mapping[str, s
     os.dup2(file, 2)
     os.chdir(where)
     os.environ.update(environment)
+    if stop := environment.get("KILL_STOP"):
+        arm(Stop(stop))
 
 
 def _run(argv: Sequence[str]) -> int:

@@ -10,19 +10,25 @@ import pytest
 
 from fault.kill_check import Log, judge
 from fault.kill_flow import Slot, parent_of, slots_of
+from fault.kill_page import page_of, parts_of
+from support.redis_programs import program
 
 KILL = Path(__file__).with_name("kill.py")
 CLEAN, BROKEN = 0, 1
+BUSES = ("sqlite", "redis")
+LIMIT_S = 170  # longer than a run takes to find out by itself that it is stuck
 SEED = os.environ.get("FLOWLORD_TEST_SEED", "20260101")
 
 
-def kill(*arguments: str) -> subprocess.CompletedProcess[str]:
+def kill(bus: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the kill test as a person would."""
+    if bus == "redis":
+        program("redis")  # skips or fails where there is none
     return subprocess.run(
-        [sys.executable, str(KILL), *arguments],
+        [sys.executable, str(KILL), "--bus", bus, "--seed", SEED, *arguments],
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=LIMIT_S,
         check=False,
         env=os.environ | {"PYTHONWARNINGS": "default"},
     )
@@ -37,35 +43,63 @@ def value(run: subprocess.CompletedProcess[str], name: str) -> int:
 
 @pytest.mark.fault
 @pytest.mark.slow
-def test_no_kill_loses_a_task_or_doubles_a_child():
-    run = kill("--kills", "80", "--tasks", "1500", "--seed", SEED)
+@pytest.mark.timeout(LIMIT_S + 10)
+@pytest.mark.parametrize("bus", BUSES)
+def test_no_kill_loses_a_task_or_doubles_a_child(bus):
+    run = kill(bus, "--kills", "80", "--tasks", "1200")
     assert run.returncode == CLEAN, run.stdout + run.stderr
     assert value(run, "lost") == 0
     assert value(run, "children or retries doubled") == 0
+    assert value(run, "results accepted without a lease") == 0
     assert value(run, "random kills") >= 80
     assert f"--seed {SEED}" in run.stderr  # the line that repeats it
+    assert bus == "sqlite" or value(run, "of them the Redis server") >= 2
 
 
 @pytest.mark.fault
 @pytest.mark.slow
+@pytest.mark.timeout(LIMIT_S + 10)
+@pytest.mark.parametrize("bus", BUSES)
 @pytest.mark.parametrize(
     ("bug", "shows_as"),
     [
         ("ack-first", "lost"),
         ("publish-then-ack", "children or retries doubled"),
+        ("no-fencing", "results accepted without a lease"),
         ("retry-in-memory", "lost"),
     ],
 )
-def test_a_planted_bug_is_found(bug, shows_as):
-    run = kill("--kills", "60", "--tasks", "1200", "--seed", SEED, "--plant", bug)
+def test_a_planted_bug_is_found(bus, bug, shows_as):
+    run = kill(bus, "--kills", "50", "--tasks", "900", "--plant", bug)
     assert run.returncode == BROKEN, run.stdout + run.stderr
     assert value(run, shows_as) > 0
 
 
-def line(verb: str, at_ns: int, slot: Slot, created: str = "c", run: str = "r", who: int = 1) -> str:
-    """One line as the tasks of the kill test write it."""
-    fields = (verb, who, at_ns, "key", run, slot.type, slot.job, slot.info, created, slot.attempt, 1)
+def line(
+    verb: str,
+    at_ns: int,
+    slot: Slot,
+    created: str = "c",
+    run: str = "r",
+    who: int = 1,
+    *,
+    deliveries: int = 1,
+    name: str = "",
+    cause: str | None = None,
+) -> str:
+    """One line as the tasks of the kill test write it; an attempt is named after its task unless told otherwise."""
+    parent = parent_of(slot)
+    if cause is None:
+        cause = name_of(parent) if parent else ""
+    name = name or name_of(slot)
+    fields = (
+        verb, who, at_ns, "key", run, slot.type, slot.job, slot.info, created, slot.attempt, deliveries, name, cause,
+    )  # fmt: skip
     return "\t".join(map(str, fields)) + "\n"
+
+
+def name_of(slot: Slot) -> str:
+    return f"{slot.type}-{slot.info}-{slot.attempt}"
 
 
 def whole(n: int = 0) -> list[str]:
@@ -124,6 +158,40 @@ def test_a_child_of_another_run_is_strange():
     assert judged(lines).strange == ["root 0 is spread over 2 runs"]
 
 
+ROOT = Slot("root", "", "0", 0)
+
+
+def test_a_result_that_was_accepted_after_another_took_its_task_over_is_unleased():
+    later = line("start", 12, ROOT, "c1", who=2, deliveries=2, name="heir")
+    verdict = judged([*whole(), later])
+    assert verdict.unleased == ["root 0: root-0-0 was accepted after heir had taken it over"]
+    assert (verdict.traced, verdict.outlived) == (4, 1)
+
+
+def test_the_result_of_whoever_took_a_task_over_may_be_accepted():
+    earlier = line("start", 9, ROOT, "c1", who=2, deliveries=1, name="dead")
+    lines = [text.replace("\t1\troot-0-0\t", "\t2\troot-0-0\t") for text in whole()]
+    verdict = judged([earlier, *lines])
+    assert verdict.is_clean
+    assert (verdict.outlived, verdict.again) == (1, 1)
+
+
+def test_what_follows_from_results_of_two_attempts_is_unleased():
+    lines = whole()
+    child = next(slot for slot in slots_of(0) if slot.type == "child")
+    lines += [
+        line("start", 5, ROOT, "c1", name="dead"),
+        line("start", 500, child, "c2", cause="dead"),
+    ]
+    assert judged(lines).unleased == ["root 0: results of 2 attempts were accepted, ['dead', 'root-0-0']"]
+
+
+def test_a_cause_that_never_ran_is_strange():
+    child = next(slot for slot in slots_of(0) if slot.type == "child")
+    verdict = judged([*whole(), line("start", 500, child, "c2", cause="nobody")])
+    assert "what follows from root 0 names 'nobody', which never ran it" in verdict.strange
+
+
 def test_a_child_that_begins_before_its_parent_ended_is_early():
     assert judged(
         whole()[2:] + [text.replace("\t10\t", "\t900\t").replace("\t11\t", "\t901\t") for text in whole()[:2]]
@@ -139,6 +207,19 @@ def test_every_task_but_a_root_follows_from_another():
         slots = set(slots_of(n))
         assert {parent_of(slot) for slot in slots} <= slots | {None}
         assert [slot for slot in slots if parent_of(slot) is None] == [Slot("root", "", str(n), 0)]
+
+
+def test_the_page_keeps_what_it_tells_of_the_other_bus():
+    parts = {"sqlite": "One thing.\n", "redis": "Another one.\n\n| a | b |\n"}
+    assert parts_of(page_of(parts)) == parts
+    assert "make kill BUS=redis" in parts_of("# Nothing yet\n")["redis"]
+
+
+def test_the_page_of_the_docs_has_a_part_for_each_bus():
+    text = (KILL.parents[2] / "docs" / "proof.md").read_text("utf-8")
+    assert page_of(parts_of(text)) == text
+    for bus, part in parts_of(text).items():
+        assert re.search(r"(?m)^\| lost \| 0 \|$", part), f"no run on {bus} is told of"
 
 
 def test_half_a_line_waits_for_its_rest():

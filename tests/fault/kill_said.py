@@ -1,0 +1,36 @@
+"""What the victims say of themselves in their logs: figures for people and for the floors, never for the judge."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from fault.kill_size import Figures
+
+OUTAGE = ("bus.lost", "bus", "drain.bus")
+"""Said when the server is away, which it is whenever it was killed."""
+
+
+def take_note(folder: Path, figures: Figures) -> None:
+    """Count what was contested and taken over, and whether anything went wrong."""
+    for path in sorted(folder.iterdir()):
+        _, kind, place = path.stem.split("-")
+        for line in path.read_text("utf-8", "replace").splitlines():
+            if line.startswith("Traceback"):
+                figures.faults.append(f"{path.name}: a traceback")
+            if not line.startswith("{"):
+                continue
+            try:
+                said = json.loads(line)
+            except ValueError:
+                continue  # cut off by a kill
+            action = said.get("action", "")
+            figures.actions[f"{kind}.{action}"] += 1
+            if action == "lease.lapsed":
+                figures.lapsed += int(said["message"].split()[0])
+            if kind == "taskmaster" and action == "done":
+                figures.decided[int(place)] += 1
+            if action in OUTAGE:
+                figures.outages += said.get("level") != "info"
+            elif said.get("error") or said.get("level") == "error":
+                figures.faults.append(f"{path.name}: {action}: {said.get('message', '')[:160]}")
