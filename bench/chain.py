@@ -1,4 +1,4 @@
-"""Chains on the embedded bus, with history: the shipped commands in processes of their own, against raw SQLite."""
+"""Chains with history: the shipped commands in processes of their own, against bare SQLite or bare Redis."""
 
 from __future__ import annotations
 
@@ -14,13 +14,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from table import Row, alternately, medians
+
+if TYPE_CHECKING:
+    from server import Server
 
 PARENTS = 10_000
 BATCH = 500
 GOAL = 4_000
+REDIS_GOAL, REDIS_STRETCH = 0.4, 0.6
 LIMIT_S = 120.0
+LOOK_S = 0.05
+"""Each look reads every row on a core that the measured processes need, so they are few."""
 FLOW = """\
 [[phase]]
 task = "first"
@@ -53,26 +60,39 @@ def rows(parents: int = PARENTS) -> list[Row]:
     return found
 
 
-def chain(parents: int, split: bool, *, keep: Path | None = None) -> float:
-    """Return tasks per second from the first start to the last row of history."""
+def redis_rows(
+    server: Server, name: str = "chain on Redis, worker and daemon apart", parents: int = PARENTS
+) -> list[Row]:
+    """Measure against two bare processes on the same server, one of which writes rows of history."""
+    from raw_pipeline import chain as bare_chain
+    from server import emptied
+
+    def ours() -> float:
+        with emptied(server.port):
+            return chain(parents, True, address=server.url)
+
+    mine, bare, ratio = medians(alternately(ours, lambda: bare_chain(server.port, parents)))
+    goal = f">= {REDIS_GOAL} ({REDIS_STRETCH})"
+    return [Row(name, f"{mine:,.0f}/s", f"{bare:,.0f}/s", f"{ratio:.2f}", goal, ratio >= REDIS_GOAL)]
+
+
+def chain(parents: int, split: bool, *, keep: Path | None = None, address: str = "") -> float:
+    """Return tasks per second from the first start to the last row of history; the bus is a file without an address."""
     with tempfile.TemporaryDirectory(prefix="flowlord-bench-") as folder:
         where = keep or Path(folder)
-        _load(where, parents)
+        places = ["--bus", address or f"sqlite:///{where / 'bus.db'}"]
+        _load(where, parents, places)
         hosted = [] if split else ["--worker", "first=builtin:noop", "--worker", "second=builtin:noop"]
-        commands = [flowlord("run", "flow", *_places(where), "--cache", "tasks.db", "-q", *hosted)]
+        commands = [flowlord("run", "flow", *places, "--cache", "tasks.db", "-q", *hosted)]
         if split:
             both = ["--worker", "first=builtin:noop", "--worker", "second=builtin:noop"]
-            commands.append(flowlord("worker", *both, *_places(where), "-q"))
+            commands.append(flowlord("worker", *both, *places, "-q"))
         with running(commands, where):
             first, last = _watch(where / "tasks.db", 2 * parents)
         return 2 * parents / (last - first)
 
 
-def _places(where: Path) -> list[str]:
-    return ["--bus", f"sqlite:///{where / 'bus.db'}"]
-
-
-def _load(where: Path, parents: int) -> None:
+def _load(where: Path, parents: int, places: list[str]) -> None:
     (where / "flow").mkdir()
     (where / "flow" / "chain.toml").write_text(FLOW, "utf-8")
     with (where / "rows.jsonl").open("w", encoding="utf-8") as file:
@@ -80,7 +100,7 @@ def _load(where: Path, parents: int) -> None:
             file.write(json.dumps({"info": INFO.format(n=n), "meta": {"n": str(n)}}) + "\n")
     what = ["send", "first", "--workflow", "chain.toml", "--workflows", "flow", "--from-file", "rows.jsonl"]
     quiet = subprocess.DEVNULL
-    subprocess.run(flowlord(*what, *_places(where)), cwd=where, check=True, stdout=quiet, stderr=quiet)
+    subprocess.run(flowlord(*what, *places), cwd=where, check=True, stdout=quiet, stderr=quiet)
 
 
 @contextmanager
@@ -107,7 +127,7 @@ def _watch(cache: Path, tasks: int) -> tuple[float, float]:
     begin = time.monotonic()
     db: sqlite3.Connection | None = None
     while time.monotonic() - begin < LIMIT_S:
-        time.sleep(0.02)
+        time.sleep(LOOK_S)
         try:
             if db is None:
                 if not cache.exists():

@@ -8,12 +8,17 @@ import tempfile
 import time
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
 from chain import chain, flowlord
 from table import Row
 
+if TYPE_CHECKING:
+    from server import Server
+
 TIMES = 15
 ROWS = 10_000
+LOAD = 1_000
 PROGRAM = [str(Path(sys.executable).with_name("flowlord"))]
 
 
@@ -27,6 +32,20 @@ def rows() -> list[Row]:
             _row("flowlord --version", ["--version"], where, 40),
             _row("flowlord --help", ["--help"], where, 150),
             _row(f"flowlord tasks --limit 50 of {ROWS:,}", ["tasks", "--limit", "50", *places], where, 100),
+        ]
+
+
+def redis_rows(server: Server) -> list[Row]:
+    """Measure `topics`, which must ask the server, and `tasks`, which finds all it tells in the history."""
+    from server import emptied
+
+    with tempfile.TemporaryDirectory(prefix="flowlord-bench-") as folder, emptied(server.port):
+        where = Path(folder)
+        chain(LOAD, split=False, keep=where, address=server.url)
+        places = ["--bus", server.url, "--cache", str(where / "tasks.db")]
+        return [
+            _row("flowlord topics, asks Redis", ["topics", *places], where, 350),
+            _row("flowlord tasks --limit 50 beside Redis", ["tasks", "--limit", "50", *places], where, 100),
         ]
 
 

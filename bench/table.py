@@ -9,8 +9,11 @@ import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from statistics import median
+
+from server import version
 
 ROOT = Path(__file__).resolve().parents[1]
 PAIRS = 5
@@ -86,8 +89,15 @@ def write_page(page: Path, rows: Sequence[Row], seconds: float) -> None:
 def machine() -> str:
     """Say in a few words what this was measured on."""
     cores = len(os.sched_getaffinity(0))
-    system = f"{platform.system()} {platform.machine()}"
-    return f"{cores} cores, {system}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
+    named = [
+        f"{cores} cores",
+        f"{platform.system()} {platform.machine()}",
+        f"Python {platform.python_version()}",
+        f"SQLite {sqlite3.sqlite_version}",
+        version(),
+        *(f"{package} {metadata.version(package)}" for package in ("redis", "hiredis", "msgspec")),
+    ]
+    return ", ".join(name for name in named if name)
 
 
 TEXT = """\
@@ -105,14 +115,28 @@ is the median of the ratios pair by pair, which other load on the machine distur
 
 ## What is measured
 
-- **Chain**: 10,000 parents are on the bus before anything starts; each starts a child, all tasks do nothing. The rate
-  counts parents and children, from the first start until the history has the last one. Every task is a publish, a
-  claim, a completion and a decision, each landed on disk (`synchronous=FULL`) before it counts. The floor is one
-  process that inserts, marks as claimed and deletes the same rows in batches of 500 with the same pragmas, and writes
-  the history rows, and does nothing else: no JSON is read, nothing is decided, nobody waits for anybody.
+- **Chain**: parents (10,000, with `appendfsync everysec` half of them) are on the bus before anything starts; each
+  starts a child, all tasks do nothing. The rate counts parents and children, from the first start until the history
+  has the last one. Every task is a publish, a claim, a completion and a decision.
+  On the embedded bus each has landed on disk (`synchronous=FULL`) before it counts; the floor is one process that
+  inserts, marks as claimed and deletes the same rows in batches of 500 with the same pragmas, and writes the history
+  rows, and does nothing else: no JSON is read, nothing is decided, nobody waits for anybody.
+  On Redis the floor is two processes with redis-py: one reads, decodes, encodes and answers, the other reads, decodes,
+  starts the child and inserts the rows of history, each in transactions of 500.
 - **Pick-up**: from just before a process calls `publish` to the first line of the task in a worker process that was
   waiting, one task at a time. The floor is the same with two bare processes: insert and commit, a datagram as a bell,
-  mark as claimed and commit.
+  mark as claimed and commit. On Redis it is XADD and a process that waits by XREADGROUP BLOCK.
+- **Redis** is a server of the bench's own on loopback, without snapshots; but for one line without an append-only file.
+  It is emptied before each measure, shares the cores with what is measured, and is asked by redis-py and hiredis.
+- **Publish**: messages that are made already, in lists of 500 and one at a time, against XADD of one field in pipelines
+  of 500 and one at a time. The lines that begin with `raw` hold no flowlord: they tell how redis-py carries the same
+  500 XADD packed without its pipeline objects, and in one call of a script, which is how flowlord writes.
+- **Worker**: 20,000 tasks wait when `flowlord worker` starts; the task does nothing. The rate goes from the first start
+  to the landing of the last result. The floor is one process that reads 500, decodes, starts a child of each, encodes,
+  and sends XADD, XACK and XDEL in one transaction; it holds no lease and answers to nobody.
+- **Taskmaster**: 20,000 results wait; the router decides each in one thread and starts a child with it, the follower
+  writes the history in another one. The floor is the loop above, which also inserts one row for each result.
+- **Cost per task**: publish, claim and complete 500 at a time while that many others wait; the ratio is to the first.
 - **Commands**: a command worker that runs `/bin/true`, against `subprocess.run` with pipes and the same bytes on stdin.
 - **Start-up**: whole processes, from start to exit; the floor is a bare interpreter.
 - **Loading**: 1,000 phases from TOML to checked workflows, against `tomllib.loads` of the same text.
