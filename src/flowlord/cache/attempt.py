@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 
+import msgspec
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _META = re.compile(r"(?:^|&)(cron|retry|retried)=([^&]*)")
+_CRON = re.compile(r"(?:^|&)cron=([^&]*)")
 
 
 class State(StrEnum):
@@ -37,8 +38,7 @@ FAILED = frozenset({State.ERROR, State.DEAD, State.ALERT, State.QUARANTINED})
 """What `--failed` shows: ended badly, and nothing is going to happen by itself."""
 
 
-@dataclass(slots=True)
-class Attempt:
+class Attempt(msgspec.Struct):
     """A row of the table `tasks`: one dispatch key, one attempt. Fields in the order of the columns.
 
     Mutable, because the historian folds facts into it; whoever reads one out of a query owns it alone. Times are
@@ -110,7 +110,7 @@ class Attempt:
         return max(0, self.ended_us - self.started_us) if self.started_us and self.ended_us else 0
 
 
-COLUMNS: tuple[str, ...] = tuple(Attempt.__slots__)
+COLUMNS: tuple[str, ...] = Attempt.__struct_fields__
 
 
 def microseconds(text: str) -> int:
@@ -121,7 +121,8 @@ def microseconds(text: str) -> int:
         found = datetime.fromisoformat(text)
         if found.tzinfo is None:
             found = found.replace(tzinfo=UTC)
-        return max(0, (found - _EPOCH) // _MICROSECOND)
+        since = found - _EPOCH
+        return max(0, (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
     except (ValueError, OverflowError):
         return 0
 
@@ -130,10 +131,14 @@ def told_by_meta(meta: str) -> tuple[int, str]:
     """Return the number of the attempt, from 1, and the data time that a meta string tells."""
     if "retr" not in meta and "cron" not in meta:
         return 1, ""
-    found = dict(reversed(_META.findall(meta)))  # the first of a repeated key counts
-    tried = found.get("retried", "") if found.get("retry") == "failed" else found.get("retry", "")
-    number = int(tried) + 1 if tried.isdecimal() and len(tried) < 10 else 1
-    moment = found.get("cron", "")
+    if "retr" not in meta:  # nearly always
+        first = _CRON.search(meta)
+        number, moment = 1, first[1] if first else ""
+    else:
+        found = dict(reversed(_META.findall(meta)))  # the first of a repeated key counts
+        tried = found.get("retried", "") if found.get("retry") == "failed" else found.get("retry", "")
+        number = int(tried) + 1 if tried.isdecimal() and len(tried) < 10 else 1
+        moment = found.get("cron", "")
     if "%" in moment or "+" in moment:
         from urllib.parse import unquote_plus  # only the historian needs it, and hardly ever
 

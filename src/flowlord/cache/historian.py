@@ -7,13 +7,18 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
+
+from msgspec.json import decode
+from msgspec.structs import astuple
 
 from flowlord.cache.attempt import COLUMNS, Attempt, microseconds
 from flowlord.cache.ledger import Entry, Ledger, holes, keys_of
+from flowlord.cache.many import SIZES, Many, row
 from flowlord.cache.schema import in_memory, is_damage, open_writer, set_aside, transaction
 from flowlord.model.clock import Clock
 
@@ -22,25 +27,38 @@ log = logging.getLogger("flowlord.history")
 CHUNK = 1_000
 """Rows that one step of pruning removes at most from each table, so that it never holds the file for long."""
 DECISIONS = 500_000
-_KEYS = 500  # in one question; old versions of SQLite take 999
 
 # What may change in a row after it was written; the rest says what the task is.
 _CHANGING = (
     "meta", "state", "result", "msg", "reason", "published_us", "due_us", "started_us", "ended_us", "happened_us",
     "worker", "deliveries", "output",
 )  # fmt: skip
-_row = attrgetter(*COLUMNS)
-_changing = attrgetter(*_CHANGING, "n")
-_whole = attrgetter(*COLUMNS, "n")
-_SELECT = f"SELECT {', '.join(COLUMNS)} FROM tasks WHERE key IN "
-_INSERT = f"INSERT INTO tasks ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
-_UPDATE = f"UPDATE tasks SET {', '.join(f'{name} = ?' for name in _CHANGING)} WHERE n = ?"
+_changing = attrgetter("n", *_CHANGING)
+# All rows in one answer, for the same reason as in `many`: Python asks for each row of an answer anew.
+_SELECT = f"SELECT json_group_array(json_array({', '.join(COLUMNS)})) FROM tasks WHERE key IN "
+# What says who a task is stays as it is in a row that was written at its publication, and is long: it is not read.
+_LEARNT = ("n", "key", *_CHANGING)
+_SELECT_CHANGING = (
+    f"SELECT json_group_array(json_array({', '.join(_LEARNT)})) FROM tasks WHERE published_us AND key IN "
+)
+
+
+def _update(names: Sequence[str]) -> Many:
+    told = ", ".join(f"{name} = told.column{at}" for at, name in enumerate(names, 2))
+    head = f"UPDATE OR FAIL tasks SET {told} FROM (VALUES"
+    return Many(head, row(1 + len(names)), ") AS told WHERE tasks.n = told.column1")
+
+
+_TASKS = f"INTO tasks ({', '.join(COLUMNS)}) VALUES"
+_INSERT = Many(f"INSERT OR FAIL {_TASKS}", row(len(COLUMNS)))
+_INSERT_NEW = Many(f"INSERT {_TASKS}", row(len(COLUMNS)), "ON CONFLICT DO NOTHING")
+_UPDATE = _update(_CHANGING)
 # For rows that history first heard of by their end: who they are may be told bit by bit.
-_UPDATE_WHOLE = f"UPDATE tasks SET {', '.join(f'{name} = ?' for name in COLUMNS)} WHERE n = ?"
-_ALERT = "INSERT INTO alerts VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_DECISION = "INSERT INTO decisions VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)"
-_FILE = "INSERT INTO files VALUES (NULL, ?, ?, ?)"
-_WORKFLOW = "INSERT OR REPLACE INTO workflows VALUES (?, ?, ?, ?)"
+_UPDATE_WHOLE = _update(COLUMNS[1:])
+_ALERT = Many("INSERT OR FAIL INTO alerts VALUES", row(10, "NULL, "))
+_DECISION = Many("INSERT OR FAIL INTO decisions VALUES", row(7, "NULL, "))
+_FILE = Many("INSERT OR FAIL INTO files VALUES", row(3, "NULL, "))
+_WORKFLOW = Many("INSERT OR REPLACE INTO workflows VALUES", row(4))
 _PRUNE = (
     f"DELETE FROM tasks WHERE n IN (SELECT n FROM tasks WHERE happened_us < ?1 AND due_us < ?1 LIMIT {CHUNK})",
     *(  # rows in the order of time: only the first ones need a look
@@ -102,11 +120,26 @@ class Historian:
         was trimmed before we read it.
         """
         try:
-            with transaction(self.connection):
-                return self._follow(entries)
+            try:
+                # Not looking for rows that can hardly be there saves a quarter of the time.
+                return self._follow(entries, first_heard=True)
+            except sqlite3.IntegrityError:
+                return self._follow(entries, first_heard=False)
+            except (UnicodeEncodeError, OverflowError):
+                # Half a surrogate pair or a number beyond 64 bits: no reason to stand still for ever.
+                return self._follow(entries, first_heard=False, mended=True)
         except sqlite3.DatabaseError as error:
             self._replace_when_damaged(error)
             return 0
+
+    def caught_up(self, at: datetime) -> None:
+        """Leave word, as the time of the file, that history has all that was told by then: readers need not ask."""
+        if self.path is not None:
+            told_ns = int(at.timestamp() * 1e9)
+            try:
+                os.utime(self.path, ns=(told_ns, told_ns))
+            except OSError:
+                return  # then they ask
 
     def prune(self, keep: timedelta) -> int:
         """Remove up to CHUNK rows of each table that are older than `keep`; call again while it returns more than 0."""
@@ -142,37 +175,29 @@ class Historian:
         seq, generation = self.connection.execute("SELECT seq, generation FROM cursor").fetchone()
         return int(seq), str(generation)
 
-    def _follow(self, entries: Sequence[Entry]) -> int:
-        seq, generation = self._cursor()
-        new = [entry for entry in entries if entry.seq > seq]
-        if not new:
-            return 0
-        self._take_in(new)
-        for first, last in holes(new, seq):
-            self.connection.execute(
-                "INSERT INTO gaps VALUES (NULL, ?, ?, ?, ?)", (new[0].at_us, generation, first, last)
-            )
+    def _follow(self, entries: Sequence[Entry], *, first_heard: bool, mended: bool = False) -> int:
+        with transaction(self.connection):
+            seq, generation = self._cursor()
+            new = [entry for entry in entries if entry.seq > seq]
+            if not new:
+                return 0
+            ledger = self._ledger(new, first_heard=first_heard)
+            if mended:
+                self._write(_harmless(ledger), _INSERT_NEW)
+            else:
+                self._write(ledger, _INSERT)
+            missing = holes(new, seq)
+            for first, last in missing:
+                self.connection.execute(
+                    "INSERT INTO gaps VALUES (NULL, ?, ?, ?, ?)", (new[0].at_us, generation, first, last)
+                )
+            self.connection.execute("UPDATE cursor SET seq = ?", (new[-1].seq,))
+        for first, last in missing:
             log.warning(
                 "the journal no longer has entries %d to %d: history has a gap",
                 first, last, extra={"action": "history.gap"},
             )  # fmt: skip
-        self.connection.execute("UPDATE cursor SET seq = ?", (new[-1].seq,))
         return len(new)
-
-    def _take_in(self, entries: Sequence[Entry]) -> None:
-        self.connection.execute("SAVEPOINT facts")
-        try:
-            # Not looking for rows that can hardly be there saves a quarter of the time.
-            self._write(self._ledger(entries, first_heard=True), _INSERT)
-        except sqlite3.IntegrityError:
-            self.connection.execute("ROLLBACK TO facts")
-            self._write(self._ledger(entries, first_heard=False), _INSERT)
-        except (UnicodeEncodeError, OverflowError):
-            # Half a surrogate pair or a number beyond 64 bits: no reason to stand still for ever.
-            self.connection.execute("ROLLBACK TO facts")
-            self._write(
-                _harmless(self._ledger(entries, first_heard=False)), f"{_INSERT} ON CONFLICT DO NOTHING"
-            )
 
     def _ledger(self, entries: Sequence[Entry], *, first_heard: bool) -> Ledger:
         ledger = Ledger(self._known(keys_of(entries, first_heard=first_heard)))
@@ -181,26 +206,37 @@ class Historian:
 
     def _known(self, keys: Iterable[str]) -> list[Attempt]:
         wanted = [key for key in keys if key.isascii() or _can_be_kept(key)]
-        found: list[Attempt] = []
-        for at in range(0, len(wanted), _KEYS):
-            some = wanted[at : at + _KEYS]
-            sql = f"{_SELECT}({', '.join('?' * len(some))})"
-            found += [Attempt(*row) for row in self.connection.execute(sql, some)]
+        found = [
+            Attempt(**dict(zip(_LEARNT, told, strict=True)))
+            for told in self._selected(_SELECT_CHANGING, wanted)
+        ]
+        if len(found) < len(wanted):  # the others are new here, or were first heard of by their end
+            known = {attempt.key for attempt in found}
+            missing = [key for key in wanted if key not in known]
+            found += [Attempt(*told) for told in self._selected(_SELECT, missing)]
         return found
 
-    def _write(self, ledger: Ledger, insert: str) -> None:
-        execute = self.connection.executemany
+    def _selected(self, sql: str, keys: Sequence[str]) -> Iterator[list[Any]]:
+        for at in range(0, len(keys), SIZES[0]):
+            some = keys[at : at + SIZES[0]]
+            size = min(size for size in SIZES if size >= len(some))
+            padded = [*some, *[None] * (size - len(some))]
+            [[told]] = self.connection.execute(sql + row(size), padded)
+            yield from decode(told)
+
+    def _write(self, ledger: Ledger, insert: Many) -> None:
+        db = self.connection
         changed = ledger.changed.values()
         known = [attempt for attempt in changed if attempt.n is not None]
-        execute(_UPDATE, [_changing(attempt) for attempt in known if attempt.published_us])
-        execute(_UPDATE_WHOLE, [_whole(attempt) for attempt in known if not attempt.published_us])
-        execute(insert, [_row(attempt) for attempt in changed if attempt.n is None])
-        execute(_ALERT, ledger.alerts)
-        execute(_FILE, ledger.files)
-        execute(_WORKFLOW, ledger.workflows.values())
+        _UPDATE.run(db, [_changing(attempt) for attempt in known if attempt.published_us])
+        _UPDATE_WHOLE.run(db, [astuple(attempt) for attempt in known if not attempt.published_us])
+        insert.run(db, [astuple(attempt) for attempt in changed if attempt.n is None])
+        _ALERT.run(db, ledger.alerts)
+        _FILE.run(db, ledger.files)
+        _WORKFLOW.run(db, list(ledger.workflows.values()))
         if ledger.decisions:
-            execute(_DECISION, ledger.decisions)
-            self.connection.execute(
+            _DECISION.run(db, ledger.decisions)
+            db.execute(
                 "DELETE FROM decisions WHERE n <= (SELECT max(n) FROM decisions) - ?", (self._decisions,)
             )
 
@@ -225,8 +261,8 @@ def _harmless(ledger: Ledger) -> Ledger:
 
     mended = Ledger()
     for attempt in ledger.changed.values():
-        row = Attempt(*map(mend, _row(attempt)))  # type: ignore[arg-type]
-        mended.changed[row.key] = row
+        kept = Attempt(*map(mend, astuple(attempt)))  # type: ignore[arg-type]
+        mended.changed[kept.key] = kept
     mended.alerts = [tuple(map(mend, row)) for row in ledger.alerts]
     mended.decisions = [tuple(map(mend, row)) for row in ledger.decisions]
     mended.files = [tuple(map(mend, row)) for row in ledger.files]

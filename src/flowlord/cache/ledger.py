@@ -124,8 +124,10 @@ class Ledger:
     def _done(self, fact: Fact, at: int) -> None:
         if not fact.key:
             return
-        attempt = self.attempts.get(fact.key) or self._new(fact, at)
-        if not attempt.published_us:  # first heard of by its end, or by another fact of the same commit
+        attempt = self.attempts.get(fact.key)
+        if attempt is None:
+            attempt = self._new(fact, at)
+        elif not attempt.published_us:  # first heard of by its end, or by another fact of the same commit
             _identify(attempt, fact)
         self._tell(attempt, fact, at)
         if attempt.state not in _DECIDED or attempt.result != "error":
