@@ -3,7 +3,9 @@
 #   examples/foreign_worker/worker.sh load python3 load.py
 topics="{${FLOWLORD_NAMESPACE:-flowlord}}:topic" topic=$1
 shift
-ask() { redis-cli -e -u "${REDIS_URL:-redis://localhost:6379}" "$@"; }
+url=${REDIS_URL:-localhost:6379}
+[[ $url == *://* ]] || url=redis://$url
+ask() { redis-cli -e -u "$url" "$@"; }
 ask XGROUP CREATE "$topics:$topic" workers 0 MKSTREAM >/dev/null # fails when it is there, which is fine
 while true; do
   got=$(ask XREADGROUP GROUP workers "$HOSTNAME-$$" COUNT 1 BLOCK 1000 STREAMS "$topics:$topic" '>') || sleep 1

@@ -3,13 +3,14 @@
 import json
 import threading
 from contextlib import closing
+from datetime import timedelta
 
 import pytest
 
 from contract.given import LEASE_S, counts, facts, infos, message, take
 from flowlord.bus.redis import RedisBus
 from flowlord.bus.redis_errors import NotSent, OutcomeUnknown
-from flowlord.model.errors import BusUnavailable, LeaseLost
+from flowlord.model.errors import BusUnavailable, BusUnusable, LeaseLost
 from flowlord.model.plan import Commit, Committed, FactKind, Mark, Plan
 from support.clock import VirtualClock
 from support.redis_servers import Server, drop_namespace, fresh_namespace, shared_server
@@ -112,6 +113,74 @@ def test_an_entry_that_is_no_task_reaches_whoever_quarantines_it(bus, cli):
     assert [d.payload for d in found] == [b"is this", b'{"a":"1","b":"2"}', b"{"]
 
 
+HOSTILE = [
+    (b"about", b"\xff\xfe{"),
+    (b"about", b'{"x":' + b"[" * 3_000),
+    (b"about", b'{"timeout_ns": 1000000000000000000000000000000}'),
+    (b"about", b'{"priority": -7, "phase": 3}'),
+    (b"at", b"9" * 5_000),
+    (b"key", b"\xff"),
+    (b"\xff", b"\xfe"),
+]
+
+
+@pytest.mark.parametrize("place", range(len(HOSTILE)))
+def test_whatever_a_foreigner_writes_can_be_claimed_taken_over_and_looked_at(
+    bus, server, namespace, clock, place
+):
+    name, value = HOSTILE[place]
+    with server.client() as client:
+        client.xadd(f"{{{namespace}}}:topic:extract", {"task": foreign_task("theirs"), name: value})
+    bus.publish([message(info="ours")])
+    assert len(take(bus)) == 2
+    clock.advance(LEASE_S)
+    found = bus.reclaim("reaper", 10)
+    assert infos(found) == ["theirs", "ours"]
+    bus.release(found, delay_ns=1)
+    assert len(bus.peek("extract", 5)) == 2
+    clock.advance(1)
+    assert bus.promote() == 2
+    assert infos(take(bus)) == ["theirs", "ours"]
+    bus.release(bus.claim(["extract"], "b", 9))
+    clock.advance(LEASE_S)
+    bus.release(bus.reclaim("reaper", 10))
+    assert bus.purge("extract") == 2
+
+
+def test_a_foreign_payload_in_a_field_of_another_name_survives_a_delay(bus, cli, clock):
+    cli("XADD", "{}:topic:extract", "*", "data", foreign_task("work"))
+    bus.release(take(bus), delay_ns=1_000)
+    clock.advance(1)
+    bus.promote()
+    assert infos(take(bus)) == ["work"]
+
+
+def test_a_group_that_somebody_makes_at_the_end_hides_nothing(bus, cli):
+    bus.publish([message(info="work")])
+    cli("XGROUP", "CREATE", "{}:topic:extract", "workers", "$")
+    bus.sweep()
+    assert infos(take(bus)) == ["work"]
+
+
+def test_a_group_that_somebody_sets_back_hands_out_nothing_twice(bus, cli):
+    bus.publish([message(info=str(n)) for n in range(5)])
+    held = take(bus, limit=3)
+    bus.release(held[:1])
+    cli("XGROUP", "SETID", "{}:topic:extract", "workers", "0")
+    assert infos(take(bus, consumer="b")) == ["0", "3", "4"]
+    assert take(bus) == []
+    assert counts(bus) == (0, 5, 0)
+
+
+def test_what_a_foreign_worker_abandoned_is_offered_to_foreign_workers_again(bus, cli, clock):
+    bus.publish([message(info="work")])
+    cli("XREADGROUP", "GROUP", "workers", "theirs", "STREAMS", "{}:topic:extract", ">")
+    bus.reclaim("reaper", 10)
+    clock.advance(FOREIGN_S)
+    bus.release(bus.reclaim("reaper", 10))
+    assert "work" in cli("XREADGROUP", "GROUP", "workers", "others", "STREAMS", "{}:topic:extract", ">")
+
+
 def test_a_foreign_worker_takes_part_and_what_it_abandons_comes_back(bus, cli, clock):
     bus.publish([message(info="work", key="k")])
     take(bus, limit=0)
@@ -145,17 +214,30 @@ def test_what_a_foreign_worker_acknowledged_and_left_lying_is_swept(bus, cli):
 # --- RB-12, RB-24: a script that cannot do what it should
 
 
-def test_nothing_lands_when_a_key_is_no_stream(bus, cli):
+def test_what_has_no_stream_to_go_to_waits_and_holds_up_nothing_else(bus, cli, clock):
     bus.publish([message("done")])
     [held] = take(bus, "done")
-    told = bus.journal_bounds()
     cli("LPUSH", "{}:topic:load", "an old queue")
-    with pytest.raises(BusUnavailable, match="no stream"):
-        bus.commit(Plan(publish=(message("extract"), message("load"))), acknowledge=[held])
-    assert counts(bus) == (0, 0, 0)
-    assert bus.journal_bounds() == told
+    bus.commit(Plan(publish=(message("extract"), message("load", info="work"))), acknowledge=[held])
+    assert (counts(bus), counts(bus, "load"), counts(bus, "done")) == ((1, 0, 0), (0, 0, 1), (0, 0, 0))
+    assert bus.claim(["load"], "a", 1, wait_s=0.01) == []
+    bus.publish([message("other", due=clock.now() + timedelta(seconds=1))])
+    clock.advance(1)
+    assert bus.promote(1) == 0  # tried, and put behind the others
+    assert bus.promote(1) == 1
     cli("DEL", "{}:topic:load")
-    bus.commit(Plan(publish=(message("load"),)), acknowledge=[held])
+    clock.advance(60)
+    assert bus.promote() == 1
+    assert infos(take(bus, "load")) == ["work"]
+
+
+def test_a_later_message_whose_data_was_deleted_is_forgotten(bus, cli, clock):
+    bus.publish([message(due=clock.now() + timedelta(seconds=n)) for n in (1, 2)])
+    cli("HDEL", "{}:delayed", cli("ZRANGE", "{}:later", "1", "1").strip())
+    clock.advance(2)
+    assert (bus.promote(), bus.promote()) == (1, 0)
+    assert len(take(bus)) == 1
+    assert cli("ZCARD", "{}:later").strip() == "0"
 
 
 def test_entries_of_a_clock_that_is_ahead_do_not_stop_ours(bus, cli):
@@ -171,6 +253,7 @@ def test_what_a_stream_cannot_take_any_more_waits_until_it_can(bus, cli, clock):
     assert counts(bus) == (1, 0, 1)
     assert bus.promote() == 0
     cli("DEL", "{}:topic:extract")
+    clock.advance(60)
     assert bus.promote() == 1
     assert infos(take(bus)) == ["work"]
 
@@ -346,9 +429,30 @@ def test_a_claim_that_waits_goes_on_after_a_restart(own_server):
 
 
 @pytest.mark.parametrize(
-    "topic", ["a:low", "a:high", "a:normal", "a/b", "a b", "é", "{x}", "a:normal:normal"]
+    "topic",
+    [
+        "a:low",
+        "a:high",
+        "a:normal",
+        "a/b",
+        "a b",
+        "é",
+        "{x}",
+        "a:normal:normal",
+        "later",
+        "a/later",
+        "1/later",
+    ],
 )
 def test_no_two_bands_of_any_topics_share_a_stream(bus, topic):
     bus.publish([message("a", "other", priority=1), message("a", "plain"), message(topic, "mine")])
+    assert len(bus.find([p.key for p in bus.peek(topic, 5)])) == 1
     assert infos(take(bus, topic)) == ["mine"]
     assert infos(take(bus, "a")) == ["plain", "other"]
+    bus.publish([message(topic, key="gone")])
+    assert bus.cancel(["gone"]) == 1
+
+
+def test_several_servers_that_are_no_cluster_are_refused(server):
+    with Server("redis") as other, pytest.raises(BusUnusable, match="several buses"):
+        RedisBus(f"redis://127.0.0.1:{server.port},127.0.0.1:{other.port}")

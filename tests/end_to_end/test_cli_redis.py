@@ -71,7 +71,7 @@ def test_a_server_that_would_evict_tasks_is_refused_until_loss_is_accepted(tmp_p
             ended = flowlord(*command, "--redis", evicts.url, cwd=tmp_path)
             assert ended.code == 3, ended.err
             assert "maxmemory-policy noeviction" in ended.err
-            assert "--accept-loss" in ended.err
+            assert "FLOWLORD_ACCEPT_LOSS" in ended.err
             assert "Traceback" not in ended.err
         assert flowlord("topics", "--redis", evicts.url, cwd=tmp_path).code == 0
         taken = flowlord("run", "workflows", "--once", "--accept-loss", "--redis", evicts.url, cwd=tmp_path)

@@ -101,7 +101,7 @@ def test_a_policy_that_evicts_is_refused_unless_loss_is_accepted(policy):
     assert "redis.conf: maxmemory-policy noeviction" in one.fix
     with pytest.raises(BusUnusable) as refused:
         refuse([one], "redis://h")
-    assert "--accept-loss" in refused.value.hint
+    assert "FLOWLORD_ACCEPT_LOSS=true" in refused.value.hint
     assert found("eviction", accept_loss=True, **evicts).level is WARN
     assert found("eviction", maxmemory_policy=policy, maxmemory="0").level is WARN
     assert found("eviction", maxmemory="104857600").level is OK

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from flowlord.bus.clock import SystemClock
 from flowlord.bus.memory import MemoryBus
+from flowlord.cache.historian import Historian
 from flowlord.model.errors import BusUnavailable
+from flowlord.model.message import Message
+from flowlord.model.task import Task
 from flowlord.model.workflow import Workflows
+from flowlord.taskmaster.follower import Follower
 from flowlord.taskmaster.health import Health
 from flowlord.taskmaster.reload import Reloader
 from flowlord.taskmaster.supervisor import Supervisor
+from support.clock import VirtualClock
 from support.farm import CHAIN, Farm, scheduler_of
 from support.flows import flows_of
 from support.processes import until, write
@@ -91,3 +99,36 @@ def test_workflows_are_kept_again_on_a_bus_that_was_emptied(tmp_path: Path) -> N
     around.bus = MemoryBus(farm.clock)
     reloader.step()
     assert set(around.bus.marks_like("workflow:")) == {"workflow:a.toml"}
+
+
+def test_history_begins_again_when_the_bus_lost_what_it_told_last(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    bus = MemoryBus(clock)
+    historian = Historian(tmp_path / "tasks.db", clock)
+    follower = Follower(bus, clock, lambda: historian, timedelta(days=1))
+
+    def tell(*keys: str) -> None:
+        for key in keys:
+            bus.publish([Message("load", Task(type="load", info="", id=key), key)])
+
+    tell("kept", "lost")
+    assert follower.step(0.0) == 2
+    del bus._store.journal[1:]  # as a server does that comes back with an older snapshot
+    tell("new", "newer")
+    with away(bus), pytest.raises(BusUnavailable):
+        follower.step(0.0)
+    follower.step(0.0)
+    keys = {key for (key,) in historian.connection.execute("SELECT key FROM tasks")}
+    assert keys == {"kept", "lost", "new", "newer"}
+
+
+@contextmanager
+def away(bus: MemoryBus) -> Iterator[None]:
+    """Let the bus be out of reach."""
+
+    def ask(*_: object, **__: object) -> None:
+        raise BusUnavailable("away")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bus, "journal", ask)
+        yield

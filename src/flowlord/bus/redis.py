@@ -29,6 +29,8 @@ from flowlord.model.plan import Commit, Committed, Fact, FactKind, Mark, Plan
 
 STAGE = 1_000
 """Messages of a frozen batch that one command brings to the server."""
+STEP_BYTES = 32 << 20
+"""Bytes of a frozen batch that go to the server, or come from it, at once: a message may have a megabyte."""
 STAGED_S = 3_600
 """How long what was brought waits for its commit before Redis forgets it."""
 
@@ -62,7 +64,7 @@ class RedisBus:
         self.address = self._link.shown
         self.namespace = namespace
         self._accept_loss = accept_loss
-        self._database = where.db
+        self._where = where
         try:
             self._facts = self._look_at_server()
             self._core = Core(self._link, clock or ServerClock(self._link), namespace, by)
@@ -72,7 +74,7 @@ class RedisBus:
         self._core.on_reset = self._tell_reset
         self._sightings = Sightings()
         # Tokens of claims whose answer was lost, by who asked for what.
-        self._doubtful: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
+        self._doubtful: dict[tuple[str, tuple[str, ...]], list[str]] = {}
         self._foreign_lease_ns = foreign_lease_ns
 
     # --- publish and commit
@@ -120,10 +122,10 @@ class RedisBus:
         for place, landing in enumerate(landings):
             for batch, messages in landing.frozen:
                 key = self._core.key(f"batch:{commit_id}:{len(staged)}")
-                for start in range(0, len(messages), STAGE):
-                    self._link.calls(
-                        (("RPUSH", key, *messages[start : start + STAGE]), ("EXPIRE", key, STAGED_S))
-                    )
+                start = 0
+                while part := redis_keep.within(messages[start : start + STAGE], STEP_BYTES):
+                    self._link.calls((("RPUSH", key, *part), ("EXPIRE", key, STAGED_S)))
+                    start += len(part)
                 staged[place, batch.key] = key
         return staged
 
@@ -169,11 +171,11 @@ class RedisBus:
         return found, reply[2]
 
     def _doubt(self, asked: tuple[str, tuple[str, ...]], *tokens: str) -> None:
-        self._doubtful[asked] = (*self._doubtful.get(asked, ()), *tokens)
+        self._doubtful.setdefault(asked, []).extend(tokens)  # several threads may
 
     def _recall(self, asked: tuple[str, tuple[str, ...]], limit: int, lease_ns: int) -> list[Delivery]:
         """Take what earlier claims for the same got whose answers were lost."""
-        tokens = self._doubtful.pop(asked, ())
+        tokens = self._doubtful.pop(asked, [])
         held = redis_claim.token(self._core.name(), asked[0], is_start=True)
         try:
             found = redis_claim.recall(self._core, tokens, held, asked[0], limit, lease_ns=lease_ns)
@@ -246,10 +248,12 @@ class RedisBus:
                 (("HGET", core.key("marks"), BATCH + name), ("HGET", core.key("batch:lists"), name))
             )
             if not isinstance(mark, bytes) or not isinstance(staged, bytes):
+                redis_keep.forget_batch(core, name)
                 continue
-            messages = self._link.call("LRANGE", staged, 0, limit - 1)
+            messages = redis_keep.within(self._link.call("LRANGE", staged, 0, limit - 1), STEP_BYTES)
             done, total = map(int, mark.split(b"/"))
             if not messages:
+                redis_keep.forget_batch(core, name)
                 continue
             done += len(messages)
             is_last = done >= total
@@ -353,7 +357,8 @@ class RedisBus:
 
     def _look_at_server(self) -> ServerFacts:
         """Ask how the server is set up; raises BusUnusable when nothing may be kept there."""
-        facts = facts_of(self._link.call, database=self._database)
+        facts = facts_of(self._link.call, database=self._where.db)
+        redis_check.refuse_crowd(facts, 1 if self._where.service else len(self._where.hosts), self.address)
         redis_check.refuse(redis_check.check(facts, accept_loss=self._accept_loss), self.address)
         return facts
 

@@ -57,9 +57,18 @@ def refuse(findings: Sequence[Finding], shown: str) -> None:
     """
     for found in findings:
         if found.level is Level.REFUSE:
-            way_out = ["--accept-loss   # use it as it is"] if found.name == "eviction" else []
+            way_out = ["FLOWLORD_ACCEPT_LOSS=true   # use it as it is"] if found.name == "eviction" else []
             hint = "\n        ".join([*found.fix.split("\n"), *way_out])
             raise BusUnusable(f"the bus at {shown} is refused: {found.text}", hint=hint)
+
+
+def refuse_crowd(facts: ServerFacts, hosts: int, shown: str) -> None:
+    """Raise BusUnusable when an address names several servers that are no cluster: each would be a bus of its own."""
+    if hosts > 1 and not facts.is_cluster and "info" not in facts.hidden:
+        raise BusUnusable(
+            f"the bus at {shown} is refused: several servers that are no cluster would be several buses",
+            hint="name one of them, or their sentinels: redis+sentinel://host:26379/name",
+        )
 
 
 def durability(facts: ServerFacts) -> str:

@@ -15,14 +15,17 @@ from flowlord.model.message import Delivery
 SCAN = 1_000
 """Leases that one step of a reclaimer looks at."""
 SCAN_STEPS = 100
-FOREIGN = 100
+FOREIGN = 1_000
 """Entries of one stream that a look at foreign readers returns at most."""
 FOREIGN_LEASE_NS = 30 * 60 * 1_000_000_000
 """How long a foreign reader may keep a message that it neither acknowledged nor read again."""
 
 
 class Lease(NamedTuple):
-    """A lease as it is written: `<nanoseconds>|<renewal>|<name>|<s or h>|<consumer>`, from `name` on the token."""
+    """A lease as it is written: `<nanoseconds>|<renewal>|<name>|<kind>|<consumer>`, from `name` on the token.
+
+    The kind is s for the start of a task, h for the hold of a reclaimer, f for its hold of what a foreigner left.
+    """
 
     lease_ns: int
     token: str
@@ -103,7 +106,7 @@ def abandoned(core: Core, sightings: Sightings, topics: Sequence[str], lease_ns:
         value = f"foreign|{name!r}|{entry_id!r}|{reader!r}|{count}"
         since_ns = sightings.look(value, now_ns, real_ns, steady_since_ns=core.link.steady_since_ns)
         if now_ns - since_ns >= lease_ns:
-            found += (name, entry_id, reader)
+            found += (name, entry_id, reader, count)
     return found
 
 
@@ -123,22 +126,21 @@ def reclaim(
     """
     sightings.begin()
     ours = lapsed(core, sightings)[: max(limit, 0)]
-    theirs = abandoned(core, sightings, topics, foreign_lease_ns)[: 3 * max(limit - len(ours), 0)]
+    theirs = abandoned(core, sightings, topics, foreign_lease_ns)[: 4 * max(limit - len(ours), 0)]
     sightings.end()
-    held = token(core.name(), consumer, is_start=False)
-    written = f"{lease_ns}|0|{held}"
     found: list[Delivery] = []
     gone: list[str] = []
-    for script, words in (
-        ("reclaim", flat(*((each.entry, each.value, int(each.is_start)) for each in ours))),
-        ("adopt", theirs),
+    for script, hold, words in (
+        ("reclaim", "h", flat(*((each.entry, each.value, int(each.is_start)) for each in ours))),
+        ("adopt", "f", theirs),
     ):
         if words:
+            held = f"{core.name()}|{hold}|{consumer}"
+            written = f"{lease_ns}|0|{held}"
             reply = core.run(script, written, *words, verb="reclaim")
             found += read_claim(reply, held, consumer, starts=0)
             gone += [entry.decode() for entry in reply[2]]
-    if found:
-        sightings.note(written, core.clock.monotonic_ns(), core.patience.monotonic_ns())
+            sightings.note(written, core.clock.monotonic_ns(), core.patience.monotonic_ns())
     return found, gone
 
 

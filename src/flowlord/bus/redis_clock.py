@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 EVERY_NS: Final = 10_000_000_000
 AGAIN_NS: Final = 5_000_000_000
 """After a measurement that failed: those who ask must not all wait for a server that is away."""
-PATIENCE_S: Final = 2.0
 TIMES: Final = 3
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -101,7 +100,7 @@ class ServerClock:
         found: list[Reading] = []
         for _ in range(TIMES):
             sent_ns = self._system.boottime_ns()
-            seconds, us = self._link.call("TIME", patience_s=PATIENCE_S)
+            seconds, us = self._link.call("TIME")
             error_ns = (self._system.boottime_ns() - sent_ns) // 2
             found.append(Reading(int(seconds) * 1_000_000 + int(us), sent_ns + error_ns, error_ns))
         self._reading = better(self._reading, min(found, key=lambda each: each.error_ns))

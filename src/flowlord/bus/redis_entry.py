@@ -46,6 +46,8 @@ class Entry(msgspec.Struct):
 _encode = msgspec.json.Encoder().encode
 _decode_about = msgspec.json.Decoder(About).decode
 _NOTHING = About()
+_DIGITS = 18
+_LONGEST_NS = (1 << 63) - 1
 
 
 def about_of(row: Row) -> bytes:
@@ -77,9 +79,14 @@ def read_entry(name: str, found: Sequence[Any]) -> Entry:
         entry_id,
         payload,
         key.decode(errors="replace"),
-        int(at) if at.isdigit() else order_of(entry_id)[0] * 1000,
+        time_of(at) or order_of(entry_id)[0] * 1000,
         about_from(name, about),
     )
+
+
+def time_of(at: bytes) -> int:
+    """Read microseconds; 0 for what is no time."""
+    return int(at) if at.isdigit() and len(at) <= _DIGITS else 0
 
 
 def _payload(told: dict[bytes, bytes]) -> bytes:
@@ -98,8 +105,10 @@ def about_from(name: str, text: bytes) -> About:
         return _NOTHING if middle == DEFAULT_PRIORITY else About(priority=middle)
     try:
         about = _decode_about(text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         about = About(cause="about could not be read")
+    if not 0 <= about.timeout_ns <= _LONGEST_NS:
+        about = msgspec.structs.replace(about, timeout_ns=0)
     rank = place_of(name)[1]
     if rank_of(about.priority) != rank:  # where it lies is what counts
         about = msgspec.structs.replace(about, priority=MIDDLE[rank])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import islice
 
 import msgspec
 
+from flowlord.bus.judge import BATCH
 from flowlord.bus.landing import QUARANTINE_CAP
 from flowlord.bus.lifetimes import (
     COMMIT_US,
@@ -27,7 +28,9 @@ from flowlord.bus.redis_names import age_of, names_of, order_of
 
 Found = tuple[Entry, Peeked]
 JOURNAL_PAGE = 16
-TIDY = 1_000
+PURGE_IDLE = 3
+"""Steps without anything that could be dropped, because others were faster, after which a purge ends."""
+TIDY = 100
 
 
 class _Beat(msgspec.Struct, array_like=True):
@@ -54,14 +57,35 @@ def purge(core: Core, topic: str) -> int:
     """See `Bus.purge`."""
     until = _newest(core, topic)
     later = delayed(core, "topic", [topic])
-    gone = 0
+    gone = idle = 0
     while True:
         _, found = look(core, topic, CHUNK, newest=False, until=until) if until else ([], [])
         found = found[:CHUNK]
         found += islice(later, CHUNK - len(found))
-        if not found:
+        if not found or idle == PURGE_IDLE:
             return gone
-        gone += drop(core, found, "purged", "purge")
+        dropped = drop(core, found, "purged", "purge")
+        idle = 0 if dropped else idle + 1
+        gone += dropped
+
+
+def within(messages: Sequence[bytes], size: int) -> list[bytes]:
+    """Return the first messages that have at most `size` bytes together, one at least."""
+    total = 0
+    for count, message in enumerate(messages):
+        total += len(message)
+        if count and total > size:
+            return list(messages[:count])
+    return list(messages)
+
+
+def forget_batch(core: Core, name: str) -> None:
+    """Let a frozen batch go that has no mark or no messages any more, unless it was only just finished by another."""
+    mark, staged = core.link.calls(
+        (("HGET", core.key("marks"), BATCH + name), ("HGET", core.key("batch:lists"), name))
+    )
+    if mark is None or staged is None or not core.link.call("EXISTS", staged):
+        core.link.call("LREM", core.key("batches"), 1, name)
 
 
 def _newest(core: Core, topic: str) -> str:
@@ -107,7 +131,7 @@ def beat(core: Core, presence: Presence) -> None:
     """See `Bus.beat`."""
     told = msgspec.structs.replace(presence, beat_us=core.now_us(), alive=True)
     value = msgspec.json.encode(_Beat(core.clock.boottime_ns(), told))
-    core.link.call("HSET", core.key("beat"), presence.consumer, value)
+    core.run("beat", presence.consumer, value)
 
 
 def presences(core: Core) -> list[Presence]:

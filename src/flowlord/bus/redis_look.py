@@ -11,12 +11,14 @@ import msgspec
 from flowlord.bus.port import JournalEntry, Peeked, TopicState
 from flowlord.bus.redis_claim import read_lease
 from flowlord.bus.redis_core import Core, flat
-from flowlord.bus.redis_entry import Entry, about_from, peeked_of, read_entry
+from flowlord.bus.redis_entry import Entry, about_from, peeked_of, read_entry, time_of
 from flowlord.bus.redis_link import Word
 from flowlord.bus.redis_names import LATER, RANKS, age_of, names_of, order_of
 from flowlord.model.plan import Fact
 
 SCAN = 1_000
+SEEK = 200
+"""Messages that one step of a search looks at: each may be a megabyte."""
 PAGE = 64
 """Journal entries that one read asks for; one may hold 500 facts and more."""
 PAGE_BYTES = 8 << 20
@@ -40,7 +42,7 @@ def topics(core: Core) -> list[TopicState]:
         oldest_us = 0
         if oldest:
             entry_id, at = oldest
-            oldest_us = int(at) if at.isdigit() else order_of(entry_id.decode())[0] * 1000
+            oldest_us = time_of(at) or order_of(entry_id.decode())[0] * 1000
         found.append(TopicState(topic.decode(), waiting, running, later, oldest_us))
     return found
 
@@ -56,9 +58,9 @@ def look(
         raw_name, run, free, fresh = reply[rank]
         name = raw_name.decode()
         for each, value, crashes in _threes(run):
-            lease = read_lease(value.decode())
+            lease = read_lease(value.decode(errors="replace"))
             entry = read_entry(name, each)
-            consumer = lease.consumer if lease else value.decode().removeprefix("foreign|")
+            consumer = lease.consumer if lease else value.decode(errors="replace").removeprefix("foreign|")
             starts = int(lease is None or lease.is_start)
             running.append(
                 (entry, peeked_of(entry, "running", deliveries=crashes + starts, consumer=consumer))
@@ -101,11 +103,11 @@ def seek(core: Core, topic: str, keys: Collection[str]) -> Iterator[tuple[Entry,
     for name in names_of(topic):
         start: Word = "-"
         while start:
-            reply = core.run("seek", name, start, SCAN, *keys)
+            reply = core.run("seek", name, start, SEEK, *keys)
             start = reply[0]
             for each, value, crashes, waits in _fours(reply[1]):
                 entry = read_entry(name, each)
-                lease = read_lease(value.decode()) if value else None
+                lease = read_lease(value.decode(errors="replace")) if value else None
                 starts = int(lease is not None and lease.is_start)
                 yield (
                     entry,
@@ -123,7 +125,7 @@ def delayed(core: Core, by: str, wanted: Collection[str]) -> Iterator[tuple[Entr
     cursor: Word = 0
     seen: set[bytes] = set()
     while True:
-        reply = core.run("later", cursor, SCAN, by, *wanted)
+        reply = core.run("later", cursor, SEEK, by, *wanted)
         cursor = reply[0]
         found = reply[1]
         for start in range(0, len(found), 9):
@@ -135,13 +137,13 @@ def delayed(core: Core, by: str, wanted: Collection[str]) -> Iterator[tuple[Entr
                 name.decode(),
                 member.decode(),
                 payload,
-                key.decode(),
-                int(at) if at.isdigit() else 0,
+                key.decode(errors="replace"),
+                time_of(at),
                 about_from(name.decode(), about),
             )
             due_us = int(float(due))
             shown = peeked_of(entry, "later", deliveries=crashes, due_us=due_us)
-            yield entry, msgspec.structs.replace(shown, entry=LATER + entry.id)
+            yield entry, msgspec.structs.replace(shown, entry=entry.id + LATER)
         if cursor == b"0":
             return
 

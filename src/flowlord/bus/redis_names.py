@@ -16,8 +16,8 @@ SUFFIXES: Final = (":critical", ":high", "", ":low")
 MIDDLE: Final = (9, 7, DEFAULT_PRIORITY, 1)
 """The priority by rank of an entry that names none."""
 _SPELT_OUT: Final = ":normal"
-LATER: Final = "later/"
-"""What the entry of a message begins with while it waits for its time."""
+LATER: Final = "/later"
+"""What the entry of a message ends with while it waits for its time; those on streams end with an id."""
 
 
 @lru_cache(maxsize=4096)
@@ -52,6 +52,6 @@ def order_of(entry: str) -> tuple[int, int]:
 
 def age_of(entry: str) -> tuple[int, str]:
     """Return what sorts entries, those of later messages too, by the number that they were given on the bus."""
-    if entry.startswith(LATER):
-        return (int(entry.removeprefix(LATER).partition("/")[0]), entry)
+    if entry.endswith(LATER):
+        return (int(entry.partition("/")[0]), entry)
     return (order_of(entry)[1], entry)

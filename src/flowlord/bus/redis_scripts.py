@@ -11,7 +11,20 @@ from importlib.resources import files
 
 from flowlord.bus.redis_link import Script
 
-ENDS_WORK = ("claim", "renew", "release", "reclaim", "adopt", "promote", "drop", "sweep", "tidy", "ack")
+ENDS_WORK = (
+    "open",
+    "beat",
+    "claim",
+    "renew",
+    "release",
+    "reclaim",
+    "adopt",
+    "promote",
+    "drop",
+    "sweep",
+    "tidy",
+    "ack",
+)
 ONLY_LOOKS = ("look", "topics", "seek", "later", "foreign")
 _ACK = "ack"
 """`commit` for those that acknowledge something: it must land when memory is full, since it makes room."""

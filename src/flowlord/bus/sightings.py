@@ -52,4 +52,4 @@ class Sightings:
 
     def end(self) -> None:
         """Forget what was not there when everything was looked at; what was noted meanwhile stays."""
-        self._seen = {value: seen for value, seen in self._seen.items() if seen.passed >= self._pass}
+        self._seen = {value: seen for value, seen in self._seen.copy().items() if seen.passed >= self._pass}

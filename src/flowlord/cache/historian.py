@@ -132,6 +132,18 @@ class Historian:
             self._replace_when_damaged(error)
             return 0
 
+    def rewind(self) -> None:
+        """Take in the journal from its beginning again: the bus lost what it told last, and counts on from less.
+
+        What is known already is passed over. Rows of what was lost stay: they tell what happened.
+        """
+        with transaction(self.connection):
+            self.connection.execute("UPDATE cursor SET seq = 0")
+        log.error(
+            "the bus lost its newest data: what history tells of the last moments may be open for ever",
+            extra={"action": "history.rewound"},
+        )
+
     def caught_up(self, at: datetime) -> None:
         """Leave word, as the time of the file, that history has all that was told by then: readers need not ask."""
         if self.path is not None:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from flowlord.bus.port import Bus
 from flowlord.cache.historian import Historian
 from flowlord.model.clock import Clock
+from flowlord.model.errors import BusUnavailable
 
 BATCH = 200
 WAIT_S = 1.0
@@ -30,6 +31,8 @@ class Follower:
         self._keep = keep
         self._historian: Historian | None = None
         self._generation = ""
+        self._last = (0, "")
+        self._in_doubt = False
         self._pruned_ns: int | None = None
 
     def step(self, wait_s: float = WAIT_S) -> int:
@@ -38,13 +41,19 @@ class Follower:
         if not self._generation:
             self._attach(historian)
         asked = self._clock.now()
-        entries = self._bus.journal(historian.cursor(), BATCH, wait_s=wait_s)
+        try:
+            self._compare(historian)
+            entries = self._bus.journal(historian.cursor(), BATCH, wait_s=wait_s)
+        except BusUnavailable:
+            self._in_doubt = True
+            raise
         if self._bus.generation() != self._generation:
             # Another loop may have taken the reset up. Numbers begin again, so what came cannot be told by its number.
             self._attach(historian)
             entries = self._bus.journal(historian.cursor(), BATCH)
         if entries:
             historian.follow(entries)
+            self._last = (entries[-1].seq, entries[-1].commit)
         else:
             historian.caught_up(asked)
         self._prune(historian)
@@ -62,6 +71,17 @@ class Follower:
         generation = self._bus.generation()
         historian.attach(generation)
         self._generation = generation
+        self._last = (0, "")
+
+    def _compare(self, historian: Historian) -> None:
+        """After an outage, see whether the bus still has what it told last: a server may lose its newest data."""
+        seq, commit = self._last
+        if self._in_doubt and seq and historian.cursor() == seq:
+            found = self._bus.journal(seq - 1, 1)
+            if not found or (found[0].seq, found[0].commit) != (seq, commit):
+                historian.rewind()
+                self._last = (0, "")
+        self._in_doubt = False
 
     def _begin(self) -> Historian:
         self._historian = self._open()

@@ -1,13 +1,13 @@
 -- Take over what a foreign reader left pending for longer than the caller allows.
 --
 -- Keys beside {ns}:state: lease, held, crashes, topic:<name>.
--- ARGV[3] lease to write; ARGV[4] name, id, consumer as seen, ...
+-- ARGV[3] lease to write; ARGV[4] name, id, consumer and deliveries as seen, ...
 -- Returns {[[name, entries], ...], [entry, crashes, ...], []}.
 local runs, crashes, counts = {}, {}, {}
-for i = 4, #ARGV, 3 do
+for i = 4, #ARGV, 4 do
   local name, id = ARGV[i], ARGV[i + 1]
   local pending = redis.call('XPENDING', stream(name), 'workers', id, id, 1)[1]
-  if pending and pending[2] == ARGV[i + 2] then
+  if pending and pending[2] == ARGV[i + 2] and pending[4] == tonumber(ARGV[i + 3]) then
     local found = redis.call('XRANGE', stream(name), id, id)[1]
     local entry = name .. '/' .. id
     if found then

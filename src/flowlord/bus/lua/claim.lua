@@ -10,6 +10,21 @@
 -- Returns {[[name, entries], ...], [entry, crashes, ...], [stream, id, ...] to listen on when nothing was found}.
 local lease, limit, listens, alone_after = ARGV[3], tonumber(ARGV[4]), ARGV[5] == '1', tonumber(ARGV[6])
 
+-- A group that was set back hands out again what somebody holds, or what was given back.
+local function unheld(name, entries)
+  local has_free = redis.call('EXISTS', P .. 'free:' .. name) == 1
+  if not has_free and tonumber(redis.call('HGET', P .. 'held', name) or '0') <= 0 then return entries end
+  local fields, left = {}, {}
+  for i, entry in ipairs(entries) do fields[i] = name .. '/' .. entry[1] end
+  local held = fetch('HMGET', P .. 'lease', fields)
+  for i, entry in ipairs(entries) do
+    if not held[fields[i]] and not (has_free and redis.call('ZSCORE', P .. 'free:' .. name, pad(entry[1]))) then
+      left[#left + 1] = entry
+    end
+  end
+  return left
+end
+
 local function fresh(name, count)
   local key = stream(name)
   local got = redis.pcall('XREADGROUP', 'GROUP', 'workers', 'flowlord', 'COUNT', count, 'NOACK', 'STREAMS', key, '>')
@@ -19,18 +34,7 @@ local function fresh(name, count)
     redis.call('XGROUP', 'CREATE', key, 'workers', '0')
     got = redis.call('XREADGROUP', 'GROUP', 'workers', 'flowlord', 'COUNT', count, 'NOACK', 'STREAMS', key, '>')
   end
-  return got and got[1][2] or {}
-end
-
-local function numbers_of(id)
-  local ms, seq = string.match(id, '^(%d+)%-(%d+)$')
-  return tonumber(ms), tonumber(seq)
-end
-
-local function older(a, b)
-  local ams, aseq = numbers_of(a[1])
-  local bms, bseq = numbers_of(b[1])
-  return ams < bms or (ams == bms and aseq < bseq)
+  return got and unheld(name, got[1][2]) or {}
 end
 
 local any_crashed = redis.call('EXISTS', P .. 'crashes') == 1
@@ -88,7 +92,11 @@ local function source(name)
         s.over = #s.buffer == 0
       end
     end
-    return s.buffer[s.at]
+    local entry = s.buffer[s.at]
+    if entry and s.looked ~= entry then
+      s.looked, s.age = entry, pad(entry[1])
+    end
+    return entry
   end
   function s.move()
     local entry = s.buffer[s.at]
@@ -117,7 +125,7 @@ local function merge(names)
     local first
     for _, s in ipairs(sources) do
       local head = s.head(step)
-      if head and (not first or older(head, first.buffer[first.at])) then first = s end
+      if head and (not first or s.age < first.age) then first = s end
     end
     if not first then break end
     local entry = first.name .. '/' .. first.buffer[first.at][1]
@@ -147,7 +155,7 @@ local function names_in(rank, all)
       names[#names + 1] = name
     elseif all and redis.call('EXISTS', stream(name)) == 1 then
       -- Foreign producers write to streams of which nobody told us.
-      register(topic, rank)
+      register(topic, rank, name)
       names[#names + 1] = name
     end
   end
@@ -178,8 +186,12 @@ local last = redis.call('XREVRANGE', P .. 'bell', '+', '-', 'COUNT', 1)[1]
 local streams = { P .. 'bell', last and last[1] or '0-0' }
 for i = 7, #ARGV, 5 do
   for rank = 0, 3 do
-    streams[#streams + 1] = stream(ARGV[i + 1 + rank])
-    streams[#streams + 1] = delivered(ARGV[i + 1 + rank])
+    local key = stream(ARGV[i + 1 + rank])
+    local kind = redis.call('TYPE', key).ok
+    if kind == 'stream' or kind == 'none' then -- else whoever waits would only hear that it is none
+      streams[#streams + 1] = key
+      streams[#streams + 1] = delivered(ARGV[i + 1 + rank])
+    end
   end
 end
 return { runs, crashes, streams }

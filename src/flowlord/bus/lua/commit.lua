@@ -21,13 +21,6 @@ local id, by, now, day, names, commits = unpack(cmsgpack.unpack(ARGV[3]))
 local known = redis.call('HGET', P .. 'commits', id)
 if known then return cmsgpack.unpack(known) end
 
-for _, each in ipairs(names) do
-  local kind = redis.call('TYPE', stream(each[1])).ok
-  if kind ~= 'stream' and kind ~= 'none' then
-    return redis.error_reply('WRONGKIND ' .. stream(each[1]) .. ' is a ' .. kind .. ', no stream')
-  end
-end
-
 -- Where the parts of each commit begin in `commits`, and its texts in ARGV.
 local places, at, arg = {}, 1, 4
 while at <= #commits do
@@ -133,7 +126,7 @@ if count > 0 then
       text = text + 2
     end
   end
-  for place in pairs(used) do register(names[place][2], names[place][3]) end
+  for place in pairs(used) do register(names[place][2], names[place][3], names[place][1]) end
 end
 local facts = {}
 for _, p in ipairs(landed) do

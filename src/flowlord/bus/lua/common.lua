@@ -91,7 +91,7 @@ local function numbers(count, now)
   return last - count, ms
 end
 
--- Returns the id, or nil when the stream takes no more: somebody wrote the highest id that there is.
+-- Returns the id, or nil when it cannot be: the key is no stream, or somebody wrote the highest id that there is.
 local function add(name, ms, number, payload, key, at, about)
   local key_of, id = stream(name), ms .. '-' .. string.format('%.0f', number)
   local made = redis.pcall('XADD', key_of, id, 'task', payload, 'key', key, 'at', at, 'about', about)
@@ -102,10 +102,12 @@ local function add(name, ms, number, payload, key, at, about)
 end
 
 -- Topics and which of their bands exist, so that a claim looks where something may be.
-local function register(topic, rank)
+local function register(topic, rank, band)
   local mask = tonumber(redis.call('HGET', P .. 'topics', topic) or '0')
   if math.floor(mask / 2 ^ rank) % 2 == 0 then
     redis.call('HSET', P .. 'topics', topic, mask + 2 ^ rank)
+    -- At the first entry: a group that somebody else makes later may begin behind it.
+    redis.pcall('XGROUP', 'CREATE', stream(band), 'workers', '0', 'MKSTREAM')
   end
 end
 

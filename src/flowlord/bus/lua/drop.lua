@@ -1,7 +1,7 @@
 -- Take messages off the bus that nobody holds, and tell of each.
 --
 -- Keys beside {ns}:state: lease, free:<name>, topic:<name>, crashes, later, delayed, later:count, journal, commits.
--- ARGV[3] commit, ARGV[4] by, ARGV[5] now; ARGV[6] entry or `later/<member>`, topic, its fact as JSON, ...
+-- ARGV[3] commit, ARGV[4] by, ARGV[5] now; ARGV[6] entry or `<member>/later`, topic, its fact as JSON, ...
 -- Returns how many went.
 local id, by, now = ARGV[3], ARGV[4], ARGV[5]
 local known = redis.call('HGET', P .. 'commits', id)
@@ -9,16 +9,11 @@ if known then return tonumber(known) end
 
 local facts, entries, members, handed = {}, {}, {}, {}
 
-local function newer(a, b)
-  local ams, aseq = string.match(a, '^(%d+)%-(%d+)$')
-  local bms, bseq = string.match(b, '^(%d+)%-(%d+)$')
-  ams, aseq, bms, bseq = tonumber(ams), tonumber(aseq), tonumber(bms), tonumber(bseq)
-  return ams > bms or (ams == bms and aseq > bseq)
-end
+local function newer(a, b) return pad(a) > pad(b) end
 
 for i = 6, #ARGV, 3 do
   local entry, topic, fact = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  local member = string.match(entry, '^later/(.*)$')
+  local member = string.match(entry, '^(.*)/later$')
   if member and redis.call('HEXISTS', P .. 'delayed', member) == 1 then
     members[#members + 1] = member
     facts[#facts + 1] = fact

@@ -21,5 +21,7 @@ for i = 4, #ARGV, 3 do
     end
   end
 end
-let_go(ghosts, by_name(ghosts))
+local ids = by_name(ghosts)
+let_go(ghosts, ids)
+erase(ghosts, ids)
 return { runs, crashes, ghosts }

@@ -7,6 +7,8 @@ local name, gone = ARGV[3], {}
 if redis.call('TYPE', stream(name)).ok ~= 'stream' then return { false, 0 } end
 local last = delivered(name)
 if last == '0-0' then return { false, 0 } end
+local readers = redis.call('XINFO', 'CONSUMERS', stream(name), 'workers')
+if #readers == 0 or (#readers == 1 and readers[1][2] == 'flowlord') then return { false, 0 } end
 local entries = redis.call('XRANGE', stream(name), ARGV[4], last, 'COUNT', ARGV[5])
 for _, entry in ipairs(entries) do
   local id = entry[1]
