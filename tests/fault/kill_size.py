@@ -13,6 +13,7 @@ STOPPED = {
     REDIS: {"worker": 0.2, "taskmaster": 0.3},
 }
 """The share of victims that stand still at a named place. On SQLite they may have a lock on the file, and all wait."""
+MORE = 2.5
 STILL = {SQLITE: (1.5, 2.5), REDIS: (2.5, 5.0)}
 """For how many leases they do; on Redis somebody must first have watched their leases for so long."""
 TASKMASTERS = {SQLITE: 2, REDIS: 3}
@@ -49,8 +50,9 @@ class Size:
 
     @property
     def stopped(self) -> dict[str, float]:
-        """See STOPPED, by kind of victim."""
-        return STOPPED[self.bus]
+        """See STOPPED, by kind of victim. What only those that stood still can show is looked for in more of them."""
+        share = MORE if self.plant == "no-fencing" else 1.0
+        return {kind: share * each for kind, each in STOPPED[self.bus].items()}
 
     @property
     def still_s(self) -> tuple[float, float]:
