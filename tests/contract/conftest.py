@@ -67,10 +67,7 @@ MAKERS: dict[str, Callable[[VirtualClock], AbstractContextManager[Bus]]] = {
     "redis-cluster": redis_cluster,
 }
 # Adapters that are the same program as another one, elsewhere: they run where the server may make a difference.
-ONLY_IN = {
-    "valkey": {"test_claim", "test_commit", "test_later", "test_lease"},
-    "redis-cluster": {"test_claim", "test_commit"},
-}
+ONLY_IN = {"valkey": {"test_claim", "test_commit", "test_later", "test_lease"}}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

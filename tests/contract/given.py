@@ -1,5 +1,6 @@
 """What the contract tests are given: messages, leases, and short ways to say what they do."""
 
+import json
 from datetime import datetime
 from itertools import count
 from typing import Any
@@ -46,3 +47,8 @@ def counts(bus: Bus, topic: str = "extract") -> tuple[int, int, int]:
         if state.topic == topic:
             return (state.waiting, state.running, state.later)
     return (0, 0, 0)
+
+
+def foreign_task(info: str) -> str:
+    """A task as a program writes it that knows nothing of us."""
+    return json.dumps({"type": "extract", "info": info})

@@ -1,5 +1,6 @@
 """The command line on a real Redis: how it is chosen, what `flowlord doctor` sees, and what is never shown."""
 
+import re
 from collections.abc import Mapping
 
 import pytest
@@ -188,3 +189,20 @@ def test_two_daemons_with_different_files_are_told_apart(tmp_path):
         rows = found(flowlord("doctor", "workers", "-o", "json", cwd=tmp_path, env=env))
         assert rows["workers", "revisions"]["level"] == "warn"
         assert rows["workers", "taskmasters"]["level"] == "ok"
+
+
+def test_a_file_that_was_sent_in_part_says_how_much_and_goes_on_under_its_key(tmp_path):
+    """The second part does not fit: what was accepted is said, and sent again under the key it is not sent twice."""
+    (tmp_path / "rows").write_text("".join(f"{n}-{'x' * 2_000}\n" for n in range(4_000)))
+    with Server(options={"appendonly": "yes"}) as small:
+        send = ["send", "load", "--from-file", "rows", "--key", "k", "--redis", small.url]
+        used = int(small.client().info("memory")["used_memory"])
+        small.ask("CONFIG", "SET", "maxmemory", used + 9_000_000)
+        ended = flowlord(*send, cwd=tmp_path)
+        assert ended.code == 3, ended.err
+        sent = int(re.search(r"only (\d+) of 4000 tasks were sent", ended.err)[1])
+        assert 0 < sent < 4_000
+        small.ask("CONFIG", "SET", "maxmemory", 0)
+        ended = flowlord(*send, cwd=tmp_path)
+        assert ended.code == 0, ended.err
+        assert int(small.ask("XLEN", "{flowlord}:topic:load")) == 4_000

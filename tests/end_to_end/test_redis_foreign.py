@@ -7,6 +7,7 @@ import pytest
 
 from support.processes import ROOT, flowlord, running, started, tasks, until
 from support.redis_home import ended_as, redis_home, waiting
+from support.redis_programs import lacking
 from support.redis_servers import HOST, fresh_namespace, shared_server
 
 FOLDER = ROOT / "examples" / "foreign_worker"
@@ -36,7 +37,7 @@ def command(program: str, port: int) -> list[str]:
     if program == "worker.sh":
         return [str(FOLDER / program), "shout", "grep", "-q", "-v", "bad"]
     if lacks_perl():
-        pytest.skip("perl with JSON::PP is missing: install the Debian package perl")
+        lacking("perl with JSON::PP is missing: install the Debian package perl")
     return [str(FOLDER / program), "shout", f"{HOST}:{port}"]
 
 

@@ -14,14 +14,14 @@ from msgspec.structs import replace
 
 import flowlord.bus.open as door
 from flowlord.bus.port import Bus
-from flowlord.model.errors import BusError, LeaseLost, Refused
-from flowlord.model.message import Delivery
-from flowlord.model.plan import Commit, Committed, Mark, Plan
+from flowlord.bus.single import Single
+from flowlord.model.errors import LeaseLost, Refused
+from flowlord.model.plan import Commit, Committed, Plan
 
 Answer = Committed | Refused | LeaseLost
 
 
-class Faulty:
+class Faulty(Single):
     """A bus whose commits are spoilt; everything else goes to the real one."""
 
     def __init__(self, real: Bus) -> None:
@@ -29,19 +29,6 @@ class Faulty:
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._real, name)
-
-    def commit(
-        self,
-        plan: Plan,
-        *,
-        acknowledge: Sequence[Delivery] = (),
-        marks: Sequence[Mark] = (),
-        outcomes: Sequence[str] = (),
-    ) -> Committed:
-        [answer] = self.commit_many([Commit(plan, tuple(acknowledge), tuple(marks), tuple(outcomes))])
-        if isinstance(answer, BusError):
-            raise answer
-        return answer
 
     def commit_many(self, commits: Sequence[Commit]) -> list[Answer]:
         return self._real.commit_many(commits)

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,29 @@ class Certificates:
     client_key: Path
 
 
-class Server:
+class Running(ABC):
+    """What is started on entering and closed on leaving, also when the start fails."""
+
+    @abstractmethod
+    def start(self) -> Self:
+        """Start it and wait until it answers."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End it."""
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Server(Running):
     """One server with its own port, folder and configuration; a context manager that starts and ends it.
 
     Args:
@@ -226,16 +249,6 @@ class Server:
         self.kill()
         if self._is_own and self._owner == os.getpid():
             shutil.rmtree(self.folder, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     # --- talking to it ----------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ import trustme
 
 from support.processes import until
 from support.redis_programs import HOST, LIMIT_S, Engine, Missing, find_program, free_port, program
-from support.redis_server import Certificates, Options, Server
+from support.redis_server import Certificates, Options, Running, Server
 
 __all__ = [
     "HOST", "Certificates", "Cluster", "Engine", "Missing", "Options", "Sentinels", "Server",
@@ -74,7 +74,7 @@ def drop_namespace(namespace: str, servers: Sequence[Server]) -> None:
 # --- cluster ------------------------------------------------------------------------------------------------------
 
 
-class Cluster:
+class Cluster(Running):
     """Two primaries that share the slots; a context manager.
 
     `nodes[0]` has the lower half of the slots, `nodes[1]` the upper one.
@@ -136,16 +136,6 @@ class Cluster:
         for node in self.nodes:
             node.close()
 
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
 
 def cluster_of_two(
     folder: Path | None = None, engine: Engine = "redis", options: Options | None = None
@@ -157,7 +147,7 @@ def cluster_of_two(
 # --- sentinels ----------------------------------------------------------------------------------------------------
 
 
-class Sentinels:
+class Sentinels(Running):
     """A primary, its replica, and one or three sentinels that watch over them; a context manager.
 
     The primary is taken for dead after a second of silence.
@@ -255,16 +245,6 @@ class Sentinels:
         """End all."""
         for server in reversed(self.servers):
             server.close()
-
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def sentinel_trio(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import threading
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,9 +15,9 @@ from flowlord.bus.port import Presence
 from flowlord.decide.context import Context
 from flowlord.decide.done import Done, on_done
 from flowlord.decide.schedule import look
-from flowlord.model.errors import BusUnavailable, BusUnusable, LeaseLost, Refused
+from flowlord.model.errors import BusUnavailable, BusUnusable
 from flowlord.model.message import Message
-from flowlord.model.plan import Commit, Committed, FactKind, FrozenBatch, Mark, Plan
+from flowlord.model.plan import FactKind, FrozenBatch, Mark, Plan
 from flowlord.model.task import Task
 from flowlord.model.workflow import Phase, Rule, Workflow, Workflows
 from flowlord.rules.cron import Cron
@@ -262,39 +261,6 @@ def test_a_supervisor_remembers_what_is_fatal() -> None:
     assert supervisor.join(10) == []
     assert isinstance(supervisor.fatal, BusUnusable)
     assert START.tzinfo is UTC
-
-
-def test_in_front_of_a_server_results_are_decided_while_others_are_being_landed(tmp_path: Path) -> None:
-    farm = Farm()
-    farm.bus.address = "redis://somewhere"
-    commit_many = farm.bus.commit_many
-    landing, decided = threading.Event(), threading.Event()
-
-    def slow(commits: Sequence[Commit]) -> list[Committed | Refused | LeaseLost]:
-        if any(each.acknowledge for each in commits):
-            if landing.is_set():
-                decided.set()
-            landing.set()
-            decided.wait(10)
-        return commit_many(commits)
-
-    farm.bus.commit_many = slow  # type: ignore[method-assign]
-    (tmp_path / "a.toml").write_text('[[phase]]\ntask="a"\nrule="cron=@daily"\n')
-    master = Taskmaster(
-        farm.daemon(Workflows()), str(tmp_path), presence=Presence("d1", "taskmaster", "h", 1)
-    )
-    master.load()
-    stop = threading.Event()
-    running = threading.Thread(target=master.run, args=(stop,))
-    running.start()
-    farm.bus.publish([Message("done", GOOD, "first")])
-    assert landing.wait(10)
-    farm.bus.publish([Message("done", msgspec.structs.replace(GOOD, id="s"), "second")])
-    both = decided.wait(5)
-    decided.set()
-    stop.set()
-    running.join(30)
-    assert both, "the second result waited for the first one's landing"
 
 
 def test_a_plan_knows_how_many_messages_it_puts_on_the_bus() -> None:

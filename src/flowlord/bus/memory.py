@@ -14,16 +14,17 @@ from flowlord.bus.landing import Landing, arrive, prepare
 from flowlord.bus.lifetimes import day_of
 from flowlord.bus.memory_store import Kept, Lease, Store
 from flowlord.bus.port import CHUNK, DONE, JournalEntry, Peeked, Presence, TopicState
+from flowlord.bus.single import Single
 from flowlord.model.clock import Clock
 from flowlord.model.errors import BusUnavailable, BusUnusable, LeaseLost, Refused
-from flowlord.model.message import Delivery, Message
-from flowlord.model.plan import Commit, Committed, Fact, Mark, Plan
+from flowlord.model.message import Delivery
+from flowlord.model.plan import Commit, Committed, Fact
 
 RESENDS = 10
 _NANOS_PER_MICRO = 1_000
 
 
-class MemoryBus:
+class MemoryBus(Single):
     """A bus for one process, its tests and simulations.
 
     Args:
@@ -53,24 +54,6 @@ class MemoryBus:
         self._closed = False
 
     # --- publish and commit
-
-    def publish(self, messages: Sequence[Message]) -> None:
-        """See `Bus.publish`."""
-        self.commit(Plan(publish=tuple(messages)))
-
-    def commit(
-        self,
-        plan: Plan,
-        *,
-        acknowledge: Sequence[Delivery] = (),
-        marks: Sequence[Mark] = (),
-        outcomes: Sequence[str] = (),
-    ) -> Committed:
-        """See `Bus.commit`."""
-        [answer] = self.commit_many([Commit(plan, tuple(acknowledge), tuple(marks), tuple(outcomes))])
-        if isinstance(answer, Committed):
-            return answer
-        raise answer
 
     def commit_many(self, commits: Sequence[Commit]) -> list[Committed | Refused | LeaseLost]:
         """See `Bus.commit_many`."""

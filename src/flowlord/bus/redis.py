@@ -6,6 +6,7 @@ The verbs are here; what they do on the server is in `lua/`, how it is asked in 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
@@ -21,11 +22,14 @@ from flowlord.bus.redis_facts import ServerFacts, facts_of
 from flowlord.bus.redis_link import Link, OutcomeUnknown, Word
 from flowlord.bus.redis_names import names_of
 from flowlord.bus.sightings import Sightings
+from flowlord.bus.single import Single
 from flowlord.model.clock import Clock
 from flowlord.model.errors import BusError, BusUnavailable, BusUnusable, LeaseLost, Refused
 from flowlord.model.finding import Level
-from flowlord.model.message import Delivery, Message
+from flowlord.model.message import Delivery
 from flowlord.model.plan import Commit, Committed, Fact, FactKind, Mark, Plan
+
+log = logging.getLogger("flowlord.bus")
 
 STAGE = 1_000
 """Messages of a frozen batch that one command brings to the server."""
@@ -37,7 +41,7 @@ STAGED_S = 3_600
 _T = TypeVar("_T")
 
 
-class RedisBus:
+class RedisBus(Single):
     """The bus in one namespace of a Redis server.
 
     Args:
@@ -78,24 +82,6 @@ class RedisBus:
         self._foreign_lease_ns = foreign_lease_ns
 
     # --- publish and commit
-
-    def publish(self, messages: Sequence[Message]) -> None:
-        """See `Bus.publish`."""
-        self.commit(Plan(publish=tuple(messages)))
-
-    def commit(
-        self,
-        plan: Plan,
-        *,
-        acknowledge: Sequence[Delivery] = (),
-        marks: Sequence[Mark] = (),
-        outcomes: Sequence[str] = (),
-    ) -> Committed:
-        """See `Bus.commit`."""
-        [answer] = self.commit_many([Commit(plan, tuple(acknowledge), tuple(marks), tuple(outcomes))])
-        if isinstance(answer, Committed):
-            return answer
-        raise answer
 
     def commit_many(self, commits: Sequence[Commit]) -> list[Committed | Refused | LeaseLost]:
         """See `Bus.commit_many`."""
@@ -150,7 +136,7 @@ class RedisBus:
         names: list[Word] = flat(*((topic, *names_of(topic)) for topic in asked[1]))
 
         def take() -> tuple[list[Delivery], list[Word]]:
-            token = redis_claim.token(self._core.name(), consumer, is_start=True)
+            token = redis_claim.token(self._core.name(), redis_claim.START, consumer)
             try:
                 return self._claim(names, token, consumer, limit, lease_ns, waits=wait_s > 0)
             except OutcomeUnknown:
@@ -176,7 +162,7 @@ class RedisBus:
     def _recall(self, asked: tuple[str, tuple[str, ...]], limit: int, lease_ns: int) -> list[Delivery]:
         """Take what earlier claims for the same got whose answers were lost."""
         tokens = self._doubtful.pop(asked, [])
-        held = redis_claim.token(self._core.name(), asked[0], is_start=True)
+        held = redis_claim.token(self._core.name(), redis_claim.START, asked[0])
         try:
             found = redis_claim.recall(self._core, tokens, held, asked[0], limit, lease_ns=lease_ns)
         except BusUnavailable:
@@ -226,7 +212,14 @@ class RedisBus:
         self._check_open()
         if limit < 1 or not 0 < self.next_due_us() <= self._core.now_us():
             return 0
-        return int(self._core.run("promote", self._core.now_us(), limit, verb="promote"))
+        moved, stuck = self._core.run("promote", self._core.now_us(), limit, verb="promote")
+        if stuck:
+            names = ", ".join(sorted({name.decode() for name in stuck}))
+            log.error(
+                "%d due messages wait on, since these streams take none (no stream, or full): %s",
+                len(stuck), names, extra={"action": "promote.stuck"},
+            )  # fmt: skip
+        return int(moved)
 
     def next_due_us(self) -> int:
         """See `Bus.next_due_us`."""

@@ -14,7 +14,6 @@ from flowlord.model.message import Delivery
 
 SCAN = 1_000
 """Leases that one step of a reclaimer looks at."""
-SCAN_STEPS = 100
 FOREIGN = 1_000
 """Entries of one stream that a look at foreign readers returns at most."""
 FOREIGN_LEASE_NS = 30 * 60 * 1_000_000_000
@@ -42,9 +41,12 @@ class Lapsed(NamedTuple):
     is_start: bool
 
 
-def token(name: str, consumer: str, *, is_start: bool) -> str:
-    """Return a new token; a reclaimer's hold is no start of the task."""
-    return f"{name}|{'s' if is_start else 'h'}|{consumer}"
+START, HOLD, ADOPTION = "s", "h", "f"
+
+
+def token(name: str, kind: str, consumer: str) -> str:
+    """Return a new token; its kind is one of those in `Lease`."""
+    return f"{name}|{kind}|{consumer}"
 
 
 def read_lease(value: str) -> Lease | None:
@@ -52,7 +54,7 @@ def read_lease(value: str) -> Lease | None:
     parts = value.split("|", 4)
     if len(parts) < 5 or not parts[0].isdecimal():
         return None
-    return Lease(int(parts[0]), "|".join(parts[2:]), parts[3] == "s", parts[4])
+    return Lease(int(parts[0]), "|".join(parts[2:]), parts[3] == START, parts[4])
 
 
 def read_claim(reply: Reply, lease_token: str, consumer: str, *, starts: int) -> list[Delivery]:
@@ -70,14 +72,14 @@ def read_claim(reply: Reply, lease_token: str, consumer: str, *, starts: int) ->
 
 
 def leases(core: Core) -> Iterator[tuple[str, str]]:
-    """Yield entry and lease of what is held now; at most SCAN * SCAN_STEPS of them."""
+    """Yield entry and lease of what is held now, in steps, so that nobody waits long for it."""
     cursor: Word = 0
-    for _ in range(SCAN_STEPS):
+    while True:
         reply = core.link.call("HSCAN", core.key("lease"), cursor, "COUNT", SCAN)
         cursor, found = reply[0], reply[1]
         for entry, value in zip(found[::2], found[1::2], strict=True):
             yield entry.decode(), value.decode()
-        if cursor in (b"0", 0):
+        if cursor == b"0":
             return
 
 
@@ -130,12 +132,12 @@ def reclaim(
     sightings.end()
     found: list[Delivery] = []
     gone: list[str] = []
-    for script, hold, words in (
-        ("reclaim", "h", flat(*((each.entry, each.value, int(each.is_start)) for each in ours))),
-        ("adopt", "f", theirs),
+    for script, kind, words in (
+        ("reclaim", HOLD, flat(*((each.entry, each.value, int(each.is_start)) for each in ours))),
+        ("adopt", ADOPTION, theirs),
     ):
         if words:
-            held = f"{core.name()}|{hold}|{consumer}"
+            held = token(core.name(), kind, consumer)
             written = f"{lease_ns}|0|{held}"
             reply = core.run(script, written, *words, verb="reclaim")
             found += read_claim(reply, held, consumer, starts=0)

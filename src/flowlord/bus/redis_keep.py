@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import islice
 
@@ -25,6 +26,8 @@ from flowlord.bus.redis_entry import Entry, encode_dropped
 from flowlord.bus.redis_link import Word
 from flowlord.bus.redis_look import delayed, journal_bounds, known_topics, look, seek, topics
 from flowlord.bus.redis_names import age_of, names_of, order_of
+
+log = logging.getLogger("flowlord.bus")
 
 Found = tuple[Entry, Peeked]
 JOURNAL_PAGE = 16
@@ -173,7 +176,9 @@ def sweep(core: Core) -> Mapping[str, int]:
                 break
     dropped["journal"] = _trim(core, now_us)
     dropped["presences"] = _forget(core, now_us)
-    tidy(core)
+    if gone := tidy(core):
+        told = "%d entries that foreign readers had acknowledged and left were deleted"
+        log.info(told, gone, extra={"action": "sweep.foreign"})
     return dropped
 
 

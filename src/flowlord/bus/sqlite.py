@@ -23,6 +23,7 @@ from flowlord.bus.judge import Answer
 from flowlord.bus.landing import Landing, prepare
 from flowlord.bus.lifetimes import RESEND_S, SWEEP_STEPS
 from flowlord.bus.port import CHUNK, JournalEntry, Peeked, Presence, TopicState
+from flowlord.bus.single import Single
 from flowlord.bus.sqlite_commit import News, encode_facts
 from flowlord.bus.sqlite_connection import (
     PATIENCE_S,
@@ -34,8 +35,8 @@ from flowlord.bus.sqlite_opening import check_boot, describe, prepare_file, this
 from flowlord.bus.sqlite_place import MOUNTS, settle
 from flowlord.model.clock import Clock
 from flowlord.model.errors import BusUnusable, LeaseLost, Refused
-from flowlord.model.message import Delivery, Message
-from flowlord.model.plan import Commit, Committed, Fact, Mark, Plan
+from flowlord.model.message import Delivery
+from flowlord.model.plan import Commit, Committed, Fact
 
 CHECK_NS = 60_000_000_000
 """How often a process looks whether the file is still the one that it opened."""
@@ -43,7 +44,7 @@ CHECK_NS = 60_000_000_000
 _T = TypeVar("_T")
 
 
-class SqliteBus:
+class SqliteBus(Single):
     """The bus in the file at `path`, which is made when it is missing.
 
     Args:
@@ -86,24 +87,6 @@ class SqliteBus:
         self._bell = Bell(place.path, f"{os.getpid()}-{self._self}")
 
     # --- publish and commit
-
-    def publish(self, messages: Sequence[Message]) -> None:
-        """See `Bus.publish`."""
-        self.commit(Plan(publish=tuple(messages)))
-
-    def commit(
-        self,
-        plan: Plan,
-        *,
-        acknowledge: Sequence[Delivery] = (),
-        marks: Sequence[Mark] = (),
-        outcomes: Sequence[str] = (),
-    ) -> Committed:
-        """See `Bus.commit`."""
-        [answer] = self.commit_many([Commit(plan, tuple(acknowledge), tuple(marks), tuple(outcomes))])
-        if isinstance(answer, Committed):
-            return answer
-        raise answer
 
     def commit_many(self, commits: Sequence[Commit]) -> list[Committed | Refused | LeaseLost]:
         """See `Bus.commit_many`."""

@@ -19,7 +19,7 @@ from msgspec.structs import astuple
 from flowlord.cache.attempt import COLUMNS, Attempt, microseconds
 from flowlord.cache.ledger import Entry, Ledger, holes, keys_of
 from flowlord.cache.many import SIZES, Many, row
-from flowlord.cache.schema import in_memory, is_damage, open_writer, set_aside, transaction
+from flowlord.cache.schema import as_of, in_memory, is_damage, open_writer, set_aside, transaction
 from flowlord.model.clock import Clock
 
 log = logging.getLogger("flowlord.history")
@@ -145,13 +145,19 @@ class Historian:
         )
 
     def caught_up(self, at: datetime) -> None:
-        """Leave word, as the time of the file, that history has all that was told by then: readers need not ask."""
-        if self.path is not None:
-            told_ns = int(at.timestamp() * 1e9)
-            try:
-                os.utime(self.path, ns=(told_ns, told_ns))
-            except OSError:
-                return  # then they ask
+        """Leave word that history has all that was told by then, so that readers need not ask the bus.
+
+        The word is the time of an empty file beside it: those of the history itself change with every write.
+        """
+        if self.path is None:
+            return
+        told_ns = int(at.timestamp() * 1e9)
+        word = as_of(self.path)
+        try:
+            word.touch()
+            os.utime(word, ns=(told_ns, told_ns))
+        except OSError:
+            return  # then they ask
 
     def prune(self, keep: timedelta) -> int:
         """Remove up to CHUNK rows of each table that are older than `keep`; call again while it returns more than 0."""

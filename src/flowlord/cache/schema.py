@@ -47,6 +47,11 @@ INSERT INTO cursor VALUES (1, 0, '');
 VERSION = len(MIGRATIONS)
 
 
+def as_of(path: str | Path) -> Path:
+    """Return the file whose time says until when a history has everything; it is missing when nobody follows."""
+    return Path(f"{path}-asof")
+
+
 class CacheUnusable(FlowlordError):
     """The history cannot be read, or must not be written; work goes on without it."""
 

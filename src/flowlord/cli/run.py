@@ -12,10 +12,11 @@ from pathlib import Path
 
 from flowlord import __version__
 from flowlord.bus.clock import SystemClock
-from flowlord.bus.open import NAMESPACE, open_bus
+from flowlord.bus.open import NAMESPACE
 from flowlord.bus.port import Bus, Presence
 from flowlord.cache.historian import Historian
 from flowlord.cli import printer
+from flowlord.cli.buses import bus_at
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, WRONG_USE
 from flowlord.cli.signals import Signals
 from flowlord.cli.texts import some
@@ -52,12 +53,7 @@ def run(
         return WRONG_USE
     chance = Chance()
     consumer = f"{socket.gethostname()}-{os.getpid()}-{chance.token()[:6]}"
-    bus = open_bus(
-        settings.bus.address,
-        by=consumer,
-        namespace=settings.bus.namespace,
-        accept_loss=settings.bus.accept_loss,
-    )
+    bus = bus_at(settings.bus, by=consumer)
     try:
         around = _surroundings(settings, bus, chance, consumer)
         taskmaster = Taskmaster(

@@ -15,10 +15,10 @@ from typing import NoReturn
 
 from flowlord.bus.clock import SystemClock
 from flowlord.bus.lifetimes import OUTCOME_DAYS
-from flowlord.bus.open import open_bus
 from flowlord.bus.port import DONE as RESULTS
 from flowlord.bus.port import QUARANTINE, Bus
 from flowlord.cli import printer
+from flowlord.cli.buses import bus_at
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, NO_SUCH_THING, TIMED_OUT, WRONG_USE
 from flowlord.cli.origin import load_known, with_workflow
 from flowlord.cli.wait import FAILED, Watched, follow, lonely, remembered
@@ -26,7 +26,7 @@ from flowlord.config import Settings
 from flowlord.decide.ask import Ask, on_ask
 from flowlord.decide.context import Context
 from flowlord.decide.keys import dispatch_key, run_id
-from flowlord.model.errors import Refused
+from flowlord.model.errors import BusUnavailable, Refused
 from flowlord.model.message import BANDS, Message
 from flowlord.model.plan import Mark
 from flowlord.model.workflow import Workflows
@@ -96,12 +96,7 @@ def run(settings: Settings, name: str, info: str, options: Options) -> int:
         @cache
         def bus() -> Bus:
             """Opening makes what is not there, so it comes after what may be refused."""
-            found = open_bus(
-                settings.bus.address,
-                by="send",
-                namespace=settings.bus.namespace,
-                accept_loss=settings.bus.accept_loss,
-            )
+            found = bus_at(settings.bus, by="send")
             opened.callback(found.close)
             return found
 
@@ -131,7 +126,18 @@ def _send(
     known: dict[str, Accepted] = {}  # what was sent before under the same --key
     sent: list[Message] = []
     for start in range(0, len(asks), CHUNK):
-        sent += _send_chunk(bus, asks[start : start + CHUNK], flows, options, stamps, known)
+        try:
+            sent += _send_chunk(bus, asks[start : start + CHUNK], flows, options, stamps, known)
+        except BusUnavailable as error:
+            if not sent:
+                raise
+            text = f"only {len(sent)} of {len(asks)} tasks were sent, the first ones: {error}"
+            way = (
+                "the same again sends the rest"
+                if options.key
+                else "another time with --key it could go on here"
+            )
+            raise BusUnavailable(text, hint=f"{way}\n        {error.hint}".rstrip()) from error
     _tell(bus, sent, known)
     if options.output or not sys.stdout.isatty():
         before = [{"id": found.run, "key": found.key, "sent": False} for found in known.values()]

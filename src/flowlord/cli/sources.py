@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from flowlord.cache.queries import History
-from flowlord.cache.schema import CacheUnusable, in_memory
+from flowlord.cache.schema import CacheUnusable, as_of, in_memory
 from flowlord.cli import printer
 from flowlord.model.clock import Clock
 from flowlord.model.errors import BusError, BusUnavailable
@@ -119,7 +119,7 @@ class Sources:
         if self._cache_path is None:
             return True
         if not self._address.startswith(_SQLITE):
-            return self._clock.now().timestamp() - _written(self._cache_path) / 1e9 > FRESH_S
+            return self._clock.now().timestamp() - _told(self._cache_path) > FRESH_S
         return _written(self._file()) >= _written(self._cache_path)
 
 
@@ -138,6 +138,14 @@ def opened(where: BusSettings, cache_path: str | None, clock: Clock) -> Iterator
         ) from error
     finally:
         sources.close()
+
+
+def _told(cache_path: str) -> float:
+    """Return until when (seconds since 1970) a daemon said that the history has everything; 0 when nobody did."""
+    try:
+        return os.stat(as_of(cache_path)).st_mtime
+    except OSError:
+        return 0.0
 
 
 def _written(path: str) -> int:

@@ -104,7 +104,7 @@ def build(
 def make(settings: Settings, options: Options, bus: Bus | None = None) -> tuple[Worker, Bus]:
     """Return the worker that flags and settings ask for, and its bus."""
     from flowlord.bus.clock import SystemClock
-    from flowlord.bus.open import open_bus
+    from flowlord.cli.buses import bus_at
     from flowlord.worker.resolve import handlers
     from flowlord.worker.runtime import Worker, consumer_name
 
@@ -113,12 +113,7 @@ def make(settings: Settings, options: Options, bus: Bus | None = None) -> tuple[
     )
     clock = SystemClock()
     consumer = consumer_name(options.name, clock)
-    bus = bus or open_bus(
-        settings.bus.address,
-        by=consumer,
-        namespace=settings.bus.namespace,
-        accept_loss=settings.bus.accept_loss,
-    )
+    bus = bus or bus_at(settings.bus, by=consumer)
     worker = Worker(
         bus,
         by_name,

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 
-from flowlord.bus.open import is_redis
 from flowlord.bus.port import Presence
 from flowlord.model.errors import BusError, BusUnavailable
 from flowlord.model.workflow import Workflows
@@ -29,8 +28,6 @@ IDLE_LOOK_S = 0.1
 STEP_LIMIT_S = 15.0
 MOST_LAST_BATCHES = 20
 HOSTED_MORE_S = 15.0
-ROUTERS_OVER_NETWORK = 2
-"""While one lets the server land what it decided, another decides. On a file they would only share its lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +62,7 @@ class Taskmaster:
         self._pace = pace or Pace()
         self._presence = presence
         self._supervisor = Supervisor(around.health, around.clock)
+        self._router: Router | None = None
         self._ticking = threading.Event()
         self._ticking.set()
         self._hosted_stop = threading.Event()
@@ -85,9 +83,7 @@ class Taskmaster:
         else:
             self._supervisor.start("scheduler", lambda: self._tick(scheduler))
             self._supervisor.start("reload", self._every(self._pace.reload_s, self.reloader.step))
-        self._supervisor.start("router", self._routing())
-        for n in range(1, ROUTERS_OVER_NETWORK if is_redis(around.bus.address) else 1):
-            self._supervisor.start(f"router {n + 1}", self._routing())
+        self._supervisor.start("router", self._route)
         self._supervisor.start("promoter", self._every(PROMOTE_EVERY_S, self._move))
         self._supervisor.start("reaper", self._every(min(around.lease_ns / 4e9, 5.0), lambda: reap(around)))
         self._supervisor.start("beat", self._every(min(around.lease_ns / 3e9, 5.0), self._beat))
@@ -157,7 +153,7 @@ class Taskmaster:
         if late:
             log.error("these loops did not end in time: %s", ", ".join(late), extra={"action": "drain.late"})
         try:
-            router = Router(around)
+            router = self._router or Router(around)
             for _ in range(MOST_LAST_BATCHES):
                 if not router.step(0.0):
                     break
@@ -170,16 +166,10 @@ class Taskmaster:
         except Exception as error:  # noqa: BLE001 - the history can be completed later: its cursor tells where it stands
             log.error("the history is not complete: %s", error, extra={"action": "drain.history"})
 
-    def _routing(self) -> Callable[[], None]:
-        """Return the step of a loop that hears results; each of several has a router of its own."""
-        made: list[Router] = []
-
-        def step() -> None:
-            if not made:  # made here, so that a bus that is away delays the loop and not the start
-                made.append(Router(self.around))
-            made[0].step()
-
-        return step
+    def _route(self) -> None:
+        if self._router is None:  # made here, so that a bus that is away delays the loop and not the start
+            self._router = Router(self.around)
+        self._router.step()
 
     def _move(self) -> None:
         while move_due(self.around) and not self._supervisor.stop.is_set():
