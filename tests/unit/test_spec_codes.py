@@ -90,7 +90,7 @@ EXAMPLES: dict[str, list[tuple[str, str | bytes, tuple[int, int, int]]]] = {
         ("a.toml", HEAD + 'rule = "cron=@daily&\\u006ffset =1h"\n', (3, 21, 31)),
         ("a.yaml", "phases:\n- task: t\n  rule: >-\n    cron=@daily\n    &ofset=1h\n", (5, 6, 11)),
     ],
-    "FL022": [("a.toml", rule("cron=@daily&overlap=skip"), (3, 21, 28))],
+    "FL022": [("a.toml", rule("cron=@daily&alert=edge"), (3, 21, 26))],
     "FL023": [
         ("a.toml", rule("cron=@daily&priority=11"), (3, 30, 32)),
         ("a.toml", rule("cron=@daily&backoff=%30.5"), (3, 29, 34)),
@@ -110,6 +110,10 @@ EXAMPLES: dict[str, list[tuple[str, str | bytes, tuple[int, int, int]]]] = {
         ("a.yaml", 'phases:\n- task: t\n  rule: "cron=0 \\u0032\\x35 * * *"\n', (3, 17, 33)),
     ],
     "FL031": [("a.toml", rule("cron=@daily&tz=Mars/Olympus"), (3, 24, 36))],
+    "FL032": [
+        ("a.toml", rule("cron=@daily&from=2026-02-30"), (3, 26, 36)),
+        ("a.toml", rule("cron=@daily&until=soon"), (3, 27, 31)),
+    ],
     "FL040": [("a.toml", CRON + 'template = "\\\\{yyy}"\n', (4, 15, 20))],
     "FL041": [
         ("a.toml", rule("cron=@daily&require={meta:a b}"), (3, 29, 39)),

@@ -37,6 +37,20 @@ class Rule:
         ""  # none, last, all; empty: all, but none for rules that start more often than each minute
     )
     catchup_window_ns: int = 3_600_000_000_000
+    overlap: str = "allow"  # allow, skip, queue: what a start does while tasks of the one before are open
+    jitter_ns: int = (
+        0  # a start comes up to this much after its planned instant, always the same for one phase
+    )
+    first: str = ""  # `from=`: no planned instant before this text names; read by `rules.bounds`
+    until: str = ""  # none after this; a day counts to its end
+    settle_ns: int | None = None  # a file must have stayed as it is for so long
+    marker: str = ""  # `.done` behind the name of each file, or the name of a file beside it
+    ignore: tuple[
+        str, ...
+    ] = ()  # patterns of names, or with a slash of paths, that are no files of this phase
+    min_size: int = 0  # bytes
+    on_rewrite: str = "run"  # run, ignore: what a further version of a file does
+    group: str = ""  # time tokens: files whose paths fill them alike count together
     priority: int = 5
     timeout_ns: int = 0
     pairs: tuple[tuple[str, str], ...] = ()

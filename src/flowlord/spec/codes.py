@@ -49,6 +49,7 @@ CODES: Final[dict[str, Code]] = {
     "FL027": Code("an old notation", _WARNING),
     "FL030": Code("the schedule cannot be read", _ERROR),
     "FL031": Code("the time zone is unknown", _ERROR),
+    "FL032": Code("from or until is no time", _ERROR),
     "FL040": Code("an unknown token", _WARNING),
     "FL041": Code("require names no token", _ERROR),
     "FL042": Code("a token that is always empty", _WARNING),

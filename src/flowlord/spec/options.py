@@ -12,27 +12,27 @@ from flowlord.rules.cron import Cron
 from flowlord.rules.durations import parse_duration
 from flowlord.rules.errors import Unreadable, quote
 from flowlord.rules.globs import Glob
+from flowlord.rules.sizes import parse_size
+from flowlord.rules.template import Template
 from flowlord.rules.zones import zone_of
+from flowlord.spec import kinds
 from flowlord.spec.document import named
 from flowlord.spec.near import near_miss, nearest
 
 # Told and refused, because a phase that relies on them would run otherwise than written.
-LATER: Final = frozenset((
-    "alert", "alert_to", "from", "group", "ignore", "jitter", "late", "marker", "min_size", "on_rewrite", "overlap",
-    "settle", "until",
-))  # fmt: skip
+LATER: Final = frozenset(("alert", "alert_to", "late"))
 NO_MISSES: Final = frozenset(("file", "filename", "tags"))
 PRIORITIES: Final = {"low": 2, "normal": 5, "high": 7, "critical": 9}
 CATCHUPS: Final = ("none", "last", "all")
+OVERLAPS: Final = ("allow", "skip", "queue")
+REWRITES: Final = ("run", "ignore")
 
 _ALIASES: Final = {"meta_file": "meta-file"}
 _TOKEN: Final = re.compile(r"\{meta:([^{}]*)\}")
 _NAME: Final = re.compile(r"[0-9A-Za-z_]+", re.ASCII)
 _BETWEEN: Final = re.compile(r"[\s,]*")
-_NUMBER: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
 _FACTOR: Final = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6})?", re.ASCII)
 _SCHEDULE: Final = re.compile(r"(?:[-*?/,0-9A-Za-z]+[ \t]+){4,5}[-*?/,0-9A-Za-z]+|@[a-z]+(?: [0-9a-z.]+)?")
-_MOST: Final = 10_000_000
 
 
 # One option as it was written, decoded: its place in the rule, key and value. A plain tuple, for there are many.
@@ -85,21 +85,21 @@ class Options:
             elif name in _REPEATED:
                 take(self, number, value)
             else:
-                self._say("FL024", number, f"{named(name)} is given again; the first one counts", on_key=True)
+                self.say("FL024", number, f"{named(name)} is given again; the first one counts", on_key=True)
         if "cron" in at:
             self._schedule()
         elif "tz" in at:
             self._zone()
         if "meta" in at and "meta-file" in at:
             text = "'meta' and 'meta-file' cannot be combined"
-            self._say("FL062", max(at["meta"], at["meta-file"]), text, "keep one of them", on_key=True)
+            self.say("FL062", max(at["meta"], at["meta-file"]), text, "keep one of them", on_key=True)
         return Rule(
             pairs=tuple([pair[1:] for pair in pairs]),
             unknown=tuple(self.unknown),
             **self.given,  # type: ignore[arg-type]
         )
 
-    def _say(
+    def say(
         self,
         code: str,
         number: int,
@@ -110,16 +110,18 @@ class Options:
         start: int = -1,
         end: int = -1,
     ) -> None:
+        """Note that something is wrong with the option of that number."""
         self.remarks.append(Remark(code, number, text, hint, on_key, start, end))
 
-    def _complain(self, code: str, number: int, value: str, error: Unreadable) -> None:
-        self._say(code, number, str(error), start=min(error.offset, len(value)), end=len(value))
+    def complain(self, code: str, number: int, value: str, error: Unreadable) -> None:
+        """Note that a value could not be read, with the place in it that the error names."""
+        self.say(code, number, str(error), start=min(error.offset, len(value)), end=len(value))
 
     # --- keys that are no options ---------------------------------------------------------------------------------
 
     def _other(self, number: int, key: str, name: str, value: str) -> None:
         if name.startswith("require:"):
-            self._say(
+            self.say(
                 "FL027",
                 number,
                 f"{named(key)} is read as {named('require=' + key[8:])}",
@@ -131,25 +133,26 @@ class Options:
             return
         if name in LATER:
             text = f"the rule option {named(name)} is not supported by this version"
-            self._say("FL022", number, text, "take it out: the phase would not run as it says", on_key=True)
+            self.say("FL022", number, text, "take it out: the phase would not run as it says", on_key=True)
             return
         self.unknown.append((key, value))
         meant = "" if name in NO_MISSES else near_miss(name, _TAKE)
         if meant:
-            self._say(
+            self.say(
                 "FL021", number, f"unknown rule option {named(key)}", f"did you mean {meant!r}?", on_key=True
             )
         elif not value and _SCHEDULE.fullmatch(key):
             text = f"{named(key)} looks like a schedule and starts nothing"
-            self._say("FL026", number, text, f"did you mean {named(f'cron={key}')}?", on_key=True)
+            self.say("FL026", number, text, f"did you mean {named(f'cron={key}')}?", on_key=True)
         else:
             like = nearest(name, _TAKE)
             hint = f"did you mean {like!r}?" if like else "it only travels into the meta of file tasks"
-            self._say("FL020", number, f"unknown rule option {named(key)}", hint, on_key=True)
+            self.say("FL020", number, f"unknown rule option {named(key)}", hint, on_key=True)
 
     # --- options --------------------------------------------------------------------------------------------------
 
-    def _duration(self, number: int, value: str, *, negative: bool = False) -> int | None:
+    def duration(self, number: int, value: str, *, negative: bool = False) -> int | None:
+        """Return nanoseconds; None when the value is no duration, which is noted."""
         known = self.durations.get(value)
         if known is None:
             try:
@@ -158,25 +161,12 @@ class Options:
                 known = error
             self.durations[value] = known
         if isinstance(known, Unreadable):
-            self._complain("FL050", number, value, known)
+            self.complain("FL050", number, value, known)
             return None
         if known < 0 and not negative:
-            self._say("FL051", number, f"{quote(value)} is negative", start=0, end=len(value))
+            self.say("FL051", number, f"{quote(value)} is negative", start=0, end=len(value))
             return None
         return known
-
-    def _number(self, name: str, number: int, value: str, low: int, high: int) -> None:
-        found = int(value) if _NUMBER.fullmatch(value) else -1
-        if low <= found <= high:
-            self.given[name] = found
-        else:
-            self._say("FL023", number, f"{quote(value)} is no number from {low} to {high:,}")
-
-    def _cron(self, number: int, value: str) -> None:
-        self.given["cron"] = value
-
-    def _tz(self, number: int, value: str) -> None:
-        self.given["tz"] = value
 
     def _zone(self) -> str:
         """Return the zone of the rule; empty when it is none."""
@@ -186,7 +176,7 @@ class Options:
         try:
             zone_of(zone)
         except Unreadable as error:
-            self._complain("FL031", self.at["tz"], zone, error)
+            self.complain("FL031", self.at["tz"], zone, error)
             return ""
         return zone
 
@@ -201,90 +191,85 @@ class Options:
                 known[text, zone] = error
         wrong = known[text, zone]
         if wrong is not None:
-            self._complain("FL030", self.at["cron"], text, wrong)
-
-    def _job(self, number: int, value: str) -> None:
-        self.given["job"] = value
-
-    def _offset(self, number: int, value: str) -> None:
-        self.given["offset_ns"] = self._duration(number, value, negative=True) or 0
-
-    def _for(self, number: int, value: str) -> None:
-        self.given["for_ns"] = self._duration(number, value, negative=True) or 0
-
-    def _retry_delay(self, number: int, value: str) -> None:
-        self.given["retry_delay_ns"] = self._duration(number, value)
-
-    def _max_delay(self, number: int, value: str) -> None:
-        self.given["max_delay_ns"] = self._duration(number, value)
-
-    def _catchup_window(self, number: int, value: str) -> None:
-        window = self._duration(number, value)
-        if window is not None:
-            self.given["catchup_window_ns"] = window
-
-    def _timeout(self, number: int, value: str) -> None:
-        self.given["timeout_ns"] = self._duration(number, value) or 0
+            self.complain("FL030", self.at["cron"], text, wrong)
 
     def _files(self, number: int, value: str) -> None:
         patterns = self.given.get("files", ())
         assert isinstance(patterns, tuple)
         if not value:
-            self._say("FL070", number, "'files' names no pattern", on_key=True)
+            self.say("FL070", number, "'files' names no pattern", on_key=True)
             return
         try:
             Glob.compile(value)
             self.given["files"] = (*patterns, value)
         except Unreadable as error:
-            self._complain("FL070", number, value, error)
-
-    def _count(self, number: int, value: str) -> None:
-        self._number("count", number, value, 0, _MOST)
-
-    def _batch_limit(self, number: int, value: str) -> None:
-        self._number("batch_limit", number, value, 1, _MOST)
+            self.complain("FL070", number, value, error)
 
     def _priority(self, number: int, value: str) -> None:
         word = PRIORITIES.get(value.lower())
         if word is not None:
             self.given["priority"] = word
-        elif _NUMBER.fullmatch(value) and int(value) <= 10:
+        elif kinds.NUMBER.fullmatch(value) and int(value) <= 10:
             self.given["priority"] = int(value)
         else:
             words = ", ".join(PRIORITIES)
-            self._say("FL023", number, f"{quote(value)} is no priority: 0 to 10 are, and {words}")
+            self.say("FL023", number, f"{quote(value)} is no priority: 0 to 10 are, and {words}")
 
     def _backoff(self, number: int, value: str) -> None:
         factor = float(value) if _FACTOR.fullmatch(value) else 0.0
         if 1 <= factor <= 1000:
             self.given["backoff"] = factor
         else:
-            self._say("FL023", number, f"{quote(value)} is no factor from 1 to 1000, such as 2 or 1.5")
+            self.say("FL023", number, f"{quote(value)} is no factor from 1 to 1000, such as 2 or 1.5")
 
-    def _catchup(self, number: int, value: str) -> None:
-        if value.lower() in CATCHUPS:
-            self.given["catchup"] = value.lower()
+    def _min_size(self, number: int, value: str) -> None:
+        try:
+            self.given["min_size"] = parse_size(value)
+        except Unreadable as error:
+            self.complain("FL023", number, value, error)
+
+    def _marker(self, number: int, value: str) -> None:
+        if not value or "/" in value or value == ".":
+            text = f"{quote(value)} is no marker: write '.done' for a suffix, or the name of a file beside it"
+            self.say("FL023", number, text)
         else:
-            self._say("FL023", number, f"{quote(value)} is no way to catch up: {', '.join(CATCHUPS)} are")
+            self.given["marker"] = value
+
+    def _ignore(self, number: int, value: str) -> None:
+        patterns = self.given.get("ignore", ())
+        assert isinstance(patterns, tuple)
+        try:
+            Glob.compile(value)
+            self.given["ignore"] = (*patterns, value)
+        except Unreadable as error:
+            self.complain("FL070", number, value, error)
+
+    def _group(self, number: int, value: str) -> None:
+        template = Template.compile(value)
+        if template.has_time and not template.meta_names:
+            self.given["group"] = value
+        else:
+            text = f"{quote(value)} groups nothing: write time tokens, such as {{yyyy}}-{{mm}}-{{dd}}"
+            self.say("FL023", number, text)
 
     def _no_alert(self, number: int, value: str) -> None:
         word = value.strip().lower()
         self.given["no_alert"] = word not in ("false", "no", "off", "0")
         if word not in ("", "true", "yes", "on", "1", "false", "no", "off", "0"):
-            self._say("FL027", number, f"{quote(value)} is read as true", "write no_alert or no_alert=false")
+            self.say("FL027", number, f"{quote(value)} is read as true", "write no_alert or no_alert=false")
 
     def _by(self, number: int, value: str) -> None:
         self.given["by"] = value
         if value.lower() not in STEPS:
             like = nearest(value, filter(None, STEPS))
             hint = f"did you mean {like!r}?" if like else "hour, day, week and month are steps"
-            self._say("FL064", number, f"{quote(value)} is no step and counts as a day", hint)
+            self.say("FL064", number, f"{quote(value)} is no step and counts as a day", hint)
 
     def _meta(self, number: int, value: str) -> None:
         try:
             lists = parse_lists(value)
         except Unreadable as error:
-            self._complain("FL060", number, value, error)
+            self.complain("FL060", number, value, error)
             return
         known = self.given.get("meta", {})
         assert isinstance(known, dict)
@@ -295,13 +280,13 @@ class Options:
             equals = part.find("=")
             if 0 <= equals < (part.find(":") if ":" in part else len(part)):
                 text = f"{quote(part)} has '=' behind its key; it is read as ':'"
-                self._say("FL027", number, text, "write ':'", start=at + equals, end=at + equals + 1)
+                self.say("FL027", number, text, "write ':'", start=at + equals, end=at + equals + 1)
             at += len(part) + 1
 
     def _meta_file(self, number: int, value: str) -> None:
         self.given["meta_file"] = value
         if not value:
-            self._say("FL060", number, "'meta-file' names no file", on_key=True)
+            self.say("FL060", number, "'meta-file' names no file", on_key=True)
 
     def _pass(self, number: int, value: str) -> None:
         names = [name.strip() for name in value.split(",")]
@@ -328,14 +313,14 @@ class Options:
                 good = False
                 text = f"{quote(found[1])} is no name for a token: letters, digits and _ are"
                 start, end = (-1, -1) if on_key else found.span()
-                self._say("FL041", number, text, on_key=on_key, start=start, end=end)
+                self.say("FL041", number, text, on_key=on_key, start=start, end=end)
         alone &= _BETWEEN.fullmatch(value, at) is not None
         hint = "write require={meta:name}, several with commas"
         if not names:
-            self._say("FL041", number, f"{quote(value)} names no token to require", hint, on_key=on_key)
+            self.say("FL041", number, f"{quote(value)} names no token to require", hint, on_key=on_key)
         elif not alone:
             text = f"{quote(value)} holds more than tokens; the rest is left out"
-            self._say("FL043", number, text, hint, on_key=on_key)
+            self.say("FL043", number, text, hint, on_key=on_key)
         elif good:
             self.required[value] = tuple(names)
         return tuple(names)
@@ -343,27 +328,37 @@ class Options:
 
 _Take: TypeAlias = Callable[[Options, int, str], None]
 _TAKE: Final[dict[str, _Take]] = {
-    "cron": Options._cron,
-    "tz": Options._tz,
-    "offset": Options._offset,
-    "job": Options._job,
+    "cron": kinds.text("cron"),
+    "tz": kinds.text("tz"),
+    "from": kinds.bound("first"),
+    "until": kinds.bound("until"),
+    "jitter": kinds.lasting("jitter_ns"),
+    "catchup": kinds.choice("catchup", CATCHUPS),
+    "catchup_window": kinds.lasting("catchup_window_ns"),
+    "overlap": kinds.choice("overlap", OVERLAPS),
+    "offset": kinds.lasting("offset_ns", negative=True),
+    "job": kinds.text("job"),
     "files": Options._files,
-    "count": Options._count,
+    "settle": kinds.lasting("settle_ns"),
+    "count": kinds.number("count", 0),
+    "group": Options._group,
+    "marker": Options._marker,
+    "ignore": Options._ignore,
+    "min_size": Options._min_size,
+    "on_rewrite": kinds.choice("on_rewrite", REWRITES),
     "require": Options._require,
-    "retry_delay": Options._retry_delay,
+    "retry_delay": kinds.lasting("retry_delay_ns"),
     "backoff": Options._backoff,
-    "max_delay": Options._max_delay,
+    "max_delay": kinds.lasting("max_delay_ns"),
     "no_alert": Options._no_alert,
-    "for": Options._for,
+    "for": kinds.lasting("for_ns", negative=True),
     "by": Options._by,
     "meta": Options._meta,
     "meta-file": Options._meta_file,
     "pass": Options._pass,
-    "batch_limit": Options._batch_limit,
-    "catchup": Options._catchup,
-    "catchup_window": Options._catchup_window,
+    "batch_limit": kinds.number("batch_limit", 1),
     "priority": Options._priority,
-    "timeout": Options._timeout,
+    "timeout": kinds.lasting("timeout_ns"),
 }
-_REPEATED: Final = frozenset(("files", "meta", "pass", "require"))
+_REPEATED: Final = frozenset(("files", "ignore", "meta", "pass", "require"))
 KNOWN: Final = tuple(_TAKE)

@@ -1,0 +1,97 @@
+"""The plain kinds of rule options: how a text, a duration, a number, a word or a moment is taken."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC
+from typing import Any, Final, Protocol, TypeAlias
+
+from flowlord.rules.bounds import first_instant
+from flowlord.rules.errors import Unreadable, quote
+from flowlord.spec.near import nearest
+
+NUMBER: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
+MOST: Final = 10_000_000
+
+
+class Reader(Protocol):
+    """Whoever gathers the values of a rule and what is wrong with them."""
+
+    given: dict[str, object]
+
+    def say(self, code: str, number: int, text: str, hint: str = "") -> None:
+        """Note that something is wrong with the option of that number."""
+        ...
+
+    def complain(self, code: str, number: int, value: str, error: Unreadable) -> None:
+        """Note that a value could not be read."""
+        ...
+
+    def duration(self, number: int, value: str, *, negative: bool = False) -> int | None:
+        """Return nanoseconds; None when the value is no duration, which is noted."""
+        ...
+
+
+Take: TypeAlias = Callable[[Any, int, str], None]
+"""Takes the value of the option of that number into a Reader."""
+
+
+def text(name: str) -> Take:
+    """Return what takes a text as it is."""
+
+    def take(options: Reader, number: int, value: str) -> None:
+        options.given[name] = value
+
+    return take
+
+
+def lasting(name: str, *, negative: bool = False) -> Take:
+    """Return what takes a duration."""
+
+    def take(options: Reader, number: int, value: str) -> None:
+        found = options.duration(number, value, negative=negative)
+        if found is not None:
+            options.given[name] = found
+
+    return take
+
+
+def number(name: str, low: int) -> Take:
+    """Return what takes a number from `low` on."""
+
+    def take(options: Reader, number: int, value: str) -> None:
+        found = int(value) if NUMBER.fullmatch(value) else -1
+        if low <= found <= MOST:
+            options.given[name] = found
+        else:
+            options.say("FL023", number, f"{quote(value)} is no number from {low} to {MOST:,}")
+
+    return take
+
+
+def choice(name: str, words: Sequence[str]) -> Take:
+    """Return what takes one of some words, in any case."""
+
+    def take(options: Reader, number: int, value: str) -> None:
+        if value.lower() in words:
+            options.given[name] = value.lower()
+            return
+        like = nearest(value.lower(), words)
+        hint = f"did you mean {like!r}?" if like else ""
+        options.say("FL023", number, f"{quote(value)} is none of {', '.join(words)}", hint)
+
+    return take
+
+
+def bound(name: str) -> Take:
+    """Return what takes a day or a moment."""
+
+    def take(options: Reader, number: int, value: str) -> None:
+        try:
+            first_instant(value, UTC)
+            options.given[name] = value
+        except Unreadable as error:
+            options.complain("FL032", number, value, error)
+
+    return take
