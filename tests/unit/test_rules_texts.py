@@ -1,7 +1,7 @@
 """What durations, meta strings, templates, JSON values and patterns do beyond the vectors."""
 
 from datetime import UTC, datetime, timedelta, timezone
-from time import perf_counter
+from time import process_time
 
 import pytest
 
@@ -280,17 +280,14 @@ READERS = {
 @pytest.mark.parametrize("name", READERS)
 def test_sec_08_no_text_of_100_kb_takes_long(name):
     for text in HOSTILE.values():
-        took = 1.0
-        for _ in range(3):  # the best of three: the machine is shared
-            start = perf_counter()
-            try:
-                READERS[name](text)
-            except Unreadable:
-                pass
-            took = min(took, perf_counter() - start)
-            if took < 0.05:
-                break
-        assert took < 0.1
+        start = (
+            process_time()
+        )  # of this process alone: what grows with the square takes minutes, not milliseconds
+        try:
+            READERS[name](text)
+        except Unreadable:
+            pass
+        assert process_time() - start < 2.0
 
 
 @pytest.mark.parametrize("digits", [20, 400, 5000])
