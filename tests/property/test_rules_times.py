@@ -129,6 +129,36 @@ def test_times_only_grow_and_asking_again_agrees(text, after, zone):
         assert cron.next(found[1] - timedelta(microseconds=1)).astimezone(UTC) == found[1]
 
 
+starred = st.one_of(st.just("*"), st.just("?"), st.integers(1, 40).map("*/{}".format))
+with_stars = st.tuples(
+    *(starred | field(low, high) for low, high in ((0, 59), (0, 59), (0, 23), (1, 31), (1, 12), (0, 7)))
+).map(" ".join)  # fmt: skip
+
+
+@given(with_stars, moments, st.sampled_from(ZONES))
+@settings(max_examples=200)
+def test_our_own_walk_over_the_fields_names_what_croniter_names(text, after, zone):
+    try:
+        cron = Cron.parse(text, zone)
+    except Unreadable:  # a date that never comes
+        return
+    walked = list(islice(cron.upcoming(after), 6))
+    asked, time = [], cron.next(after)
+    while time is not None and len(asked) < 6:
+        asked.append(time)
+        time = cron.next(time)
+    assert [time.isoformat() for time in walked] == [time.isoformat() for time in asked]
+
+
+def test_our_own_walk_waits_for_a_rare_day_and_ends_with_the_calendar():
+    rare = Cron.parse("0 0 29 2 *")
+    assert [time.year for time in islice(rare.upcoming(datetime(2092, 3, 1, tzinfo=UTC)), 2)] == [2096, 2104]
+    assert list(rare.upcoming(datetime(9996, 3, 1, tzinfo=UTC))) == []
+    last = list(Cron.parse("0 12 * * *", "Asia/Kathmandu").upcoming(datetime(9999, 12, 30, tzinfo=UTC)))
+    assert [time.day for time in last] == [30, 31]
+    assert list(Cron.parse("59 59 23 31 12 *").upcoming(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))) == []
+
+
 @given(st.text(st.sampled_from("0123456789*/,-?+ @TZ=UCaeinmonrvy"), max_size=20) | st.text(max_size=20))
 def test_every_schedule_is_read_or_told(text):
     offset = 0

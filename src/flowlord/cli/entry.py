@@ -13,7 +13,7 @@ from flowlord.model.errors import BusError, FlowlordError, InvalidConfig, Invali
 
 PARTS = {
     "act": ("run", "send", "worker"),
-    "author": ("validate", "config", "version"),
+    "author": ("validate", "next", "config", "version"),
     "look": ("tasks", "task", "topics", "workers", "doctor"),
 }
 """Which module has which commands: a command loads the flags of its own module only, since each flag costs time."""

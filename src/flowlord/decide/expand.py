@@ -24,6 +24,7 @@ CHUNK = 500
 RESERVED = frozenset(("workflow", "cron", "job", "file", "filename", "files", "retry", "retried", "delayed"))
 
 _HOUR = len("2026-01-31T23+00:00")
+_SECONDS = len("2026-01-31T23:59:59")
 
 compiled = lru_cache(maxsize=8192)(Template.compile)
 
@@ -199,9 +200,23 @@ def single_message(phase: Phase, start: Start, time: datetime, ctx: Context, rev
     return _message(phase, start, 0, own, time, meta, ctx, revision, id_=run_id(start.slot))
 
 
+def info_of(
+    phase: Phase, slot: str, n: int, values: Mapping[str, str], time: datetime | None, ctx: Context
+) -> str:
+    """Return the info of the nth task of a slot: the template with the time and the values filled in."""
+    template = compiled(phase.template)
+    unique = short_token(dispatch_key(slot, n)) if template.has_unique else ""
+    return template.render(time, values, unique=unique, host=ctx.host)
+
+
+def own_values(phase: Phase, time: datetime | None) -> Mapping[str, str]:
+    """Return what flowlord itself writes into the meta of a task of this data time."""
+    return _own(phase.workflow, None if time is None else format_hour(time), phase.job)[0]
+
+
 def utc_text(time: datetime) -> str:
     """Return an instant as slots carry it: RFC 3339, UTC, whole seconds, `Z`."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{time.astimezone(UTC).isoformat()[:_SECONDS]}Z"
 
 
 def _own(workflow: str, cron: str | None, job: str) -> tuple[Mapping[str, str], str]:
@@ -237,9 +252,7 @@ def _message(
     first: int = 0,
 ) -> Message:
     key = dispatch_key(start.slot, n)
-    template = compiled(phase.template)
-    unique = short_token(key) if template.has_unique else ""
-    info = template.render(time, values, unique=unique, host=ctx.host)
+    info = info_of(phase, start.slot, n, values, time, ctx)
     task = Task(
         type=phase.topic, job=phase.job, info=info, created=created(ctx.now, first + n), id=id_, meta=meta
     )
