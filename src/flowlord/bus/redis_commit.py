@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
+from binascii import b2a_base64
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -58,40 +58,40 @@ def pack(
         staged: where the messages of a frozen batch lie, by place of its landing and its name.
         advance: what this takes off a frozen batch.
     """
-    names: dict[tuple[str, int], int] = {}
+    streams: dict[tuple[str, int], int] = {}
+    holds: dict[tuple[str, str], int] = {}
     commits: list[object] = []
-    texts: list[Word] = []
-    for place, landing in enumerate(landings):
-        commit, rows, digests = landing.commit, landing.rows, landing.digests
-        marks = _marks(landing, now_us) if commit.marks or landing.frozen else ()
-        batches = [(b.key, len(each), staged[place, b.key]) for b, each in landing.frozen if each]
-        told = 1 if landing.facts else 0
+    texts: list[bytes] = []
+    told: list[bytes] = []
+    for place, (commit, digests, rows, facts, frozen) in enumerate(landings):
+        marks = _marks(landings[place], now_us) if commit.marks or frozen else ()
+        batches = [(b.key, len(each), staged[place, b.key]) for b, each in frozen if each]
+        text = _encode(facts)[1:-1] if facts else b""
+        if text:
+            told.append(text)
         commits += (
-            len(commit.acknowledge),
-            len(digests),
-            len(marks) // 5,
-            len(rows),
-            told,
-            len(batches),
+            len(commit.acknowledge), len(digests), len(marks) // 5, len(rows), len(text), len(batches),
             1 if advance else 0,
-        )
+        )  # fmt: skip
         for delivery in commit.acknowledge:
-            commits += (delivery.entry, token_of(delivery))
-        for digest in digests:
-            commits.append(b64encode(digest).decode())
+            entry = delivery.entry
+            hold = (entry.rpartition("/")[0], token_of(delivery))
+            commits += (entry, holds.setdefault(hold, len(holds) + 1))
+        if digests:
+            commits += [b2a_base64(digest, newline=False).decode() for digest in digests]
         commits += marks
         for row in rows:
-            known = names.setdefault((row.topic, row.rank), len(names) + 1)
-            commits += (known, row.key, row.due_us)
-            texts += (row.payload, about_of(row))
+            known = streams.setdefault((row.topic, row.rank), len(streams) + 1)
+            payload, about = row.payload, about_of(row)
+            texts += (payload, about)
+            commits += (known, row.key, row.due_us, len(payload), len(about))
         for batch in batches:
             commits += batch
         if advance:
             commits += (*advance[:3], int(advance.is_last))
-        if told:
-            texts.append(_encode(landing.facts)[1:-1])
-    where = [(names_of(topic)[rank], topic, rank) for topic, rank in names]
-    return [_pack((commit_id, by, str(now_us), day_of(now_us), where, commits)), *texts]
+    where = [(names_of(topic)[rank], topic, rank) for topic, rank in streams]
+    packed = _pack((commit_id, by, str(now_us), day_of(now_us), where, list(holds), commits))
+    return [packed, b"".join(texts), b"[%b]" % b",".join(told)]
 
 
 def _marks(landing: Landing, now_us: int) -> list[object]:

@@ -3,39 +3,47 @@
 -- Keys beside {ns}:state: lease, held, crashes, marks, expiry, outcome:<day>, days, topic:<name>, topics, later,
 -- delayed, later:count, journal, commits, commits:at, batches, batch:lists and the staged lists.
 --
--- ARGV[3]  msgpack [id, by, now, day, names, commits]; names = [[name, topic, rank], ...]
+-- ARGV[3]  msgpack [id, by, now, day, streams, holds, commits]
+--          streams = [[name, topic, rank], ...], what is published to; holds = [[name, |token], ...], what is let go of
 --          commits is one flat list (a table for each part of each commit would cost more than the rest): for each
 --          commit seven counts and then as many groups of
---            acks      entry, |token
+--            acks      entry, place in holds
 --            outcomes  digest
 --            marks     key, how, seen, new or false, until; how 0 anything, 1 absent, 2 `seen`
---            rows      place in names, key, due
---            told      nothing: 1 when facts follow in ARGV
+--            rows      place in streams, key, due, lengths of payload and about
+--            told      nothing: the count is the length of its facts, 0 for none
 --            batches   batch, count, staged list
 --            advance   batch, list, count, 1 when it is the last
--- ARGV[4]  for each commit: payload and about of each row, then the inside of its JSON array of facts
+-- ARGV[4]  payload and about of each row, one behind the other (msgpack here knows no bytes)
+-- ARGV[5]  JSON array of the facts of all commits
+--
+-- Lua hashes every byte of each string that is made, so texts come once and together, and the facts, which are the
+-- longest, go on as they came unless one of the commits does not land.
 -- Returns those that did not simply land: [place, word, about, found, ...].
-local id, by, now, day, names, commits = unpack(cmsgpack.unpack(ARGV[3]))
+local id, by, now, day, streams, holds, commits = unpack(cmsgpack.unpack(ARGV[3]))
 
 -- A commit sent again after its answer was lost.
 local known = redis.call('HGET', P .. 'commits', id)
 if known then return cmsgpack.unpack(known) end
 
--- Where the parts of each commit begin in `commits`, and its texts in ARGV.
-local places, at, arg = {}, 1, 4
+-- Where the parts of each commit begin: in `commits`, its texts in ARGV[4] and its facts in ARGV[5].
+local places, at, text, told = {}, 1, 1, 2
 while at <= #commits do
-  local p = { acks = at + 7, text = arg }
-  p.outcomes = p.acks + 2 * commits[at]
-  p.marks = p.outcomes + commits[at + 1]
-  p.rows = p.marks + 5 * commits[at + 2]
-  p.batches = p.rows + 3 * commits[at + 3]
-  p.advance = p.batches + 3 * commits[at + 5]
-  p.ends = p.advance + 4 * commits[at + 6]
-  p.told = commits[at + 4] == 1
-  p.facts = arg + 2 * commits[at + 3]
-  arg = p.facts + commits[at + 4]
-  places[#places + 1] = p
-  at = p.ends
+  local acks = at + 7
+  local outcomes = acks + 2 * commits[at]
+  local marks = outcomes + commits[at + 1]
+  local rows = marks + 5 * commits[at + 2]
+  local batches = rows + 5 * commits[at + 3]
+  local facts = commits[at + 4]
+  local advance = batches + 3 * commits[at + 5]
+  local ends = advance + 4 * commits[at + 6]
+  places[#places + 1] = {
+    acks = acks, outcomes = outcomes, marks = marks, rows = rows, batches = batches, advance = advance, ends = ends,
+    text = text, told = told, facts = facts,
+  }
+  for i = rows, batches - 1, 5 do text = text + commits[i + 3] + commits[i + 4] end
+  if facts > 0 then told = told + facts + 1 end
+  at = ends
 end
 
 local entries, digests, keys = {}, {}, {}
@@ -62,7 +70,7 @@ if #digests > 0 then
   end
 end
 
-local answers, ended, landed, set, fresh, count = {}, {}, {}, {}, {}, 0
+local answers, ended, gone, landed, set, fresh, count = {}, {}, {}, {}, {}, {}, 0
 local function answer(place, word, about, found)
   answers[#answers + 1] = place
   answers[#answers + 1] = word
@@ -72,7 +80,7 @@ end
 
 local function judge(place, p)
   for i = p.acks, p.outcomes - 1, 2 do
-    if not owns(leases[commits[i]], commits[i + 1]) then return answer(place, 'lost', commits[i], false) end
+    if not owns(leases[commits[i]], holds[commits[i + 1]][2]) then return answer(place, 'lost', commits[i], false) end
   end
   local duplicate = false
   for i = p.outcomes, p.marks - 1 do duplicate = duplicate or recorded[commits[i]] end
@@ -96,12 +104,19 @@ local function judge(place, p)
       end
     end
     landed[#landed + 1] = p
-    count = count + (p.batches - p.rows) / 3
+    count = count + (p.batches - p.rows) / 5
   end
   for i = p.acks, p.outcomes - 1, 2 do
     if leases[commits[i]] then
       leases[commits[i]] = false
+      local hold = holds[commits[i + 1]]
+      local ids = gone[hold[1]]
+      if not ids then
+        ids = {}
+        gone[hold[1]] = ids
+      end
       ended[#ended + 1] = commits[i]
+      ids[#ids + 1] = string.sub(commits[i], #hold[1] + 2)
     end
   end
 end
@@ -114,23 +129,24 @@ if count > 0 then
   local used, number, ms = {}, numbers(count, now)
   for _, p in ipairs(landed) do
     local text = p.text
-    for i = p.rows, p.batches - 1, 3 do
-      local where, key, due = names[commits[i]], commits[i + 1], commits[i + 2]
+    for i = p.rows, p.batches - 1, 5 do
+      local where, key, due = streams[commits[i]], commits[i + 1], commits[i + 2]
+      local behind = text + commits[i + 3]
+      local payload = string.sub(ARGV[4], text, behind - 1)
+      text = behind + commits[i + 4]
+      local about = string.sub(ARGV[4], behind, text - 1)
       number = number + 1
       used[commits[i]] = true
       -- What a stream does not take waits as a later message: nothing that was accepted is dropped.
-      if due > 0 or not add(where[1], ms, number, ARGV[text], key, now, ARGV[text + 1]) then
-        local packed = cmsgpack.pack({ where[1], key, ARGV[text + 1], ARGV[text], now, where[2], 0 })
+      if due > 0 or not add(where[1], ms, number, payload, key, now, about) then
+        local packed = cmsgpack.pack({ where[1], key, about, payload, now, where[2], 0 })
         delay(string.format('%016.0f/%s', number, where[1]), due > 0 and due or now, where[2], packed)
       end
-      text = text + 2
     end
   end
-  for place in pairs(used) do register(names[place][2], names[place][3], names[place][1]) end
+  for place in pairs(used) do register(streams[place][2], streams[place][3], streams[place][1]) end
 end
-local facts = {}
 for _, p in ipairs(landed) do
-  if p.told then facts[#facts + 1] = ARGV[p.facts] end
   for i = p.batches, p.advance - 1, 3 do
     redis.call('PERSIST', commits[i + 2])
     redis.call('HSET', P .. 'batch:lists', commits[i], commits[i + 2])
@@ -170,12 +186,19 @@ if #fresh > 0 then
   bulk('SADD', P .. 'outcome:' .. day, fresh)
   redis.call('SADD', P .. 'days', day)
 end
-tell(now, by, id, facts)
+if #landed < #places then
+  local facts = {}
+  for _, p in ipairs(landed) do
+    if p.facts > 0 then facts[#facts + 1] = string.sub(ARGV[5], p.told, p.told + p.facts - 1) end
+  end
+  tell(now, by, id, facts)
+elseif ARGV[5] ~= '[]' then
+  write_down(now, by, id, ARGV[5])
+end
 redis.call('HSET', P .. 'commits', id, cmsgpack.pack(answers))
 redis.call('ZADD', P .. 'commits:at', now, id)
 if #ended > 0 then
-  local ids = by_name(ended)
-  let_go(ended, ids)
-  erase(ended, ids)
+  let_go(ended, gone)
+  erase(ended, gone)
 end
 return answers

@@ -118,11 +118,14 @@ local function delay(member, due, topic, packed)
   redis.call('HINCRBY', P .. 'later:count', topic, 1)
 end
 
-local function tell(now, by, commit, facts)
-  if #facts == 0 then return end
+-- Write an entry of the journal; `facts` is a JSON array.
+local function write_down(now, by, commit, facts)
   local seq = string.format('%.0f', redis.call('HINCRBY', STATE, 'journal', 1))
-  redis.call('XADD', P .. 'journal', seq .. '-1', 'at', now, 'by', by, 'commit', commit,
-    'facts', '[' .. table.concat(facts, ',') .. ']')
+  redis.call('XADD', P .. 'journal', seq .. '-1', 'at', now, 'by', by, 'commit', commit, 'facts', facts)
+end
+
+local function tell(now, by, commit, facts)
+  if #facts > 0 then write_down(now, by, commit, '[' .. table.concat(facts, ',') .. ']') end
 end
 
 local function by_name(entries)
