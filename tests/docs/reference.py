@@ -13,9 +13,12 @@ from typing import Any
 
 import typer
 
+from flowlord.cli.catalogue import COMMANDS
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "commands.md"
 BEGIN = "<!-- made from the help texts by tests/docs/reference.py; change those, then run it -->"
+ORDER = list(COMMANDS)  # of the help; typer tells groups last
 
 
 def program() -> Any:
@@ -31,7 +34,7 @@ def commands(command: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[
     children = getattr(command, "commands", None)
     if children is None or (path and command.invoke_without_command):
         yield path, command
-    for name, child in (children or {}).items():
+    for name, child in sorted((children or {}).items(), key=lambda one: -1 if path else ORDER.index(one[0])):
         if not child.hidden:
             yield from commands(child, (*path, name))
 

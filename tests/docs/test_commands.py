@@ -2,10 +2,13 @@
 
 import re
 import shlex
+from importlib import import_module
 
 import pytest
 
 from docs.reference import BEGIN, PAGE, commands, help_of, program, written
+from flowlord.cli import entry
+from flowlord.cli.catalogue import COMMANDS, SECTIONS, overview
 
 ALL = [pytest.param(path, command, id=" ".join(path)) for path, command in commands()]
 SCREEN = 50  # lines
@@ -26,6 +29,23 @@ def test_the_commands_of_the_first_release_are_there():
         "config",
         "version",
     } <= found
+
+
+def test_the_overview_lists_every_command_with_the_first_line_of_its_own_help():
+    told = {word: text for section in SECTIONS.values() for word, (_, text) in section.items()}
+    assert told == {name: command.help.partition("\n")[0] for name, command in program().commands.items()}
+    lines = list(overview())
+    assert [line.split()[0] for line in lines if line.endswith(tuple(told.values()))] == list(told)
+    assert len(lines) <= SCREEN
+    assert max(map(len, lines)) <= 110
+
+
+def test_every_command_of_a_module_is_in_the_catalogue():
+    for module in sorted(set(COMMANDS.values())):
+        app = import_module(f"flowlord.cli.{module}").app
+        found = {entry.word_of(one) for one in app.registered_commands}
+        found |= {one.name for one in app.registered_groups}
+        assert found == {word for word, where in COMMANDS.items() if where == module}
 
 
 @pytest.mark.parametrize(("path", "command"), ALL)

@@ -19,6 +19,7 @@ def told(ended, code: int, *words: str) -> None:
     ("arguments", "words"),
     [
         (["taks"], ["taks", "Did you mean 'tasks'"]),
+        (["--faild", "tasks"], ["--faild", "before a command"]),
         (["tasks", "--faild"], ["--faild", "--failed"]),
         (["validat", "x"], ["Did you mean 'validate'"]),
         (["send", "ok", "--proirity", "1"], ["--priority"]),

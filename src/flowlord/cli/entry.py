@@ -5,35 +5,35 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import typer
+from typer.main import get_command_name
 
 from flowlord.cli import exits
+from flowlord.cli.catalogue import COMMANDS, PURPOSE
 from flowlord.model.errors import BusError, FlowlordError, InvalidConfig, InvalidWorkflow
 
-PARTS = {
-    "act": ("run", "send", "worker"),
-    "author": ("validate", "next", "config", "version"),
-    "look": ("tasks", "task", "topics", "workers", "doctor"),
-}
-"""Which module has which commands: a command loads the flags of its own module only, since each flag costs time."""
+if TYPE_CHECKING:
+    from typer.models import CommandInfo
 
 
 def program(word: str = "") -> typer.Typer:
-    """Return the command line with the commands of the module that has `word`, or with all when none has it."""
+    """Return the command line with the command `word` alone, since the flags of each cost time; else with all."""
     app = typer.Typer(
         name="flowlord",
-        help="Schedules, chains and retries tasks of data pipelines; never loses or doubles one.",
-        epilog="Start: flowlord run workflows/   Check: flowlord validate workflows/   Look: flowlord tasks --failed",
+        help=PURPOSE,
         rich_markup_mode=None,
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
-    chosen = [name for name, commands in PARTS.items() if word in commands]
-    for name in chosen or PARTS:
-        app.add_typer(import_module(f"flowlord.cli.{name}").app)
+    app.callback(help=PURPOSE)(_nothing)  # with one command alone, typer would make it the whole program
+    for each in [word] if word in COMMANDS else COMMANDS:
+        part: typer.Typer = import_module(f"flowlord.cli.{COMMANDS[each]}").app
+        app.registered_commands += [one for one in part.registered_commands if word_of(one) == each]
+        app.registered_groups += [one for one in part.registered_groups if one.name == each]
     return app
 
 
@@ -50,6 +50,16 @@ def enter() -> None:
     except KeyboardInterrupt:
         sys.exit(exits.INTERRUPTED)
     sys.exit(code if isinstance(code, int) else exits.DONE)
+
+
+def _nothing() -> None:
+    """Stand at the head of the program."""
+
+
+def word_of(command: CommandInfo) -> str:
+    """Return the word that a command is called by."""
+    name = getattr(command.callback, "__name__", "")
+    return command.name or get_command_name(name)
 
 
 def _told(error: FlowlordError) -> int:

@@ -1,0 +1,80 @@
+"""All commands: their section, the module with their flags, and what each is for; and the help that lists them.
+
+To add a command: write its flags into a module of this folder as `app = typer.Typer(rich_markup_mode=None)` with a
+function under `@app.command()` whose body imports what it needs, and give it a line here. Its text is the first line of
+the function's docstring; a test compares the two. Nothing else has to know of it: a command loads the module that its
+line names, and of that module only itself, so that one more command costs the others nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
+    "Start": {
+        "run": ("act", "Run the daemon: load, schedule, hear results, retry."),
+        "worker": ("act", "Take tasks and run them."),
+    },
+    "Author": {
+        "validate": ("author", "Tell every problem in workflow files; exits 1 when any is an error."),
+        "next": (
+            "author",
+            "Tell what is going to start: all schedules in one time line; exits 1 when a file is broken.",
+        ),
+    },
+    "Act": {
+        "send": ("act", "Send one task, or many from a file."),
+    },
+    "Look": {
+        "tasks": ("look", "List tasks, the newest first: one line for each attempt."),
+        "task": ("look", "Tell one task's whole story: attempts, times, output, children."),
+        "topics": ("look", "List topics: what waits, is delayed, runs, failed."),
+        "workers": ("look", "List the processes that are alive, and with what."),
+    },
+    "Keep": {
+        "doctor": (
+            "look",
+            "Look at what flowlord stands on, and tell how to mend it; exits 1 when there is a fault.",
+        ),
+        "config": ("author", "Show every setting with its value and where it came from."),
+        "version": ("author", "Show the version."),
+    },
+}
+COMMANDS: dict[str, str] = {
+    word: module for section in SECTIONS.values() for word, (module, _) in section.items()
+}
+"""Which module has the flags of a command, in the order of the help."""
+PURPOSE = "Schedules, chains and retries tasks of data pipelines; never loses or doubles one."
+
+
+def overview() -> Iterator[str]:
+    """Yield the lines of `flowlord --help`, which needs no module of any command."""
+    yield "Usage: flowlord COMMAND [OPTIONS] [ARGS]..."
+    yield ""
+    yield f"  {PURPOSE}"
+    yield ""
+    yield "    flowlord run workflows/         start here"
+    yield "    flowlord validate workflows/    check what is written"
+    yield "    flowlord tasks --failed         look at what went wrong"
+    yield "    flowlord COMMAND --help         examples and flags of a command"
+    wide = max(map(len, COMMANDS))
+    for section, commands in SECTIONS.items():
+        yield ""
+        yield f"{section}:"
+        for word, (_, text) in commands.items():
+            yield f"  {word:<{wide}}  {text}"
+    yield ""
+    yield "Options:"
+    yield "  -h, --help     Show this message and exit."
+    yield "  -V, --version  Show the version and exit."
+
+
+def unknown(word: str) -> str:
+    """Return what is wrong with a first word that is no command."""
+    from difflib import get_close_matches
+
+    if word.startswith("-"):
+        return f"Error: No such option {word!r} before a command."
+    close = get_close_matches(word, COMMANDS, n=3)
+    meant = f" Did you mean {', '.join(map(repr, close))}?" if close else ""
+    return f"Error: No such command {word!r}.{meant}"
