@@ -96,13 +96,10 @@ def ahead(entries: Iterable[Scheduled], first: datetime, last: datetime | None) 
 
     Without `last` it goes on for as long as any phase starts again.
     """
+    # No two are at one instant and of one number, so nothing behind these is compared.
     streams = [_instants(entry, number, first, last) for number, entry in enumerate(entries)]
-    for _, _, planned in heapq.merge(*streams, key=_by_time):
+    for _, _, planned in heapq.merge(*streams):
         yield planned
-
-
-def _by_time(each: tuple[datetime, int, Planned]) -> tuple[datetime, int]:
-    return each[0], each[1]
 
 
 def coming(planned: Planned, ctx: Context) -> Coming:
