@@ -17,10 +17,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Author": {
         "validate": ("author", "Tell every problem in workflow files; exits 1 when any is an error."),
-        "next": (
-            "author",
-            "Tell what is going to start: all schedules in one time line; exits 1 when a file is broken.",
-        ),
+        "next": ("drafts", "Tell what is going to start: all schedules in one time line."),
+        "graph": ("drafts", "Draw how phases hang together."),
     },
     "Act": {
         "send": ("act", "Send one task, or many from a file."),

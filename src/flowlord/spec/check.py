@@ -62,13 +62,15 @@ class Parsed:
     """One file: its workflow, None when it cannot be used, and what is wrong with it.
 
     `orphans` are children whose parents are not in the file; they may be in another one. `phases` counts what the
-    file holds, good or not.
+    file holds, good or not. `draft` has what could be read of them, also where the file cannot be used: to be looked
+    at, not run.
     """
 
     workflow: Workflow | None
     problems: tuple[Problem, ...]
     orphans: tuple[Orphan, ...] = ()
     phases: int = 0
+    draft: Workflow | None = None
 
 
 def check(document: Document, name: str, revision: str) -> Parsed:
@@ -85,10 +87,9 @@ def check(document: Document, name: str, revision: str) -> Parsed:
     more = reader.findings.lost + len(orphans) - len(lost)
     if more:
         told.append(problem("FL009", document.source.path, text=f"{more:,} more problems are not told"))
-    workflow = (
-        None if reader.findings.broken else Workflow(name, tuple(phases), revision, document.source.path)
-    )
-    return Parsed(workflow, tuple(told), lost, len(document.items))
+    draft = Workflow(name, tuple(phases), revision, document.source.path)
+    workflow = None if reader.findings.broken else draft
+    return Parsed(workflow, tuple(told), lost, len(document.items), draft)
 
 
 class _Reader:

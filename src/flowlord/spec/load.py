@@ -70,6 +70,13 @@ class Loaded:
         return file.data.decode("utf-8", "replace") if file and file.parsed.workflow is not None else ""
 
     @property
+    def drafts(self) -> tuple[Workflow, ...]:
+        """All files as they stand, with what could be read of broken ones: to be looked at, not run."""
+        return tuple(
+            file.parsed.draft for _, file in sorted(self._known.items()) if file.parsed.draft is not None
+        )
+
+    @property
     def phases(self) -> int:
         """How many phases stand in the files, broken ones included."""
         return sum(file.parsed.phases for file in self._known.values())

@@ -1,0 +1,119 @@
+"""Commands about workflows that do not run: next, graph."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flowlord.cli.options import Ascii, BusAddress, Color, Config, NoHeaders, Output, leave, settings_of
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command("next")
+def next_(
+    path: Annotated[
+        str, typer.Argument(metavar="[PATH]", help="File or folder of workflows.", show_default=False)
+    ] = "",
+    length: Annotated[
+        str,
+        typer.Option(
+            "--for", metavar="LENGTH", help="How far to look: 24h (default), 7d.", show_default=False
+        ),
+    ] = "",
+    number: Annotated[
+        int | None,
+        typer.Option(
+            "-n", "--number", min=0, metavar="N", help="So many starts; 0 is all.", show_default=False
+        ),
+    ] = None,
+    start: Annotated[
+        str,
+        typer.Option(
+            "--from", metavar="WHEN", help="From then on: now (default), +2h, 2026-10-25.", show_default=False
+        ),
+    ] = "",
+    topic: Annotated[
+        str, typer.Option("--topic", metavar="T", help="Only this TOPIC or TOPIC:JOB.", show_default=False)
+    ] = "",
+    explain: Annotated[
+        str,
+        typer.Option(
+            "--explain", metavar="CRON", help="Put a schedule into words instead.", show_default=False
+        ),
+    ] = "",
+    tz: Annotated[
+        str, typer.Option("--tz", metavar="ZONE", help="Show local times of this zone.", show_default=False)
+    ] = "",
+    local: Annotated[bool, typer.Option("--local", help="Show times of this machine's zone.")] = False,
+    output: Output = "",
+    no_headers: NoHeaders = False,
+    ascii_: Ascii = False,
+    color: Color = "auto",
+    wide: Annotated[bool, typer.Option("--wide", help="Cut nothing to the width of the terminal.")] = False,
+    bus: BusAddress = "",
+    config: Config = "",
+) -> None:
+    """Tell what is going to start: all schedules in one time line.
+
+    \b
+      flowlord next workflows/
+      flowlord next --for 7d --topic load -o json
+      flowlord next --explain "0 0 1 * * MON-FRI" --tz Europe/Berlin
+
+    See also: validate, graph, run.
+    """
+    from flowlord.cli.printer import Look
+
+    look = Look(output, no_headers, ascii_, color, wide)
+    if explain:
+        from flowlord.cli.explain import run as explained
+
+        leave(explained(explain, zone=tz, number=number, start=start, local=local, look=look))
+        return
+    settings = settings_of(config=config, bus=bus, workflows=path)
+    from flowlord.cli.next import Question
+    from flowlord.cli.next import run as body
+
+    question = Question(length, number, start, topic, tz, local, look)
+    leave(body(settings, settings.taskmaster.workflows, question))
+
+
+@app.command()
+def graph(
+    path: Annotated[
+        str, typer.Argument(metavar="[PATH]", help="File or folder of workflows.", show_default=False)
+    ] = "",
+    topic: Annotated[
+        str,
+        typer.Option(
+            "--topic", metavar="T", help="Only the chains of this TOPIC or TOPIC:JOB.", show_default=False
+        ),
+    ] = "",
+    output: Annotated[
+        str,
+        typer.Option(
+            "-o", "--output", metavar="FORM", help="text, json, mermaid or dot.", show_default=False
+        ),
+    ] = "",
+    ascii_: Ascii = False,
+    color: Color = "auto",
+    config: Config = "",
+) -> None:
+    """Draw how phases hang together.
+
+    \b
+      flowlord graph workflows/
+      flowlord graph --topic load -o mermaid
+      flowlord graph -o dot | dot -Tsvg > chains.svg
+
+    See also: validate, next.
+    """
+    settings = settings_of(config=config, workflows=path)
+    from flowlord.cli.graph import run as body
+    from flowlord.cli.printer import Look
+
+    leave(
+        body(settings.taskmaster.workflows, topic=topic, output=output, look=Look(ascii=ascii_, color=color))
+    )
