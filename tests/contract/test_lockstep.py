@@ -16,7 +16,7 @@ from flowlord.bus.port import Presence
 from flowlord.bus.redis import RedisBus
 from flowlord.bus.sqlite import SqliteBus
 from flowlord.model.errors import LeaseLost, Refused
-from flowlord.model.message import Message
+from flowlord.model.message import SAME, Message
 from flowlord.model.plan import ANY, Commit, Committed, Fact, FactKind, FrozenBatch, Mark, Plan, Quarantined
 from flowlord.model.task import Task
 from support.clock import VirtualClock
@@ -33,7 +33,15 @@ MARKS = st.builds(
     st.one_of(st.none(), VALUES),
     st.sampled_from([0, 30]),
 )
-OUTCOMES = st.lists(st.sampled_from([f"o{n}" for n in range(6)]), max_size=2).map(tuple)
+CREATED = "2026-08-01T05:00:00Z"
+IDENTITIES = st.sampled_from(
+    [Task(type="extract", info="", id=f"{n}", created=CREATED).identity for n in range(4)]
+)
+OUTCOMES = st.lists(st.one_of(st.sampled_from([f"o{n}" for n in range(6)]), IDENTITIES), max_size=2).map(
+    tuple
+)
+GROUPS = ("g1", "g2")
+HOLDS = st.sampled_from(["", "", *GROUPS, SAME])
 SIZES = st.integers(0, 4)
 
 
@@ -42,8 +50,9 @@ def sent(draw, now):
     """A message, due now or some time around now."""
     due = draw(st.one_of(st.none(), st.integers(-10, 90).map(lambda s: now + timedelta(seconds=s))))
     topic = draw(TOPICS)
-    task = Task(type=topic, info=draw(st.text(st.characters(exclude_categories=["Cs"]), max_size=4)))
-    return Message(topic, task, draw(KEYS), draw(st.integers(0, 10)), due)
+    info = draw(st.text(st.characters(exclude_categories=["Cs"]), max_size=4))
+    task = Task(type=topic, info=info, id=draw(st.sampled_from(["", *"0123"])), created=CREATED)
+    return Message(topic, task, draw(KEYS), draw(st.integers(0, 10)), due, holds=draw(HOLDS))
 
 
 def plain(value):
@@ -257,11 +266,14 @@ class Lockstep(RuleBasedStateMachine):
             self.everywhere(lambda bus, _: bus.next_due_us())
             self.everywhere(lambda bus, _: bus.marks_like(""))
             self.everywhere(lambda bus, _: bus.journal_bounds())
+            self.everywhere(lambda bus, _: bus.open_counts([*GROUPS, SAME, ""]))
 
     @rule()
     def the_journals_are_the_same(self):
         self.everywhere(lambda bus, _: bus.journal(0, 1_000))
         self.everywhere(lambda bus, _: bus.presences())
+        for group in GROUPS:
+            self.everywhere(lambda bus, _, group=group: bus.open_tasks(group, 100))
 
 
 TestLockstep = Lockstep.TestCase

@@ -7,12 +7,12 @@ that an adapter's own step can only fail for reasons of the bus.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from hashlib import blake2b
 from typing import NamedTuple
 
 import msgspec
 
 from flowlord.bus.clock import micros
+from flowlord.bus.holds import Hold, batch_hold, digest, holds_of, member_of
 from flowlord.bus.port import DONE, PLAN_LIMIT, QUARANTINE
 from flowlord.model.errors import FlowlordError, InvalidTask
 from flowlord.model.message import BANDS, DEFAULT_PRIORITY, Message, band
@@ -51,13 +51,13 @@ class Row(NamedTuple):
     origin: str = ""
     report: bytes | None = None
 
-    def dropped(self, reason: str) -> Fact:
-        """Return the fact that tells of this message's end without a run."""
+    def dropped(self, reason: str) -> tuple[Fact, bytes]:
+        """Return the fact that tells of this message's end without a run, and under what it may have held a group."""
         try:
             task = decode(self.payload)
         except InvalidTask:
             task = None
-        return Fact(
+        fact = Fact(
             FactKind.CANCELLED,
             self.key,
             self.topic,
@@ -70,6 +70,7 @@ class Row(NamedTuple):
             reason,
             task,
         )
+        return fact, member_of(task, self.key)
 
 
 class Landing(NamedTuple):
@@ -80,6 +81,7 @@ class Landing(NamedTuple):
     rows: list[Row]
     facts: list[Fact]
     frozen: tuple[tuple[FrozenBatch, list[bytes]], ...]
+    holds: Sequence[Hold] = ()
 
 
 def rank(priority: int) -> int:
@@ -90,11 +92,6 @@ def rank(priority: int) -> int:
 def entry_number(entry: str) -> int:
     """Return the number of an entry of ours; 0, which is nobody's, for an entry of another bus."""
     return int(entry) if entry.isdecimal() else 0
-
-
-def digest(outcome: str) -> bytes:
-    """Return the 16 bytes under which an outcome is remembered."""
-    return blake2b(outcome.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def prepare(commit: Commit, now_us: int) -> Landing:
@@ -121,7 +118,10 @@ def prepare(commit: Commit, now_us: int) -> Landing:
     if plan.frozen:
         frozen = tuple((batch, [_freeze(message) for message in batch.messages]) for batch in plan.frozen)
     digests = tuple([digest(outcome) for outcome in commit.outcomes])
-    return _make(Landing, (commit, digests, rows, facts, frozen))
+    holds = holds_of(messages)
+    for batch, _ in frozen:
+        holds += batch_hold(batch)
+    return _make(Landing, (commit, digests, rows, facts, frozen, holds))
 
 
 def arrive(messages: Iterable[Message], now_us: int) -> tuple[list[Row], list[Fact]]:

@@ -14,6 +14,8 @@ RESEND_S = 60.0
 JOURNAL_US = 7 * DAY_US
 JOURNAL_ENTRIES = 1_000_000
 PRESENCE_US = DAY_US
+OPEN_US = 8 * DAY_US
+"""A task holds its group open for this long at most: longer than its outcome could be told from a second one."""
 
 SWEEP_CHUNK = 1_000
 """Rows that one step of a sweep drops, so that nobody waits long for it."""

@@ -9,11 +9,12 @@ from contextlib import contextmanager
 import msgspec
 
 from flowlord.bus.clock import SystemClock, micros, unguessable
+from flowlord.bus.holds import batch_member, holds_of
 from flowlord.bus.judge import BATCH, Answer, judge
 from flowlord.bus.landing import Landing, arrive, prepare
 from flowlord.bus.lifetimes import day_of
 from flowlord.bus.memory_store import Kept, Lease, Store
-from flowlord.bus.port import CHUNK, DONE, JournalEntry, Peeked, Presence, TopicState
+from flowlord.bus.port import CHUNK, DONE, JournalEntry, OpenTask, Peeked, Presence, TopicState
 from flowlord.bus.single import Single
 from flowlord.model.clock import Clock
 from flowlord.model.errors import BusUnavailable, BusUnusable, LeaseLost, Refused
@@ -81,6 +82,7 @@ class MemoryBus(Single):
                 now_us = self._now_us()
                 for entry in verdict.entries:
                     del store.messages[int(entry)]
+                freed = store.opened.shut(verdict.digests)
                 for mark in verdict.marks.values():
                     store.set(mark, now_us)
                 store.outcomes.update(dict.fromkeys(verdict.digests, day_of(now_us)))
@@ -88,6 +90,7 @@ class MemoryBus(Single):
                 for place in verdict.landed:
                     landing = landings[place]
                     store.land(landing.rows)
+                    store.opened.hold(landing.holds, now_us, [freed.get(each) for each in landing.digests])
                     facts += landing.facts
                     for batch, _ in landing.frozen:
                         store.freeze(batch)
@@ -198,9 +201,11 @@ class MemoryBus(Single):
                 chunk = batch.messages[batch.done : batch.done + limit]
                 rows, facts = arrive(chunk, now_us)
                 store.land(rows)
+                store.opened.hold(holds_of(chunk), now_us)
                 batch.done += len(chunk)
                 moved = len(chunk)
                 if batch.done == len(batch.messages):
+                    store.opened.shut([batch_member(batch.key)])
                     del store.batches[batch.key]
                     store.marks.pop(BATCH + batch.key, None)
                 else:
@@ -257,6 +262,16 @@ class MemoryBus(Single):
             wanted = set(keys) - {""}
             return [kept.peeked() for kept in store.messages.values() if kept.row.key in wanted]
 
+    def open_counts(self, groups: Sequence[str]) -> dict[str, int]:
+        """See `Bus.open_counts`."""
+        with self._open() as store:
+            return store.opened.counts(groups)
+
+    def open_tasks(self, group: str, limit: int) -> list[OpenTask]:
+        """See `Bus.open_tasks`."""
+        with self._open() as store:
+            return store.opened.tasks(group)[: max(limit, 0)]
+
     # --- drop
 
     def purge(self, topic: str) -> int:
@@ -286,7 +301,9 @@ class MemoryBus(Single):
         facts: list[Fact] = []
         for kept in gone:
             del self._store.messages[kept.entry]
-            facts.append(kept.row.dropped(reason))
+            fact, member = kept.row.dropped(reason)
+            self._store.opened.shut([member])
+            facts.append(fact)
         self._tell(facts, self._name())
         self._changed.notify_all()
 

@@ -23,6 +23,7 @@ from flowlord.bus.lifetimes import (
     SWEEP_STEPS,
     day_of,
 )
+from flowlord.bus.memory_opened import Opened
 from flowlord.bus.port import ALONE_AFTER, QUARANTINE, JournalEntry, Peeked, Presence, TopicState
 from flowlord.model.message import BANDS, Delivery, Message, Report
 from flowlord.model.plan import Fact, FrozenBatch, Mark
@@ -122,6 +123,7 @@ class Store:
         self.commits: dict[str, tuple[int, list[Answer]]] = {}
         self.batches: dict[str, Batch] = {}
         self.journal: list[JournalEntry] = []
+        self.opened = Opened()
         self.presences: dict[str, tuple[Presence, int]] = {}  # and when it beat, by boot time
         # Entries by topic and rank, and by due time. Those that left in another way are skipped when they surface.
         self._waiting: dict[str, tuple[list[int], ...]] = {}
@@ -267,7 +269,7 @@ class Store:
         surplus = waiting[: max(len(waiting) - QUARANTINE_CAP, 0)]
         for kept in surplus:
             del self.messages[kept.entry]
-        return [kept.row.dropped(f"quarantine keeps {QUARANTINE_CAP} messages") for kept in surplus]
+        return [kept.row.dropped(f"quarantine keeps {QUARANTINE_CAP} messages")[0] for kept in surplus]
 
     def present(self, now_us: int, now_ns: int) -> list[Presence]:
         """Return the processes that beat within the last day, by name."""
@@ -294,6 +296,7 @@ class Store:
                 self.presences,
                 (n for n, (one, _) in self.presences.items() if one.beat_us < now_us - PRESENCE_US),
             ),
+            "open": self.opened.sweep(now_us),
         }
 
     def _trim(self, now_us: int) -> int:

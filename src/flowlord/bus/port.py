@@ -89,6 +89,16 @@ class Peeked(msgspec.Struct, frozen=True):
     origin: str = ""
 
 
+class OpenTask(msgspec.Struct, frozen=True):
+    """A task that holds a group open, by its dispatch key (that of the batch while its rows are still published).
+
+    `since_us` is when it was published (microseconds UTC).
+    """
+
+    key: str
+    since_us: int
+
+
 class Bus(Protocol):
     """What an adapter must do.
 
@@ -222,6 +232,18 @@ class Bus(Protocol):
         """Return the messages with these dispatch keys that are on the bus now, whatever their state."""
         ...
 
+    def open_counts(self, groups: Sequence[str]) -> dict[str, int]:
+        """Return for each group how many tasks hold it open (`Message.holds`), waiting, running or to be tried again.
+
+        A task is open from the commit that lands it to the one that records its outcome; one that says SAME goes on
+        for the task with the outcome of its commit. What was dropped is open no more, nor what is OPEN_US old.
+        """
+        ...
+
+    def open_tasks(self, group: str, limit: int) -> list[OpenTask]:
+        """Return what holds a group open, the oldest first."""
+        ...
+
     def purge(self, topic: str) -> int:
         """Drop everything that waits on a topic, also later; returns how many.
 
@@ -255,7 +277,7 @@ class Bus(Protocol):
     def sweep(self) -> Mapping[str, int]:
         """Drop what has outlived its lifetime, a bounded amount a call; returns how much of each kind.
 
-        Kinds are marks, outcomes, commits, journal and presences. Until it is swept, everything counts.
+        Kinds are marks, outcomes, commits, journal, presences and open. Until it is swept, everything counts.
         """
         ...
 

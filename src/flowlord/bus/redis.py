@@ -10,10 +10,18 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from flowlord.bus import redis_check, redis_claim, redis_keep, redis_look
-from flowlord.bus.judge import BATCH, Answer
-from flowlord.bus.landing import Landing, prepare, thaw
-from flowlord.bus.port import ALONE_AFTER, CHUNK, PLAN_LIMIT, JournalEntry, Peeked, Presence, TopicState
+from flowlord.bus import redis_batch, redis_check, redis_claim, redis_keep, redis_look, redis_opened
+from flowlord.bus.judge import Answer
+from flowlord.bus.landing import Landing, prepare
+from flowlord.bus.port import (
+    ALONE_AFTER,
+    CHUNK,
+    JournalEntry,
+    OpenTask,
+    Peeked,
+    Presence,
+    TopicState,
+)
 from flowlord.bus.redis_address import parse
 from flowlord.bus.redis_clock import ServerClock
 from flowlord.bus.redis_commit import Advance, pack, read_answers, token_of
@@ -30,13 +38,6 @@ from flowlord.model.message import Delivery
 from flowlord.model.plan import Commit, Committed, Fact, FactKind, Mark, Plan
 
 log = logging.getLogger("flowlord.bus")
-
-STAGE = 1_000
-"""Messages of a frozen batch that one command brings to the server."""
-STEP_BYTES = 32 << 20
-"""Bytes of a frozen batch that go to the server, or come from it, at once: a message may have a megabyte."""
-STAGED_S = 3_600
-"""How long what was brought waits for its commit before Redis forgets it."""
 
 _T = TypeVar("_T")
 
@@ -93,7 +94,7 @@ class RedisBus(Single):
     def _land(self, landings: Sequence[Landing], now_us: int, advance: Advance | None = None) -> list[Answer]:
         core = self._core
         commit_id = core.name()
-        staged = self._stage(commit_id, landings)
+        staged = redis_batch.stage(core, commit_id, landings)
         words = pack(commit_id, core.by, now_us, landings, staged, advance)
         makes_room = any(landing.commit.acknowledge for landing in landings)
         reply = core.insist("ack" if makes_room else "commit", *words, verb="commit")
@@ -101,19 +102,6 @@ class RedisBus(Single):
         if any(landing.commit.plan.quarantine for landing in landings):
             redis_keep.cap_quarantine(core)
         return answers
-
-    def _stage(self, commit_id: str, landings: Sequence[Landing]) -> dict[tuple[int, str], str]:
-        """Bring the messages of frozen batches to the server, where their commit will find them."""
-        staged: dict[tuple[int, str], str] = {}
-        for place, landing in enumerate(landings):
-            for batch, messages in landing.frozen:
-                key = self._core.key(f"batch:{commit_id}:{len(staged)}")
-                start = 0
-                while part := redis_keep.within(messages[start : start + STAGE], STEP_BYTES):
-                    self._link.calls((("RPUSH", key, *part), ("EXPIRE", key, STAGED_S)))
-                    start += len(part)
-                staged[place, batch.key] = key
-        return staged
 
     # --- claim and lease
 
@@ -229,34 +217,12 @@ class RedisBus(Single):
     def advance(self, limit: int = CHUNK) -> int:
         """See `Bus.advance`."""
         self._check_open()
-        core = self._core
-        limit = min(limit, PLAN_LIMIT)
-        while limit > 0:
-            first = self._link.call("LINDEX", core.key("batches"), 0)
-            if not isinstance(first, bytes):
-                return 0
-            name = first.decode()
-            # The mark is read before the messages: when somebody is faster, it refuses what we read.
-            mark, staged = self._link.calls(
-                (("HGET", core.key("marks"), BATCH + name), ("HGET", core.key("batch:lists"), name))
-            )
-            if not isinstance(mark, bytes) or not isinstance(staged, bytes):
-                redis_keep.forget_batch(core, name)
-                continue
-            messages = redis_keep.within(self._link.call("LRANGE", staged, 0, limit - 1), STEP_BYTES)
-            done, total = map(int, mark.split(b"/"))
-            if not messages:
-                redis_keep.forget_batch(core, name)
-                continue
-            done += len(messages)
-            is_last = done >= total
-            now_us = core.now_us()
-            moved = Mark(BATCH + name, mark.decode(), None if is_last else f"{done}/{total}")
-            landing = prepare(Commit(Plan(publish=tuple(thaw(messages))), marks=(moved,)), now_us)
-            advance = Advance(name, staged.decode(), len(messages), is_last)
-            [answer] = self._land([landing], now_us, advance)
+        while (chunk := redis_batch.next_chunk(self._core, limit)) is not None:
+            commit, advance = chunk
+            now_us = self._core.now_us()
+            [answer] = self._land([prepare(commit, now_us)], now_us, advance)
             if isinstance(answer, Committed):
-                return len(messages)
+                return advance.taken
         return 0
 
     # --- look
@@ -294,6 +260,14 @@ class RedisBus(Single):
     def find(self, keys: Sequence[str]) -> list[Peeked]:
         """See `Bus.find`."""
         return redis_look.find(self._core, sorted(set(keys) - {""}))
+
+    def open_counts(self, groups: Sequence[str]) -> dict[str, int]:
+        """See `Bus.open_counts`."""
+        return redis_opened.counts(self._core, groups)
+
+    def open_tasks(self, group: str, limit: int) -> list[OpenTask]:
+        """See `Bus.open_tasks`."""
+        return redis_opened.tasks(self._core, group, limit)
 
     # --- drop
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from flowlord.bus.holds import batch_member
 from flowlord.bus.judge import Answer, marks_of
 from flowlord.bus.landing import Landing
 from flowlord.bus.lifetimes import SECOND_US, day_of
@@ -32,6 +33,11 @@ class Advance(NamedTuple):
     staged: str
     taken: int
     is_last: bool
+
+
+def member_word(digest: bytes) -> str:
+    """Return a digest as it is written on Redis."""
+    return b2a_base64(digest, newline=False).decode()
 
 
 def token_of(delivery: Delivery) -> str:
@@ -60,10 +66,11 @@ def pack(
     """
     streams: dict[tuple[str, int], int] = {}
     holds: dict[tuple[str, str], int] = {}
+    opens: list[object] = []
     commits: list[object] = []
     texts: list[bytes] = []
     told: list[bytes] = []
-    for place, (commit, digests, rows, facts, frozen) in enumerate(landings):
+    for place, (commit, digests, rows, facts, frozen, opens_now) in enumerate(landings):
         marks = _marks(landings[place], now_us) if commit.marks or frozen else ()
         batches = [(b.key, len(each), staged[place, b.key]) for b, each in frozen if each]
         text = _encode(facts)[1:-1] if facts else b""
@@ -78,7 +85,7 @@ def pack(
             hold = (entry.rpartition("/")[0], token_of(delivery))
             commits += (entry, holds.setdefault(hold, len(holds) + 1))
         if digests:
-            commits += [b2a_base64(digest, newline=False).decode() for digest in digests]
+            commits += [member_word(digest) for digest in digests]
         commits += marks
         for row in rows:
             known = streams.setdefault((row.topic, row.rank), len(streams) + 1)
@@ -89,8 +96,12 @@ def pack(
             commits += batch
         if advance:
             commits += (*advance[:3], int(advance.is_last))
+        for opened in opens_now:
+            opens += (place + 1, member_word(opened.member), opened.group, opened.key)
+        if advance and advance.is_last:
+            opens += (place + 1, member_word(batch_member(advance.batch)), "", "")
     where = [(names_of(topic)[rank], topic, rank) for topic, rank in streams]
-    packed = _pack((commit_id, by, str(now_us), day_of(now_us), where, list(holds), commits))
+    packed = _pack((commit_id, by, str(now_us), day_of(now_us), where, list(holds), commits, opens))
     return [packed, b"".join(texts), b"[%b]" % b",".join(told)]
 
 

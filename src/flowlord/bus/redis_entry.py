@@ -176,6 +176,7 @@ def row_of(entry: Entry, due_us: int = 0) -> Row:
     )
 
 
-def encode_dropped(entry: Entry, due_us: int, reason: str) -> bytes:
-    """The fact, as JSON, that tells of a message's end without a run."""
-    return _encode(row_of(entry, due_us).dropped(reason))
+def encode_dropped(entry: Entry, due_us: int, reason: str) -> tuple[bytes, bytes]:
+    """The fact, as JSON, that tells of a message's end without a run, and under what it may have held a group."""
+    fact, member = row_of(entry, due_us).dropped(reason)
+    return _encode(fact), member

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from itertools import islice
 
 import msgspec
 
-from flowlord.bus.judge import BATCH
 from flowlord.bus.landing import QUARANTINE_CAP
 from flowlord.bus.lifetimes import (
     COMMIT_US,
     JOURNAL_ENTRIES,
     JOURNAL_US,
+    OPEN_US,
     OUTCOME_DAYS,
     PRESENCE_US,
     SWEEP_CHUNK,
@@ -21,6 +21,7 @@ from flowlord.bus.lifetimes import (
     day_of,
 )
 from flowlord.bus.port import CHUNK, DONE, QUARANTINE, Peeked, Presence
+from flowlord.bus.redis_commit import member_word
 from flowlord.bus.redis_core import Core
 from flowlord.bus.redis_entry import Entry, encode_dropped
 from flowlord.bus.redis_link import Word
@@ -52,7 +53,8 @@ def drop(core: Core, found: Collection[Found], reason: str, verb: str) -> int:
         return 0
     words: list[Word] = []
     for entry, seen in sorted(found, key=lambda each: age_of(each[1].entry)):
-        words += (seen.entry, seen.topic, encode_dropped(entry, seen.due_us, reason))
+        fact, member = encode_dropped(entry, seen.due_us, reason)
+        words += (seen.entry, seen.topic, fact, member_word(member))
     return int(core.insist("drop", core.name(), core.by, core.now_us(), *words, verb=verb))
 
 
@@ -70,25 +72,6 @@ def purge(core: Core, topic: str) -> int:
         dropped = drop(core, found, "purged", "purge")
         idle = 0 if dropped else idle + 1
         gone += dropped
-
-
-def within(messages: Sequence[bytes], size: int) -> list[bytes]:
-    """Return the first messages that have at most `size` bytes together, one at least."""
-    total = 0
-    for count, message in enumerate(messages):
-        total += len(message)
-        if count and total > size:
-            return list(messages[:count])
-    return list(messages)
-
-
-def forget_batch(core: Core, name: str) -> None:
-    """Let a frozen batch go that has no mark or no messages any more, unless it was only just finished by another."""
-    mark, staged = core.link.calls(
-        (("HGET", core.key("marks"), BATCH + name), ("HGET", core.key("batch:lists"), name))
-    )
-    if mark is None or staged is None or not core.link.call("EXISTS", staged):
-        core.link.call("LREM", core.key("batches"), 1, name)
 
 
 def _newest(core: Core, topic: str) -> str:
@@ -165,6 +148,7 @@ def sweep(core: Core) -> Mapping[str, int]:
         "marks": lambda: _step(core, "marks", now_us),
         "outcomes": lambda: _step(core, "outcomes", first_day),
         "commits": lambda: _step(core, "commits", f"({now_us - COMMIT_US}"),
+        "open": lambda: _step(core, "open", f"({now_us - OPEN_US}"),
     }
     dropped: dict[str, int] = {}
     for kind, step in steps.items():

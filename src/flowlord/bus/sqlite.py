@@ -16,13 +16,13 @@ from typing import TypeVar
 
 import msgspec
 
-from flowlord.bus import sqlite_claim, sqlite_commit, sqlite_keep, sqlite_later, sqlite_look
+from flowlord.bus import sqlite_claim, sqlite_commit, sqlite_keep, sqlite_later, sqlite_look, sqlite_opened
 from flowlord.bus.bell import JOURNAL, Bell
 from flowlord.bus.clock import SystemClock, micros, unguessable
 from flowlord.bus.judge import Answer
 from flowlord.bus.landing import Landing, prepare
 from flowlord.bus.lifetimes import RESEND_S, SWEEP_STEPS
-from flowlord.bus.port import CHUNK, JournalEntry, Peeked, Presence, TopicState
+from flowlord.bus.port import CHUNK, JournalEntry, OpenTask, Peeked, Presence, TopicState
 from flowlord.bus.single import Single
 from flowlord.bus.sqlite_commit import News, encode_facts
 from flowlord.bus.sqlite_connection import (
@@ -237,6 +237,16 @@ class SqliteBus(Single):
         with self._reading() as db:
             return sqlite_look.find(db, keys)
 
+    def open_counts(self, groups: Sequence[str]) -> dict[str, int]:
+        """See `Bus.open_counts`."""
+        with self._reading() as db:
+            return sqlite_opened.counts(db, groups)
+
+    def open_tasks(self, group: str, limit: int) -> list[OpenTask]:
+        """See `Bus.open_tasks`."""
+        with self._reading() as db:
+            return sqlite_opened.tasks(db, group, max(limit, 0))
+
     # --- drop
 
     def purge(self, topic: str) -> int:
@@ -306,6 +316,7 @@ class SqliteBus(Single):
             "commits": sqlite_keep.sweep_commits,
             "journal": sqlite_keep.sweep_journal,
             "presences": sqlite_keep.sweep_presences,
+            "open": sqlite_opened.sweep,
         }
         dropped = dict.fromkeys(steps, 0)
         for kind, step in steps.items():

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from flowlord.bus import sqlite_opened
 from flowlord.bus.judge import Answer, Holder, judge, marks_of
 from flowlord.bus.landing import QUARANTINE_CAP, Landing, Row, entry_number
 from flowlord.bus.lifetimes import OUTCOME_DAYS, SECOND_US, day_of
@@ -70,6 +71,7 @@ def land(
     change_in(db, "DELETE FROM messages WHERE id IN", ended)
     set_marks(db, list(verdict.marks.values()), now_us)
     _record(db, verdict.digests, today)
+    freed = sqlite_opened.shut(db, verdict.digests)
 
     rows: list[Row] = []
     told: list[bytes] = []
@@ -77,6 +79,8 @@ def land(
     for place in verdict.landed:
         landing = landings[place]
         rows += landing.rows
+        if landing.holds:
+            sqlite_opened.hold(db, landing.holds, now_us, [freed.get(each) for each in landing.digests])
         if facts[place]:
             told.append(facts[place])
         for batch, messages in landing.frozen:
@@ -226,7 +230,9 @@ def drop(db: sqlite3.Connection, entries: Sequence[int], reason: str) -> list[Fa
                 "DELETE FROM waiting WHERE topic = ? AND rank = ? AND id = ?", (row.topic, row.rank, entry)
             )
     change_in(db, "DELETE FROM messages WHERE id IN", entries)
-    return [row.dropped(reason) for row in rows]
+    dropped = [row.dropped(reason) for row in rows]
+    sqlite_opened.shut(db, [member for _, member in dropped])
+    return [fact for fact, _ in dropped]
 
 
 def _plain_answer(answer: Answer) -> list[str | None]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
+from flowlord.bus import sqlite_opened
+from flowlord.bus.holds import batch_member, holds_of
 from flowlord.bus.judge import BATCH
 from flowlord.bus.landing import arrive, thaw
 from flowlord.bus.sqlite_commit import (
@@ -63,12 +65,15 @@ def advance(db: sqlite3.Connection, limit: int, *, commit_id: str, by: str, now_
     found = db.execute(
         "SELECT place, message FROM frozen WHERE batch = ? ORDER BY place LIMIT ?", (number, limit)
     ).fetchall()
-    rows, facts = arrive(thaw([data for _, data in found]), now_us)
+    messages = thaw([data for _, data in found])
+    rows, facts = arrive(messages, now_us)
     arrive_rows(db, rows, news)
+    sqlite_opened.hold(db, holds_of(messages), now_us)
     db.execute("DELETE FROM frozen WHERE batch = ? AND place <= ?", (number, found[-1][0]))
     done += len(found)
     if done == total:
         db.execute("DELETE FROM batches WHERE id = ?", (number,))
+        sqlite_opened.shut(db, [batch_member(key)])
         progress = Mark(BATCH + key, ANY, None)
     else:
         db.execute("UPDATE batches SET done = ? WHERE id = ?", (done, number))

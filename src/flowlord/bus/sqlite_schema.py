@@ -61,6 +61,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             consumer TEXT PRIMARY KEY, presence BLOB NOT NULL, beat_us INTEGER NOT NULL, beat_ns INTEGER NOT NULL,
             lease_ns INTEGER NOT NULL) WITHOUT ROWID""",
     ),
+    (
+        # Tasks that hold a group open, by the digest of their identity.
+        """CREATE TABLE opened(
+            member BLOB PRIMARY KEY, held TEXT NOT NULL, key TEXT NOT NULL, at_us INTEGER NOT NULL) WITHOUT ROWID""",
+        "CREATE INDEX opened_held ON opened(held, at_us, key)",
+        "CREATE INDEX opened_at ON opened(at_us)",
+    ),
 )
 VERSION = len(MIGRATIONS)
 

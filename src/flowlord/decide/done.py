@@ -12,7 +12,7 @@ from flowlord.decide.context import Context
 from flowlord.decide.expand import CHUNK, Start, child_messages, compiled
 from flowlord.decide.keys import created, dispatch_key
 from flowlord.decide.tick import failed
-from flowlord.model.message import DEFAULT_PRIORITY, Message, Report
+from flowlord.model.message import DEFAULT_PRIORITY, SAME, Message, Report
 from flowlord.model.plan import Fact, FactKind, FrozenBatch, Plan, Quarantined
 from flowlord.model.task import Result, Task, encode
 from flowlord.model.workflow import Phase, Workflows
@@ -228,6 +228,7 @@ def _failure(done: Done, origin: Origin, phase: Phase | None, ctx: Context) -> P
         revision=done.revision,
         cause=f"retry:{done.key}",
         batch=done.batch,
+        holds=SAME,
     )
     words = f"try {tried + 2} of {phase.retry + 1} in {short_duration(wait)}"
     facts = (told, _fact(FactKind.RETRY, done, words))

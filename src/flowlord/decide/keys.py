@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 from uuid import UUID, uuid5
 
+from flowlord.model.task import identity_of
 from flowlord.rules.stamps import stamp
 
 _RUNS = UUID("7f0e6a3c-52b1-5a86-9d3e-8a1f0c4b6d27")
@@ -45,7 +46,7 @@ def outcome_identities(key: str, type_: str, job: str, run: str, created_text: s
     return only the JSON; both, so that a task that passed from one kind of worker to the other counts once as well.
     A hand-made task without id or created has only its acknowledgement. Source: docs/reference.md, "Wire".
     """
-    found = [key] if key else []
-    if run and created_text:
-        found.append(f"{type_}\x00{job}\x00{run}\x00{created_text}")
-    return tuple(found)
+    identity = identity_of(type_, job, run, created_text)
+    if not key:
+        return (identity,) if identity else ()
+    return (key, identity) if identity else (key,)

@@ -10,6 +10,8 @@ from flowlord.model.task import Task, decode
 
 DEFAULT_PRIORITY = 5
 BANDS = ("low", "normal", "high", "critical")
+SAME = "="
+"""As `Message.holds`: the group that the task held whose outcome lands in the same commit, if it held one."""
 
 
 def band(priority: int) -> int:
@@ -34,6 +36,9 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     `key` is the dispatch key: one slot, one key, for ever. `priority` is 0-10, higher first. `due` is aware, UTC;
     None is now. `timeout_ns` bounds one run, 0 is without bound. `phase` is `Phase.identity`, `revision` that of its
     file, `cause` the slot in words, `batch` the id of the batch.
+
+    `holds` names a group (`phase:<identity>`, `backload:<id>`) in which the task counts as open from the commit that
+    lands it until its outcome is recorded or it is dropped; empty for none. A retry says SAME.
     """
 
     topic: str
@@ -47,6 +52,7 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     cause: str = ""
     batch: str = ""
     report: Report | None = None
+    holds: str = ""
 
 
 class Delivery(msgspec.Struct, frozen=True):

@@ -48,6 +48,16 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """`type` or `type:job`, as phases are named."""
         return f"{self.type}:{self.job}" if self.job else self.type
 
+    @property
+    def identity(self) -> str:
+        """What tells this dispatch from every other by its JSON alone; empty for a hand-made task without it."""
+        return identity_of(self.type, self.job, self.id, self.created)
+
+
+def identity_of(type_: str, job: str, run: str, created: str) -> str:
+    """Return `Task.identity` of these fields: it outlives workers that hand back only the JSON."""
+    return f"{type_}\x00{job}\x00{run}\x00{created}" if run and created else ""
+
 
 FIELDS = Task.__struct_fields__
 _encoder = msgspec.json.Encoder()

@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 
+from flowlord.decide.keys import outcome_identities
 from flowlord.decide.lapse import on_lapse
+from flowlord.model.errors import InvalidTask
+from flowlord.model.message import Delivery
 from flowlord.model.plan import Commit, Committed, FactKind
 from flowlord.taskmaster.landing import land
 from flowlord.taskmaster.surroundings import Surroundings
@@ -26,8 +29,10 @@ def reap(around: Surroundings) -> int:
             again.append(delivery)
         else:
             # A result that is set aside has no outcome: it may be put back and decided.
-            ends = delivery.key and delivery.topic != around.done_topic
-            commits.append(Commit(plan, acknowledge=(delivery,), outcomes=(delivery.key,) if ends else ()))
+            ends = delivery.topic != around.done_topic
+            commits.append(
+                Commit(plan, acknowledge=(delivery,), outcomes=_identities(delivery) if ends else ())
+            )
     if again:
         around.bus.release(again)
         log.warning(
@@ -39,6 +44,15 @@ def reap(around: Surroundings) -> int:
             for fact in commit.plan.facts:
                 log.error("%s", fact.text, extra={"action": f"lapse.{fact.kind}", "key": fact.key})
     return len(lapsed)
+
+
+def _identities(delivery: Delivery) -> tuple[str, ...]:
+    """Return under what the end of a task is remembered; of one that cannot be read its key is all that is known."""
+    try:
+        task = delivery.task()
+    except InvalidTask:
+        return outcome_identities(delivery.key, "", "", "", "")
+    return outcome_identities(delivery.key, task.type, task.job, task.id, task.created)
 
 
 def move_due(around: Surroundings) -> int:

@@ -1,10 +1,13 @@
 -- Land many commits, each all or nothing, in order.
 --
 -- Keys beside {ns}:state: lease, held, crashes, marks, expiry, outcome:<day>, days, topic:<name>, topics, later,
--- delayed, later:count, journal, commits, commits:at, batches, batch:lists and the staged lists.
+-- delayed, later:count, journal, commits, commits:at, batches, batch:lists, open, open:at, open:count and the staged
+-- lists.
 --
--- ARGV[3]  msgpack [id, by, now, day, streams, holds, commits]
+-- ARGV[3]  msgpack [id, by, now, day, streams, holds, commits, opens]
 --          streams = [[name, topic, rank], ...], what is published to; holds = [[name, |token], ...], what is let go of
+--          opens is a flat list of place in commits, member, group and key: what holds a group open from now on; group
+--          `=` is that of the commit's outcomes, '' lets the member go
 --          commits is one flat list (a table for each part of each commit would cost more than the rest): for each
 --          commit seven counts and then as many groups of
 --            acks      entry, place in holds
@@ -20,7 +23,7 @@
 -- Lua hashes every byte of each string that is made, so texts come once and together, and the facts, which are the
 -- longest, go on as they came unless one of the commits does not land.
 -- Returns those that did not simply land: [place, word, about, found, ...].
-local id, by, now, day, streams, holds, commits = unpack(cmsgpack.unpack(ARGV[3]))
+local id, by, now, day, streams, holds, commits, opens = unpack(cmsgpack.unpack(ARGV[3]))
 
 -- A commit sent again after its answer was lost.
 local known = redis.call('HGET', P .. 'commits', id)
@@ -103,7 +106,7 @@ local function judge(place, p)
         fresh[#fresh + 1] = commits[i]
       end
     end
-    landed[#landed + 1] = p
+    landed[#landed + 1], p.landed = p, true
     count = count + (p.batches - p.rows) / 5
   end
   for i = p.acks, p.outcomes - 1, 2 do
@@ -145,6 +148,22 @@ if count > 0 then
     end
   end
   for place in pairs(used) do register(streams[place][2], streams[place][3], streams[place][1]) end
+end
+local freed = shut(fresh)
+for i = 1, #opens, 4 do
+  local p, member, group = places[opens[i]], opens[i + 1], opens[i + 2]
+  if p.landed then
+    if group == '=' then
+      group = nil
+      for at = p.outcomes, p.marks - 1 do group = group or freed[commits[at]] end
+    end
+    if group then shut({ member }) end
+    if group and group ~= '' then
+      redis.call('HSET', P .. 'open', member, cmsgpack.pack({ group, opens[i + 3] }))
+      redis.call('ZADD', P .. 'open:at', now, member)
+      redis.call('HINCRBY', P .. 'open:count', group, 1)
+    end
+  end
 end
 for _, p in ipairs(landed) do
   for i = p.batches, p.advance - 1, 3 do

@@ -148,6 +148,29 @@ local function let_go(entries, ids)
   for name, list in pairs(ids) do redis.call('HINCRBY', P .. 'held', name, -#list) end
 end
 
+-- Open tasks: `open` from member to what it holds, `open:at` since when, `open:count` of each group. Let members go
+-- whose task came to its end; returns the groups of those that were open.
+local function shut(members)
+  local freed, gone, less = {}, {}, {}
+  if #members == 0 or redis.call('EXISTS', P .. 'open') == 0 then return freed end -- as nearly always
+  for member, held in pairs(fetch('HMGET', P .. 'open', members)) do
+    if held then
+      local group = cmsgpack.unpack(held)[1]
+      freed[member] = group
+      gone[#gone + 1] = member
+      less[group] = (less[group] or 0) + 1
+    end
+  end
+  for group, count in pairs(less) do
+    if redis.call('HINCRBY', P .. 'open:count', group, -count) <= 0 then
+      redis.call('HDEL', P .. 'open:count', group)
+    end
+  end
+  bulk('HDEL', P .. 'open', gone)
+  bulk('ZREM', P .. 'open:at', gone)
+  return freed
+end
+
 -- Take entries off the bus.
 local function erase(entries, ids)
   for name, list in pairs(ids) do bulk('XDEL', stream(name), list) end

@@ -5,6 +5,7 @@
 --   marks, commits  ARGV[4] highest time to drop, ARGV[5] chunk
 --   outcomes        ARGV[4] first day to keep, ARGV[5] chunk
 --   journal         ARGV[4] first number to keep
+--   open            ARGV[4] highest time to drop, ARGV[5] chunk
 --   presences       ARGV[4] consumer, what was seen of it, ...
 -- Returns how much went.
 local kind = ARGV[3]
@@ -27,6 +28,13 @@ if kind == 'outcomes' then
     end
   end
   return gone
+end
+
+if kind == 'open' then
+  local members = redis.call('ZRANGEBYSCORE', P .. 'open:at', '-inf', ARGV[4], 'LIMIT', 0, ARGV[5])
+  shut(members)
+  bulk('ZREM', P .. 'open:at', members) -- also those whose other half somebody deleted
+  return #members
 end
 
 if kind == 'journal' then
