@@ -149,7 +149,11 @@ def test_every_setting_has_its_line_with_variable_and_default():
     from flowlord.config.table import SETTINGS
 
     page = (ROOT / "docs" / "configuration.md").read_text("utf-8")
-    lines = [f"| `{each.name}` | `{each.variable}` | `{each.default}` |" for each in SETTINGS]
+    defaults = [f"`{each.default}`" if each.default else "none" for each in SETTINGS]
+    lines = [
+        f"| `{each.name}` | `{each.variable}` | {default} |"
+        for each, default in zip(SETTINGS, defaults, strict=True)
+    ]
     assert [line for line in lines if line not in page] == []
 
 

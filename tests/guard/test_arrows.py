@@ -11,7 +11,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "spec": {"model", "rules"},
     "decide": {"model", "rules"},
     "bus": {"model"},
-    "storage": {"model"},
+    "storage": {"model", "rules"},  # patterns are those of file rules
     "cache": {"model", "storage"},
     "watch": {"model", "storage"},
     "alert": {"model"},
@@ -25,10 +25,11 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 OPEN_TO_ALL = "flowlord.model.errors"
 # In these rooms, modules whose name starts with one of these words implement the room's port and stand alone.
-ADAPTERS = {"bus": {"memory", "redis", "sqlite"}, "storage": {"gs", "local", "s3"}}
+ADAPTERS = {"bus": {"memory", "redis", "sqlite"}, "storage": {"local", "remote"}}
 # A library that only one room may know: exchanging it, or starting without it, stays one room's business.
 LIBRARIES = {
     "croniter": {"rules"},
+    "obstore": {"storage"},
     "redis": {"bus"},
     "rich": {"cli"},
     "sqlite_utils": {"cache", "cli"},

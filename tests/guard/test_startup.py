@@ -16,7 +16,7 @@ WORKFLOW = '[[phase]]\ntask = "extract"\nrule = "cron=0 0 1 * * *"\n'
 TYPER = {"typer", "annotated_doc", "shellingham", "typing_extensions"}
 DATA = {"msgspec", "yaml", "_yaml", "croniter", "dateutil", "tzdata"}
 # Packages that each command may load, besides the standard library and flowlord itself. redis, httpx, starlette,
-# pydantic, sqlite_utils and rich.console in a pipe are missing on purpose.
+# pydantic, sqlite_utils, obstore and rich.console in a pipe are missing on purpose.
 MAY_LOAD: dict[str, tuple[list[str], set[str]]] = {
     "--version": (["--version"], set()),
     "version": (["version"], TYPER),

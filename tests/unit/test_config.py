@@ -304,3 +304,26 @@ def test_what_is_no_unicode_in_a_path_is_written_out(tmp_path):
     settings = resolve({}, {"FLOWLORD_CACHE": "a\udcff.db"}, tmp_path)
     assert origin(settings, "cache.path") == ("a\\udcff.db", "FLOWLORD_CACHE")
     assert settings.cache.path == "a\udcff.db", "the path itself stays as it is"
+
+
+def test_keys_of_buckets_come_in_pairs_and_the_secret_is_shown_nowhere(tmp_path):
+    given(tmp_path, '[file]\naccess_key = "key"\nsecret_key = "hush-hush"\n')
+    settings = resolve({}, {}, tmp_path)
+    assert (settings.storage.access_key, settings.storage.secret_key) == ("key", "hush-hush")
+    assert origin(settings, "storage.secret_key") == ("***", f"{tmp_path}/flowlord.toml:3")
+    assert "hush-hush" not in repr(settings)
+    given(tmp_path, '[storage]\nsecret_key = "hush-hush"\n')
+    [told] = refused({}, {}, tmp_path)
+    assert "belong together" in told
+    given(tmp_path, "[storage]\naccess_key = 'a'\nsecret_key = ['hush-hush']\n")
+    assert "hush-hush" not in " ".join(refused({}, {}, tmp_path))
+
+
+def test_addresses_of_object_storage_are_taken_as_their_own_tools_take_them(tmp_path):
+    environment = {"AWS_ENDPOINT_URL": "http://localhost:9000/", "STORAGE_EMULATOR_HOST": "localhost:4443"}
+    storage = resolve({}, environment, tmp_path).storage
+    assert (storage.endpoint, storage.gcs_endpoint) == ("http://localhost:9000", "http://localhost:4443")
+    for wrong in ("http://user:hush-hush@host", "ftp://host", "http://host/path"):
+        [told] = refused({}, {"FLOWLORD_STORAGE_ENDPOINT": wrong}, tmp_path)
+        assert "is no address of a server" in told
+        assert "hush-hush" not in told

@@ -20,7 +20,8 @@ from flowlord.model.task import Task
 from flowlord.model.workflow import Phase, Rule
 from flowlord.rules.batch import parse_lists, rows_of_lists
 from flowlord.rules.durations import parse_duration
-from flowlord.storage.local import lines_of, paths_of
+from flowlord.storage.local import paths_of
+from flowlord.storage.open import Storage
 from flowlord.taskmaster.surroundings import read_sources
 from support.flows import flows_of, workflow
 from vectors.cases import cases
@@ -119,7 +120,7 @@ def test_a_meta_file_is_found_and_read_as_the_vectors_say(
             found = []
         assert ["./" + path.removeprefix("./") for path in found] == case["expected"]
     else:
-        lines = [line for path in paths_of(given["path"]) for line in lines_of(path)]
+        lines = [line for path in paths_of(given["path"]) for line, _ in Storage().lines(path)]
         texts = [line[:-1].removesuffix("\r") if line.endswith("\n") else line for line in lines]
         assert [text for text in texts if text] == case["expected"]
 

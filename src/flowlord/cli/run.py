@@ -19,10 +19,12 @@ from flowlord.cli import printer
 from flowlord.cli.buses import bus_at
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, WRONG_USE
 from flowlord.cli.signals import Signals
+from flowlord.cli.stores import storage_at
 from flowlord.cli.texts import some
 from flowlord.config import Settings
 from flowlord.model.problem import Severity
 from flowlord.spec.load import Loaded
+from flowlord.storage.address import is_remote
 from flowlord.taskmaster.chance import Chance, Stamps
 from flowlord.taskmaster.daemon import Pace, Taskmaster
 from flowlord.taskmaster.follower import Follower
@@ -30,6 +32,7 @@ from flowlord.taskmaster.surroundings import Surroundings
 
 log = logging.getLogger("flowlord.run")
 
+REFRESH_S, REMOTE_REFRESH_S = 10.0, 60.0
 HURRY_S = 5.0
 """How long a second signal lets hosted commands be ended and handed back."""
 
@@ -61,7 +64,7 @@ def run(
             path,
             follower=_follower(settings, around),
             hosted=_hosted(settings, bus, workers, app, concurrency),
-            pace=Pace(settings.taskmaster.reload_ns / 1e9, settings.taskmaster.grace_ns / 1e9),
+            pace=Pace(_refresh_s(settings, path), settings.taskmaster.grace_ns / 1e9),
             presence=_presence(around),
         )
         loaded = taskmaster.load()
@@ -105,6 +108,11 @@ def _until_told(taskmaster: Taskmaster, once: bool) -> int:
     return code
 
 
+def _refresh_s(settings: Settings, path: str) -> float:
+    """Return how often workflows are looked at: a listing of a bucket costs more than one of a folder."""
+    return settings.taskmaster.reload_ns / 1e9 or (REMOTE_REFRESH_S if is_remote(path) else REFRESH_S)
+
+
 def _surroundings(settings: Settings, bus: Bus, chance: Chance, consumer: str) -> Surroundings:
     clock = SystemClock()
     return Surroundings(
@@ -119,6 +127,7 @@ def _surroundings(settings: Settings, bus: Bus, chance: Chance, consumer: str) -
         done_topic=settings.taskmaster.done_topic,
         max_deliveries=settings.bus.max_deliveries,
         lease_ns=settings.bus.lease_ns,
+        storage=storage_at(settings.storage),
     )
 
 

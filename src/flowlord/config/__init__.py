@@ -7,6 +7,7 @@ from flowlord.config.settings import (
     Entry,
     LogSettings,
     Settings,
+    StorageSettings,
     TaskmasterSettings,
     WorkerSettings,
 )
@@ -17,6 +18,7 @@ __all__ = [
     "Entry",
     "LogSettings",
     "Settings",
+    "StorageSettings",
     "TaskmasterSettings",
     "WorkerSettings",
     "masked",

@@ -15,6 +15,7 @@ from flowlord.config.settings import (
     Entry,
     LogSettings,
     Settings,
+    StorageSettings,
     TaskmasterSettings,
     WorkerSettings,
 )
@@ -64,6 +65,7 @@ def resolve(
         enabled = next(setting for setting in SETTINGS if setting.name == "cache.enabled")
         found.take(enabled, False, "--no-cache", Problem("--no-cache", 0, 0, ""))
     found.one_topic_twice()
+    found.half_a_key()
     found.misspelt(variables)
     if found.problems:
         problems = [replace(each, path=shown(each.path)) for each in found.problems]
@@ -84,7 +86,7 @@ class _Collected:
         try:
             read = setting.read(value)
         except Wrong as error:
-            plain = masked(str(value))
+            plain = "***" if setting.secret else masked(str(value))
             cut = plain if len(plain) < 60 else f"{plain[:59]}…"
             text = f"{setting.name}: {cut!r} {error}"
             self.problems.append(Problem(place.path, place.line, place.column, text, setting.help, "FL202"))
@@ -103,6 +105,13 @@ class _Collected:
             text = f"taskmaster.failed_topic and taskmaster.done_topic are both {done[0]!r}"
             hint = "dead letters would be taken for results: name another topic for one of them"
             self.problems.append(Problem(failed[2] or done[2], 0, 0, text, hint, "FL202"))
+
+    def half_a_key(self) -> None:
+        """Refuse one half of a pair of keys: with what the machine has for the other, it would only puzzle."""
+        halves = [self.values.get(name) for name in ("storage.access_key", "storage.secret_key")]
+        if (found := [each for each in halves if each]) and len(found) == 1:
+            text = "storage.access_key and storage.secret_key belong together, and only one of them is given"
+            self.problems.append(Problem(found[0][2], 0, 0, text, "give both, or none", "FL202"))
 
     def misspelt(self, variables: Mapping[str, str]) -> None:
         """Note variables that look like ours and are not."""
@@ -124,7 +133,7 @@ class _Collected:
             place = self.later[0][1]
             self.note(place.path, f"this version does not read {names}", "", place.line, place.column)
         rooms: dict[str, dict[str, Any]] = {
-            room: {} for room in ("bus", "cache", "taskmaster", "worker", "log")
+            room: {} for room in ("bus", "cache", "taskmaster", "worker", "log", "storage")
         }
         entries: list[Entry] = []
         for setting in SETTINGS:
@@ -132,13 +141,15 @@ class _Collected:
             if origin != "default":
                 for room, name in setting.places:
                     rooms[room][name] = value
-            entries.append(Entry(setting.name, shown(masked(text)), origin, setting.variable, setting.help))
+            told = "***" if setting.secret and text else shown(masked(text))
+            entries.append(Entry(setting.name, told, origin, setting.variable, setting.help))
         return Settings(
             BusSettings(**rooms["bus"]),
             CacheSettings(**rooms["cache"]),
             TaskmasterSettings(**rooms["taskmaster"]),
             WorkerSettings(**rooms["worker"]),
             LogSettings(**rooms["log"]),
+            StorageSettings(**rooms["storage"]),
             tuple(entries),
             tuple(self.notes),
             file,

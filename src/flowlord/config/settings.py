@@ -41,9 +41,21 @@ class TaskmasterSettings:
     workflows: str = "workflows"
     done_topic: str = "done"
     failed_topic: str = "retry-failed"
-    reload_ns: int = 10 * SECOND
+    reload_ns: int = 0  # 0: as often as fits where they lie
     grace_ns: int = 25 * SECOND
     zone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StorageSettings:
+    """How buckets are reached; what is empty is left to the usual variables and the machine."""
+
+    endpoint: str = ""
+    region: str = ""
+    access_key: str = ""
+    secret_key: str = field(default="", repr=False)
+    gcs_endpoint: str = ""
+    gcs_credentials: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +93,7 @@ class Settings:
     taskmaster: TaskmasterSettings = field(default_factory=TaskmasterSettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     log: LogSettings = field(default_factory=LogSettings)
+    storage: StorageSettings = field(default_factory=StorageSettings)
     entries: tuple[Entry, ...] = ()
     notes: tuple[Problem, ...] = ()
     file: str = ""
-
-
-class _Wrong(ValueError):
-    """A value that cannot be; the text tells what can."""

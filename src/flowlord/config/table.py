@@ -14,6 +14,7 @@ class Setting:
     """`name` is `section.name` in the file, `keys` where else it may stand.
 
     `also` are other variables that mean the same; `aliases` are such of the Go program, whose use is noted.
+    The value of a `secret` one is shown nowhere.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Setting:
     also: tuple[str, ...]
     aliases: tuple[str, ...]
     help: str
+    secret: bool
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -45,11 +47,22 @@ def _setting(
     flag: str = "",
     also: str = "",
     aliases: str = "",
+    secret: bool = False,
 ) -> Setting:
     rooms = tuple((room, field) for room, _, field in (place.partition(".") for place in places.split()))
     names = (name, *keys.split())
     return Setting(
-        name, rooms, read, default, variable, names, flag, tuple(also.split()), tuple(aliases.split()), told
+        name,
+        rooms,
+        read,
+        default,
+        variable,
+        names,
+        flag,
+        tuple(also.split()),
+        tuple(aliases.split()),
+        told,
+        secret,
     )
 
 
@@ -123,10 +136,10 @@ SETTINGS: Final = (
         told="where dead letters go, - for nowhere",
     ),
     _setting(
-        "taskmaster.reload", "taskmaster.reload_ns", v.read_duration, "10s",
+        "taskmaster.reload", "taskmaster.reload_ns", v.read_refresh, "auto",
         variable="FLOWLORD_RELOAD", keys="reload refresh",
         flag="reload",
-        told="how often files are looked at",
+        told="how often workflows are looked at; auto is 10s, and 60s in buckets",
     ),
     _setting(
         "taskmaster.grace", "taskmaster.grace_ns worker.grace_ns", v.read_grace, "25s",
@@ -140,6 +153,40 @@ SETTINGS: Final = (
         flag="zone",
         aliases="FLOWLORD_TZ",
         told="time zone of schedules that name none",
+    ),
+    _setting(
+        "storage.endpoint", "storage.endpoint", v.read_endpoint, "",
+        variable="FLOWLORD_STORAGE_ENDPOINT", keys="",
+        also="AWS_ENDPOINT_URL_S3 AWS_ENDPOINT_URL",
+        told="address of what speaks like S3; empty is S3 itself",
+    ),
+    _setting(
+        "storage.region", "storage.region", v.read_text, "",
+        variable="FLOWLORD_STORAGE_REGION", keys="",
+        also="AWS_REGION AWS_DEFAULT_REGION",
+        told="region of S3",
+    ),
+    _setting(
+        "storage.access_key", "storage.access_key", v.read_text, "",
+        variable="FLOWLORD_STORAGE_ACCESS_KEY", keys="file.access_key",
+        told="key of S3; empty leaves it to AWS_ACCESS_KEY_ID and the machine",
+    ),
+    _setting(
+        "storage.secret_key", "storage.secret_key", v.read_text, "",
+        variable="FLOWLORD_STORAGE_SECRET_KEY", keys="file.secret_key",
+        told="secret of that key",
+        secret=True,
+    ),
+    _setting(
+        "storage.gcs_endpoint", "storage.gcs_endpoint", v.read_endpoint, "",
+        variable="FLOWLORD_GCS_ENDPOINT", keys="",
+        also="STORAGE_EMULATOR_HOST",
+        told="address of what speaks like Google's storage; empty is Google's",
+    ),
+    _setting(
+        "storage.gcs_credentials", "storage.gcs_credentials", v.read_text, "",
+        variable="FLOWLORD_GCS_CREDENTIALS", keys="",
+        told="file of a service account; empty leaves it to GOOGLE_APPLICATION_CREDENTIALS",
     ),
     _setting(
         "log.level", "log.level", v.one_of("debug", "info", "warning", "error"), "info",

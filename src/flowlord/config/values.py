@@ -66,6 +66,19 @@ def read_duration(value: object) -> int:
     return total
 
 
+def read_refresh(value: object) -> int:
+    return 0 if value == "auto" else read_duration(value)
+
+
+def read_endpoint(value: object) -> str:
+    text = read_text(value).strip().rstrip("/")
+    if "://" not in text:
+        text = f"http://{text}"  # as STORAGE_EMULATOR_HOST is often written
+    if not re.fullmatch(r"https?://[^/\s@?#]+", text):
+        raise Wrong("is no address of a server: write http://HOST:PORT or https://HOST, without user or path")
+    return text
+
+
 def read_grace(value: object) -> int:
     return 0 if value in ("0", "0s") else read_duration(value)
 

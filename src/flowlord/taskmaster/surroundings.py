@@ -13,7 +13,8 @@ from flowlord.decide.context import Context, Rows
 from flowlord.model.clock import Clock
 from flowlord.model.workflow import Workflows
 from flowlord.rules.batch import rows_of_lines
-from flowlord.storage.local import Unavailable, lines_of, paths_of
+from flowlord.storage.open import Storage
+from flowlord.storage.port import Unavailable
 from flowlord.taskmaster.chance import Chance, Stamps
 from flowlord.taskmaster.health import Health
 
@@ -50,6 +51,7 @@ class Surroundings:
     changed: threading.Event = field(default_factory=threading.Event)
     counters: Counters = field(default_factory=Counters)
     health: Health = field(default_factory=Health)
+    storage: Storage = field(default_factory=Storage)
 
     def context(self, sources: Iterable[str] = ()) -> Context:
         """Return the context of one decision, with the meta-files that it needs read now."""
@@ -60,7 +62,7 @@ class Surroundings:
             failed_topic=self.failed_topic,
             done_topic=self.done_topic,
             max_deliveries=self.max_deliveries,
-            sources=read_sources(sources),
+            sources=read_sources(sources, self.storage),
         )
 
     def now(self) -> datetime:
@@ -68,26 +70,34 @@ class Surroundings:
         return self.clock.now()
 
 
-def read_sources(patterns: Iterable[str]) -> Mapping[str, Rows | str]:
+def read_sources(patterns: Iterable[str], storage: Storage | None = None) -> Mapping[str, Rows | str]:
     """Return the rows of each meta-file (CSV by its name, else JSON lines), or the reason why it cannot be read."""
-    return {pattern: _read(pattern) for pattern in patterns}
+    chosen = storage or Storage()
+    return {pattern: _read(chosen, pattern) for pattern in patterns}
 
 
-def _read(pattern: str) -> Rows | str:
+def _read(storage: Storage, pattern: str) -> Rows | str:
     rows: list[Mapping[str, str]] = []
     try:
-        for path in paths_of(pattern):
-            kind: Literal["csv", "jsonl"] = "csv" if path.removesuffix(".gz").endswith(".csv") else "jsonl"
-            for row in rows_of_lines(_without_mark(lines_of(path)), kind=kind):
-                rows.append(row)
-                if len(rows) > MAX_ROWS:
-                    return f"meta-file {pattern} holds more than {MAX_ROWS} rows"
-    except (Unavailable, ValueError) as error:
-        return f"meta-file {pattern}: {error}"
+        for file in storage.paths(pattern):
+            kind: Literal["csv", "jsonl"] = (
+                "csv" if file.path.removesuffix(".gz").endswith(".csv") else "jsonl"
+            )
+            lines = _without_mark(storage.lines(file.path, version=file.version))
+            try:
+                for row in rows_of_lines(lines, kind=kind):
+                    rows.append(row)
+                    if len(rows) > MAX_ROWS:
+                        return f"meta-file {pattern} holds more than {MAX_ROWS} rows"
+            except ValueError as error:
+                return f"meta-file {file.path}: {error}"
+    except Unavailable as error:
+        text = str(error)
+        return f"meta-file {text}" if text.startswith(pattern) else f"meta-file {pattern}: {text}"
     return rows
 
 
-def _without_mark(lines: Iterator[str]) -> Iterator[str]:
+def _without_mark(lines: Iterator[tuple[str, int]]) -> Iterator[str]:
     """Drop the byte order mark that some programs begin a text file with."""
-    for n, line in enumerate(lines):
+    for n, (line, _) in enumerate(lines):
         yield line if n else line.removeprefix("\ufeff")
