@@ -29,6 +29,7 @@ ADAPTERS = {"bus": {"memory", "redis", "sqlite"}, "storage": {"local", "remote"}
 # A library that only one room may know: exchanging it, or starting without it, stays one room's business.
 LIBRARIES = {
     "croniter": {"rules"},
+    "hiredis": {"bus"},
     "obstore": {"storage"},
     "redis": {"bus"},
     "rich": {"cli"},

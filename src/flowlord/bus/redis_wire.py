@@ -1,20 +1,18 @@
-"""One connection to one Redis server: bytes out, replies in. The only module that imports redis-py.
+"""One connection to one Redis server: bytes out, replies in.
 
-redis-py connects and parses here, and does nothing on its own: no retries, no health checks, no pipelines.
+On a plain socket, with hiredis as the parser. redis-py would do nothing here but connect: its retries, health checks
+and pipelines stand in our way, and importing it takes longer than most commands may.
 """
 
 from __future__ import annotations
 
 import errno
+import select
 import socket
-import ssl
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
-import redis
-from redis.backoff import NoBackoff
-from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
-from redis.retry import Retry
+from hiredis import Reader
 
 from flowlord.bus.redis_address import Address, Place
 from flowlord.bus.redis_errors import Wrong, safe
@@ -23,11 +21,10 @@ Word: TypeAlias = bytes | str | int
 Reply: TypeAlias = Any
 """What RESP2 gives: bytes, int, None, or a list of the same. Any, since only the sender knows which it must be."""
 
-_Raw: TypeAlias = Any
-"""A connection of redis-py, which types none of what is used here."""
-_UNIX: _Raw = UnixDomainSocketConnection
-_TCP: _Raw = Connection
-_TLS: _Raw = SSLConnection
+_PORTION: Final = 1 << 16
+"""Bytes that are read at once."""
+_UNFINISHED: Final = object()
+_CLOSED: Final = "closed by the server"
 
 
 class NoConnection(Exception):
@@ -44,6 +41,14 @@ class Broken(Exception):
     def __init__(self, text: str, *, is_silence: bool = False) -> None:
         super().__init__(text)
         self.is_silence = is_silence
+
+
+class _Said(Exception):
+    """An error among the replies, as it was sent."""
+
+
+class _Garbled(Exception):
+    """What came is no reply."""
 
 
 class Wire:
@@ -63,7 +68,9 @@ class Wire:
         self._address = address
         self._name = client_name
         self._is_sentinel = is_sentinel
-        self._connection = _connection(address, place)
+        self._socket: socket.socket | None = None
+        self._reader = Reader(protocolError=_Garbled, replyError=_Said, notEnoughData=_UNFINISHED)
+        self._poll = select.poll()
 
     def connect(self) -> None:
         """Connect and log in.
@@ -72,9 +79,10 @@ class Wire:
             NoConnection: it did not work out.
         """
         try:
-            self._connection.connect()
+            self._socket = _connected(self._address, self.place)
+            self._poll.register(self._socket, select.POLLIN)
             self._hello()
-        except (Broken, redis.RedisError, OSError, UnicodeError) as error:
+        except (Broken, OSError, UnicodeError) as error:
             self.drop()
             raise NoConnection(*_told(error, self._address)) from error
         except BaseException:
@@ -108,11 +116,11 @@ class Wire:
         Raises:
             Broken: it is not known how much of it arrived.
         """
-        if not self._connection.is_connected:  # redis-py would connect, and send all of it without a login
+        if self._socket is None:
             raise Broken("it was disconnected")
         try:
-            self._connection.send_packed_command([packed(commands)], check_health=False)
-        except (redis.RedisError, OSError) as error:
+            self._socket.sendall(packed(commands))
+        except OSError as error:
             raise _broken(error) from error
 
     def read(self, timeout_s: float | None = None) -> Reply | Wrong:
@@ -123,31 +131,35 @@ class Wire:
         Raises:
             Broken: there will be none, or nobody knows where the next one begins.
         """
-        more = {} if timeout_s is None else {"timeout": timeout_s}
+        reader, sock = self._reader, self._socket
+        if sock is None:
+            raise Broken("it was disconnected")
         try:
-            reply: Reply = self._connection.read_response(disconnect_on_error=False, **more)
-            return reply
-        except redis.RedisError as error:
-            # Of redis-py's errors only those that a server sent have a first word, or are a ResponseError.
-            if error.status_code is not None:
-                return Wrong(error.status_code, str(error))
-            if isinstance(error, redis.ResponseError):
-                code, _, text = str(error).partition(" ")
-                return Wrong(code, text)
+            reply: Reply = reader.gets()
+            if reply is _UNFINISHED:
+                patience_s = self._address.timeout_s if timeout_s is None else timeout_s
+                if sock.gettimeout() != patience_s:
+                    sock.settimeout(patience_s)
+                while reply is _UNFINISHED:
+                    data = sock.recv(_PORTION)
+                    if not data:
+                        raise Broken(_CLOSED)
+                    reader.feed(data)
+                    reply = reader.gets()
+        except (OSError, _Garbled) as error:
             raise _broken(error) from error
-        except OSError as error:
-            raise _broken(error) from error
+        if isinstance(reply, _Said):
+            code, _, text = str(reply).partition(" ")
+            return Wrong(code, text)
+        return reply
 
     def is_fresh(self) -> bool:
         """Tell whether it can be used again: the server has not closed it, and nothing unasked for lies in it."""
-        try:
-            return bool(self._connection.is_connected and not self._connection.can_read(0))
-        except (redis.RedisError, OSError):
-            return False
+        return self._socket is not None and not self._poll.poll(0) and not self._reader.has_data()
 
     def hang_up(self) -> None:
         """End the connection from another thread; whoever waits for a reply gets Broken at once."""
-        sock = self._connection._get_socket()
+        sock = self._socket
         if sock is not None:
             try:
                 # Not its own method: that of a TLS socket changes what the reading thread is using.
@@ -157,13 +169,15 @@ class Wire:
 
     def drop(self) -> None:
         """Disconnect; it is of no more use."""
-        self._connection.disconnect()
+        sock, self._socket = self._socket, None
+        if sock is not None:
+            sock.close()
 
 
 def packed(commands: Sequence[Sequence[Word]]) -> bytes:
     """Return commands as they go over the wire.
 
-    Not by redis-py: hiredis takes ten times as long for a text of some hundred kilobytes, as long as all of a commit.
+    Not by hiredis: it takes ten times as long for a text of some hundred kilobytes, as long as all of a commit.
     """
     parts: list[bytes] = []
     for words in commands:
@@ -174,34 +188,30 @@ def packed(commands: Sequence[Sequence[Word]]) -> bytes:
     return b"".join(parts)
 
 
-def _connection(address: Address, place: Place | None) -> _Raw:
-    """Return a connection of redis-py that is not connected yet and knows no password."""
-    options: dict[str, Any] = {
-        "socket_timeout": address.timeout_s,
-        "socket_connect_timeout": address.connect_timeout_s,
-        "retry": Retry(NoBackoff(), 0),
-        "retry_on_error": [],
-        "protocol": 2,
-        "decode_responses": False,
-        "health_check_interval": 0,
-        "driver_info": None,
-    }
+def _connected(address: Address, place: Place | None) -> socket.socket:
+    """Return a socket that is connected, over TLS when the address says so; raises OSError."""
     if place is None:
-        return _UNIX(path=address.path, **options)
-    options |= {"host": place[0], "port": place[1], "socket_keepalive": True}
-    if not address.is_tls:
-        return _TCP(**options)
-    return _TLS(
-        ssl_ca_certs=address.ssl_ca_certs or None,
-        ssl_certfile=address.ssl_certfile or None,
-        ssl_keyfile=address.ssl_keyfile or None,
-        ssl_cert_reqs=address.ssl_cert_reqs,
-        **options,
-    )
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.settimeout(address.connect_timeout_s)
+            sock.connect(address.path)
+        except BaseException:
+            sock.close()
+            raise
+    else:
+        sock = socket.create_connection(place, address.connect_timeout_s)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if address.is_tls:
+            from flowlord.bus.redis_tls import over_tls
+
+            sock = over_tls(sock, address, place[0])
+    sock.settimeout(address.timeout_s)
+    return sock
 
 
 def _broken(error: Exception) -> Broken:
-    is_silence = isinstance(error, redis.TimeoutError | TimeoutError)
+    is_silence = isinstance(error, TimeoutError)
     return Broken("no answer in time" if is_silence else safe(str(error)), is_silence=is_silence)
 
 
@@ -224,23 +234,16 @@ def _told(error: Exception, address: Address) -> tuple[str, str]:
     """Return why there is no connection, and what to do about it."""
     if isinstance(error, Broken) and error.is_silence:
         return f"it did not answer within {address.connect_timeout_s:g} s", "does it hang?"
-    cause = error if isinstance(error, OSError) else error.__cause__ or error.__context__
-    while isinstance(cause, redis.RedisError) and (cause.__cause__ or cause.__context__):
-        cause = cause.__cause__ or cause.__context__
-    if isinstance(cause, ConnectionResetError | BrokenPipeError) or "closed by server" in str(error):
+    cause = error.__cause__ if isinstance(error, Broken) and error.__cause__ else error
+    if isinstance(cause, ConnectionResetError | BrokenPipeError) or str(cause) == _CLOSED:
         is_plain = not (address.is_tls or address.path)
         return "it closed the connection", "rediss:// is for a port that speaks TLS" if is_plain else ""
+    if address.is_tls:
+        from flowlord.bus.redis_tls import told
+
+        if found := told(cause):
+            return found
     match cause:
-        case ssl.SSLCertVerificationError():
-            return (
-                f"its certificate does not hold: {cause.verify_message}",
-                "tell who signed it: ?ssl_ca_certs=ca.pem",
-            )
-        case ssl.SSLError():
-            return (
-                f"TLS failed: {safe(str(cause.reason or cause))}",
-                "is that port one for TLS? redis:// is without",
-            )
         case socket.gaierror():
             return f"there is no such host ({cause.strerror})", "check the name of the host"
         case OSError(errno=errno.ENOENT) if address.is_tls:
