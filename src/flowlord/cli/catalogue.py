@@ -19,6 +19,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "validate": ("author", "Tell every problem in workflow files; exits 1 when any is an error."),
         "next": ("drafts", "Tell what is going to start: all schedules in one time line."),
         "graph": ("drafts", "Draw how phases hang together."),
+        "schema": (
+            "drafts",
+            "Print the JSON Schema of phase files, of the configuration, or the page of one key.",
+        ),
     },
     "Act": {
         "send": ("act", "Send one task, or many from a file."),

@@ -1,4 +1,4 @@
-"""Commands about workflows that do not run: next, graph."""
+"""Commands about workflows that do not run: next, graph, schema."""
 
 from __future__ import annotations
 
@@ -117,3 +117,30 @@ def graph(
     leave(
         body(settings.taskmaster.workflows, topic=topic, output=output, look=Look(ascii=ascii_, color=color))
     )
+
+
+@app.command()
+def schema(
+    key: Annotated[
+        str,
+        typer.Argument(
+            metavar="[KEYPATH]", help="One key, such as phase.rule.catchup, or config.", show_default=False
+        ),
+    ] = "",
+    output: Annotated[
+        str,
+        typer.Option("-o", "--output", metavar="FORM", help="json, or text for a page.", show_default=False),
+    ] = "",
+) -> None:
+    """Print the JSON Schema of phase files, of the configuration, or the page of one key.
+
+    \b
+      flowlord schema > flowlord.schema.json
+      flowlord schema phase.rule.catchup
+      flowlord schema config -o text
+
+    See also: validate, config.
+    """
+    from flowlord.cli.schema import run as body
+
+    leave(body(key, output))

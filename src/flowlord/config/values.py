@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from flowlord.config.settings import DAY, SECOND
@@ -119,13 +119,20 @@ def _allowed(topic: str, *reserved: str) -> str:
     return topic
 
 
-def one_of(*words: str) -> Callable[[object], str]:
-    def read(value: object) -> str:
-        if str(value).lower() not in words:
-            raise Wrong(f"is none of {', '.join(words)}")
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """Reads one of some words, in any case."""
+
+    words: tuple[str, ...]
+
+    def __call__(self, value: object) -> str:
+        if str(value).lower() not in self.words:
+            raise Wrong(f"is none of {', '.join(self.words)}")
         return str(value).lower()
 
-    return read
+
+def one_of(*words: str) -> OneOf:
+    return OneOf(words)
 
 
 def read_zone(value: object) -> str:
