@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowlord.rules.batch import rows_of_lines
 from flowlord.rules.durations import LONGEST, go_duration, parse_duration, short_duration
 from flowlord.rules.errors import Unreadable
 from flowlord.rules.globs import Glob
 from flowlord.rules.metastring import format_meta, format_sorted, parse_meta
 from flowlord.rules.moments import time_of_info, time_of_path
+from flowlord.rules.rows import rows_of_lines
 from flowlord.rules.template import Template, json_text
 
 texts = st.text(max_size=30)

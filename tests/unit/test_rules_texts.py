@@ -5,13 +5,14 @@ from time import process_time
 
 import pytest
 
-from flowlord.rules.batch import parse_lists, rows_of_lines
+from flowlord.rules.batch import parse_lists
 from flowlord.rules.cron import Cron
 from flowlord.rules.durations import DAY, HOUR, WEEK, parse_duration, short_duration
 from flowlord.rules.errors import TooLong, Unreadable, quote
 from flowlord.rules.globs import Glob
 from flowlord.rules.metastring import format_meta, format_sorted, parse_meta
 from flowlord.rules.moments import time_of_info, time_of_path
+from flowlord.rules.rows import rows_of_lines
 from flowlord.rules.template import LONGEST_OUTPUT, Template, json_text, pod
 
 NOON = datetime(2024, 3, 4, 12, 5, 6, tzinfo=UTC)

@@ -7,12 +7,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from flowlord.rules.backoff import wait_ns
-from flowlord.rules.batch import parse_lists, rows_of_lines, rows_of_lists, steps, truncate_hour
+from flowlord.rules.batch import parse_lists, rows_of_lists, steps, truncate_hour
 from flowlord.rules.cron import Cron
 from flowlord.rules.dateranges import compress_dates
 from flowlord.rules.durations import DAY, MINUTE, SECOND
 from flowlord.rules.errors import Unreadable
 from flowlord.rules.moments import format_hour, parse_hour, time_of_info, time_of_path, time_of_task
+from flowlord.rules.rows import rows_of_lines
 
 NEW_YORK = ZoneInfo("America/New_York")
 APIA = ZoneInfo("Pacific/Apia")

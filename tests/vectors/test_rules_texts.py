@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from flowlord.rules.batch import rows_of_lines
 from flowlord.rules.durations import go_duration, parse_duration, short_duration
 from flowlord.rules.errors import Unreadable
 from flowlord.rules.globs import Glob
 from flowlord.rules.metastring import format_sorted, parse_meta
+from flowlord.rules.rows import rows_of_lines
 from flowlord.rules.template import Template
 from vectors.cases import cases
 

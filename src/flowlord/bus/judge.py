@@ -15,7 +15,9 @@ Holder = tuple[str, str]
 """Consumer and token of a lease."""
 
 BATCH = "batch:"
-"""Prefix of the marks that tell how far open frozen batches are, as `done/total`."""
+"""Prefix of the marks that tell how far open batches are: frozen ones as `done/total`, others as a JSON array."""
+RECIPE = "recipe:"
+"""Prefix of the marks that tell what open batches are made of."""
 
 _LANDED = Committed()
 _DUPLICATE = Committed(duplicate=True)
@@ -33,11 +35,17 @@ class Verdict:
 
 
 def marks_of(landing: Landing) -> Iterable[Mark]:
-    """Return the marks that must hold: those of the commit, and that no batch is open under a name that it freezes."""
-    if not landing.frozen:
+    """Return the marks that must hold: those of the commit, and that no batch is open under a name that it opens."""
+    opened = landing.commit.plan.opened
+    if not landing.frozen and not opened:
         return landing.commit.marks
-    opened = [Mark(BATCH + b.key, None, f"0/{len(b.messages)}") for b, _ in landing.frozen if b.messages]
-    return [*landing.commit.marks, *opened]
+    frozen = [Mark(BATCH + b.key, None, f"0/{len(b.messages)}") for b, _ in landing.frozen if b.messages]
+    made = [
+        mark
+        for b in opened
+        for mark in (Mark(BATCH + b.key, None, b.at), Mark(RECIPE + b.key, ANY, b.recipe))
+    ]
+    return [*landing.commit.marks, *frozen, *made]
 
 
 def judge(

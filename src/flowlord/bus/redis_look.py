@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from flowlord.bus.judge import BATCH
 from flowlord.bus.port import JournalEntry, Peeked, TopicState
 from flowlord.bus.redis_claim import read_lease
 from flowlord.bus.redis_core import Core, flat
@@ -158,6 +159,9 @@ def marks(core: Core, keys: Sequence[str]) -> dict[str, str]:
 
 def marks_like(core: Core, prefix: str) -> dict[str, str]:
     """See `Bus.marks_like`."""
+    if prefix == BATCH:
+        keys = core.link.call("SMEMBERS", core.key("marks:batch"))
+        return dict(sorted(marks(core, [key.decode() for key in keys]).items())) if keys else {}
     pattern = re.sub(r"([\\*?\[\]^])", r"\\\1", prefix) + "*"
     cursor: Word = 0
     found: dict[str, str] = {}

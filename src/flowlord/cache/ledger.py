@@ -94,7 +94,7 @@ class Ledger:
             case FactKind.QUARANTINED:
                 self._decided(fact, at, State.QUARANTINED)
                 self._decide(fact, at)
-            case FactKind.SKIPPED | FactKind.MISSED:
+            case FactKind.SKIPPED | FactKind.MISSED | FactKind.BATCH:
                 self._decide(fact, at)
             case FactKind.FILE:
                 self.files.append((at, fact.cause, fact.text))

@@ -72,7 +72,9 @@ def run(
         if code := _refusal(loaded, around, strict):
             return code
         code = _until_told(taskmaster, once)
-        return ANSWER_IS_BAD if not code and once and around.counters.dead else code
+        return (
+            ANSWER_IS_BAD if not code and once and (around.counters.dead or around.counters.halted) else code
+        )
     finally:
         bus.close()
 

@@ -9,10 +9,10 @@ import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from itertools import islice
 
 from flowlord.decide.context import Context
-from flowlord.decide.expand import compiled, info_of, later, own_values, rows_of, times_of
+from flowlord.decide.expand import HELD, count_of, info_of, later, own_values, rows_of, span_of
+from flowlord.decide.recipe import NO_ROW, compiled
 from flowlord.decide.tick import slot_of
 from flowlord.model.workflow import Phase, Workflows
 from flowlord.rules.batch import truncate_hour
@@ -183,12 +183,9 @@ def _first(phase: Phase, instant: datetime, ctx: Context) -> tuple[str, int]:
         return info_of(phase, slot, 0, values, time, ctx), 1
     begin = truncate_hour(time)
     rows = rows_of(phase, ctx)
-    limit = phase.rule.batch_limit
-    each = 1 if rows is None else len(rows)
-    times = sum(1 for _ in islice(times_of(phase, begin), limit // max(each, 1) + 1)) if each else 0
-    if times * each > limit:
-        raise ValueError(f"the batch makes more than {limit} tasks; batch_limit= in the rule allows more")
-    if not each:
+    count = count_of(span_of(phase, begin), rows, phase.rule.batch_limit)
+    if count == 0:
         return "", 0
-    row = rows[0] if rows else {}
-    return info_of(phase, slot, 0, {**own_values(phase, begin), **row}, begin, ctx), times * each
+    row = rows.first if rows else NO_ROW
+    info = info_of(phase, slot, 0, {**own_values(phase, begin), **row}, begin, ctx)
+    return info, HELD + 1 if count is None else count  # of a large meta-file: at least so many

@@ -7,14 +7,24 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from flowlord.decide.recipe import File
+
 Rows = Sequence[Mapping[str, str]]
+
+
+class Source(msgspec.Struct, frozen=True):
+    """A meta-file as it was found: its files with their versions, and its rows, all of them with `is_whole`."""
+
+    rows: Rows
+    files: tuple[File, ...] = ()
+    is_whole: bool = True
 
 
 class Context(msgspec.Struct, frozen=True):
     """The moment and the surroundings of a decision.
 
     `now` is aware, UTC; `jitter` in [0, 1), drawn by the shell; `failed_topic` empty or `-` sends dead letters nowhere.
-    `sources` holds what was read for each `meta-file` that the decision needs: its rows, or the reason why not.
+    `sources` holds what was read for each `meta-file` that the decision needs, or the reason why it was not.
     """
 
     now: datetime = datetime(1970, 1, 1, tzinfo=UTC)
@@ -23,4 +33,4 @@ class Context(msgspec.Struct, frozen=True):
     failed_topic: str = "retry-failed"
     done_topic: str = "done"
     max_deliveries: int = 3
-    sources: Mapping[str, Rows | str] = msgspec.field(default_factory=dict)
+    sources: Mapping[str, Source | Rows | str] = msgspec.field(default_factory=dict)

@@ -9,11 +9,12 @@ from datetime import timedelta
 import msgspec
 
 from flowlord.decide.context import Context
-from flowlord.decide.expand import CHUNK, Start, child_messages, compiled
+from flowlord.decide.expand import CHUNK, Start, child_messages
 from flowlord.decide.keys import created, dispatch_key
+from flowlord.decide.recipe import compiled
 from flowlord.decide.tick import failed
 from flowlord.model.message import DEFAULT_PRIORITY, SAME, Message, Report
-from flowlord.model.plan import Fact, FactKind, FrozenBatch, Plan, Quarantined
+from flowlord.model.plan import Fact, FactKind, FrozenBatch, OpenBatch, Plan, Quarantined
 from flowlord.model.task import Result, Task, encode
 from flowlord.model.workflow import Phase, Workflows
 from flowlord.rules.backoff import wait_ns
@@ -132,6 +133,8 @@ def _children(done: Done, origin: Origin, flows: Workflows, ctx: Context) -> Pla
             facts.append(_fact(FactKind.SKIPPED, done, text))
         return Plan(facts=tuple(facts))
     messages: list[Message] = []
+    opened: list[OpenBatch] = []
+    stamps = 0
     phases = flow.children(origin.topic, origin.job)
     cause = f"done:{done.key}"
     cron = origin.first.get("cron", "")
@@ -144,18 +147,23 @@ def _children(done: Done, origin: Origin, flows: Workflows, ctx: Context) -> Pla
             continue
         start = Start(f"{cause}:{phase.identity}", done.task.id, cause)
         try:
-            made = child_messages(phase, start, time, cron, origin.first, ctx, flow.revision, len(messages))
+            made = child_messages(phase, start, time, cron, origin.first, ctx, flow.revision, stamps)
         except (ValueError, OverflowError) as error:
             text = f"{phase.base_name} could not be started by {done.task.name}: {error}"
             facts.append(failed(phase, cause, text, flow.revision))
             continue
-        messages += made
-        if time is None:
-            facts += _unknown_time(phase, made, cause)
+        if isinstance(made, OpenBatch):
+            opened.append(made)
+            stamps += made.most
+        else:
+            messages += made
+            stamps += len(made)
+        if time is None and (isinstance(made, OpenBatch) or made):
+            facts += _unknown_time(phase, start.slot, cause)
     if len(messages) <= CHUNK:
-        return Plan(publish=tuple(messages), facts=tuple(facts))
+        return Plan(publish=tuple(messages), opened=tuple(opened), facts=tuple(facts))
     frozen = FrozenBatch(dispatch_key(cause), tuple(messages))
-    return Plan(frozen=(frozen,), facts=tuple(facts))
+    return Plan(frozen=(frozen,), opened=tuple(opened), facts=tuple(facts))
 
 
 def _phase_of(done: Done, origin: Origin, flows: Workflows) -> Phase | None:
@@ -181,16 +189,13 @@ def _skipped(phase: Phase, done: Done, reason: str) -> Fact:
     )
 
 
-def _unknown_time(phase: Phase, made: tuple[Message, ...], cause: str) -> list[Fact]:
+def _unknown_time(phase: Phase, slot: str, cause: str) -> list[Fact]:
     """Time tokens that stay in an info are told, since a worker will hardly know what to do with them."""
-    if not made or not compiled(phase.template).has_time:
+    if not compiled(phase.template).has_time:
         return []
     text = f"{phase.base_name} was started without a known time: the time tokens of its template stay as they are"
-    return [
-        Fact(
-            FactKind.SKIPPED, key=made[0].key, topic=phase.topic, phase=phase.identity, cause=cause, text=text
-        )
-    ]
+    key = dispatch_key(slot)  # of the first task
+    return [Fact(FactKind.SKIPPED, key=key, topic=phase.topic, phase=phase.identity, cause=cause, text=text)]
 
 
 def _failure(done: Done, origin: Origin, phase: Phase | None, ctx: Context) -> Plan:

@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import islice
 
 import msgspec
 
-from flowlord.decide.context import Context, Rows
+from flowlord.decide.context import Context, Source
 from flowlord.decide.keys import created, dispatch_key, run_id, short_token
+from flowlord.decide.recipe import (
+    NO_ROW,
+    RESERVED,
+    File,
+    Maker,
+    Position,
+    Recipe,
+    Row,
+    Span,
+    compiled,
+    encode_position,
+    encode_recipe,
+    own_meta,
+)
 from flowlord.model.message import Message
-from flowlord.model.plan import FrozenBatch, Plan
+from flowlord.model.plan import FrozenBatch, OpenBatch, Plan
 from flowlord.model.task import Task
 from flowlord.model.workflow import Phase
-from flowlord.rules.batch import rows_of_lists, steps
+from flowlord.rules.batch import rows_of_lists
 from flowlord.rules.metastring import format_meta, format_sorted
 from flowlord.rules.moments import format_hour
-from flowlord.rules.template import Template
 
 CHUNK = 500
-RESERVED = frozenset(("workflow", "cron", "job", "file", "filename", "files", "retry", "retried", "delayed"))
+HELD = 10_000
+"""Tasks of one start that are made at once; of more, a recipe goes to the bus."""
 
 _HOUR = len("2026-01-31T23+00:00")
 _SECONDS = len("2026-01-31T23:59:59")
 
-compiled = lru_cache(maxsize=8192)(Template.compile)
+Made = tuple[Message, ...] | OpenBatch
+"""The tasks of one start, or where they will come from."""
 
 
 class CannotExpand(ValueError):
@@ -44,18 +59,27 @@ class Start(msgspec.Struct, frozen=True):
     cause: str = ""
 
 
-class _Cell(msgspec.Struct, frozen=True):
-    """One task to be: its time and its own values."""
+class Rows(msgspec.Struct, frozen=True):
+    """What a rule names: the rows of its lists, and what was read of its meta-file."""
 
-    time: datetime | None
-    row: Mapping[str, str]
+    lists: tuple[dict[str, str], ...] = ()
+    read: Sequence[Row] = ()
+    files: tuple[File, ...] = ()
+    is_whole: bool = True
 
+    @property
+    def all(self) -> Sequence[Row]:
+        """Every row at hand, lists first."""
+        return [*self.lists, *self.read] if self.lists else self.read
 
-_NO_ROW: Mapping[str, str] = {}
+    @property
+    def first(self) -> Row:
+        """The first row; an empty one when there is none."""
+        return next(iter(self.lists or self.read), NO_ROW)
 
 
 def rows_of(phase: Phase, ctx: Context) -> Rows | None:
-    """Return the rows that the rule names, lists first, then the meta-file; None when it names none.
+    """Return the rows that the rule names; None when it names none.
 
     Raises:
         CannotExpand: unequal lists, or a meta-file that could not be read.
@@ -63,24 +87,26 @@ def rows_of(phase: Phase, ctx: Context) -> Rows | None:
     rule = phase.rule
     if not rule.has_meta and not rule.meta_file:
         return None
-    rows: list[Mapping[str, str]] = []
+    lists: tuple[dict[str, str], ...] = ()
     if rule.has_meta:
         try:
-            rows.extend(rows_of_lists(rule.meta))
+            lists = tuple(rows_of_lists(rule.meta))
         except ValueError as error:
             raise CannotExpand(str(error)) from error
-    if rule.meta_file:
-        found = ctx.sources.get(rule.meta_file, f"meta-file {rule.meta_file} was not read")
-        if isinstance(found, str):
-            raise CannotExpand(found)
-        rows.extend(found)
-    return rows
+    if not rule.meta_file:
+        return Rows(lists)
+    found = ctx.sources.get(rule.meta_file, f"meta-file {rule.meta_file} was not read")
+    if isinstance(found, str):
+        raise CannotExpand(found)
+    if not isinstance(found, Source):
+        return Rows(lists, found)
+    return Rows(lists, found.rows, found.files, found.is_whole)
 
 
-def times_of(phase: Phase, start: datetime | None) -> Iterable[datetime | None]:
+def span_of(phase: Phase, start: datetime | None) -> Span:
     """Return the data times of one start: the range of `for`, else the start alone."""
     if start is None or not phase.rule.for_ns:
-        return (start,)
+        return Span.of(start)
     by_hour = phase.rule.by.lower() in ("hour", "hourly")
     try:
         # Days keep the wall clock, so that `for=-48h` is three days also where one of them has 23 hours.
@@ -91,7 +117,7 @@ def times_of(phase: Phase, start: datetime | None) -> Iterable[datetime | None]:
         )
     except OverflowError as error:
         raise CannotExpand(f"for reaches beyond the calendar from {start.isoformat()}") from error
-    return steps(start, end, phase.rule.by)
+    return Span.of(start, end, phase.rule.by)
 
 
 def later(time: datetime, ns: int) -> datetime:
@@ -99,50 +125,75 @@ def later(time: datetime, ns: int) -> datetime:
     return (time.astimezone(UTC) + timedelta(microseconds=ns // 1000)).astimezone(time.tzinfo)
 
 
-def cells(phase: Phase, start: datetime | None, rows: Rows | None) -> list[_Cell]:
-    """Return every task to be, all rows of one time before the next time.
+def made(recipe: Recipe, rows: Rows | None) -> Made:
+    """Return the tasks of a recipe, or, when they are too many to be held, the batch that makes them later.
 
     Raises:
-        CannotExpand: more than the rule's `batch_limit`.
+        CannotExpand: more than the recipe's limit, where that can be known.
     """
-    if rows is None and not phase.rule.for_ns:
-        return [_Cell(start, _NO_ROW)]
-    each: Rows = (_NO_ROW,) if rows is None else rows
-    limit = phase.rule.batch_limit
-    product: Iterator[_Cell] = (_Cell(time, row) for time in times_of(phase, start) for row in each)
-    found = list(islice(product, limit + 1)) if each else []
-    if len(found) > limit:
+    recipe, count = with_rows(recipe, rows)
+    if count is None or count > HELD:
+        return opened(recipe, recipe.limit if count is None else count)
+    each: Iterable[Row] = (NO_ROW,) if rows is None else rows.all
+    return tuple(Maker(recipe).messages(0, ((time, row) for time in recipe.span.times() for row in each)))
+
+
+def with_rows(recipe: Recipe, rows: Rows | None) -> tuple[Recipe, int | None]:
+    """Return the recipe with its rows, and how many tasks it makes; None when only its files can tell.
+
+    Raises:
+        CannotExpand: more than the recipe's limit.
+    """
+    if rows is not None:
+        own = rows.lists if rows.files else tuple(dict(row) for row in rows.all)
+        recipe = msgspec.structs.replace(recipe, has_rows=True, rows=own, files=rows.files)
+    return recipe, count_of(recipe.span, rows, recipe.limit)
+
+
+def count_of(span: Span, rows: Rows | None, limit: int) -> int | None:
+    """Return how many tasks a batch makes; None when only its files can tell.
+
+    Raises:
+        CannotExpand: more than `limit`.
+    """
+    count: int | None = 1
+    if rows is not None:
+        count = len(rows.lists) + len(rows.read) if rows.is_whole else None
+    if span.end and count != 0:
+        times = sum(1 for _ in islice(span.times(), limit + 1))
+        count = None if count is None and times <= limit else times * (count or 1)
+    if count is not None and count > limit:
         raise CannotExpand(f"the batch makes more than {limit} tasks; batch_limit= in the rule allows more")
-    return found
+    return count
+
+
+def opened(recipe: Recipe, most: int) -> OpenBatch:
+    """Return the batch that is made while it is published."""
+    return OpenBatch(dispatch_key(recipe.slot), encode_recipe(recipe), encode_position(Position()), most)
 
 
 def root_messages(
-    phase: Phase, start: Start, time: datetime | None, ctx: Context, revision: str
-) -> tuple[Message, ...]:
-    """Return the messages of a batch without a parent: a run for each row, meta sorted."""
+    phase: Phase,
+    start: Start,
+    time: datetime | None,
+    ctx: Context,
+    revision: str,
+    carried: Mapping[str, Sequence[str]] | None = None,
+) -> Made:
+    """Return the tasks of a batch without a parent: a run for each row, meta sorted.
+
+    `carried` stands in the meta of each task; every row sees its first values under its own.
+    """
     rows = rows_of(phase, ctx)
-    template = compiled(phase.template)
-    batch = run_id(start.slot)
-    out = []
-    for n, cell in enumerate(cells(phase, time, rows)):
-        own, _ = _own(phase.workflow, None if cell.time is None else format_hour(cell.time), phase.job)
-        kept = {name: cell.row.get(name, "") for name in template.meta_names} if rows is not None else {}
-        meta = format_sorted({**kept, **own})
-        out.append(
-            _message(
-                phase,
-                start,
-                n,
-                {**own, **cell.row},
-                cell.time,
-                meta,
-                ctx,
-                revision,
-                batch=batch,
-                id_=run_id(start.slot, n),
-            )
+    recipe = _recipe(phase, start, ctx, revision, span=span_of(phase, time))
+    if carried is not None:
+        recipe = msgspec.structs.replace(
+            recipe,
+            under={name: found[0] for name, found in carried.items() if found},
+            carried={name: tuple(found) for name, found in carried.items()},
+            tells_time=bool(phase.rule.for_ns),  # else its time is that of what it carries
         )
-    return tuple(out)
+    return made(recipe, rows)
 
 
 def child_messages(
@@ -154,44 +205,51 @@ def child_messages(
     ctx: Context,
     revision: str,
     first: int,
-) -> tuple[Message, ...]:
-    """Return the messages that a completed parent starts by one child phase.
+) -> Made:
+    """Return the tasks that a completed parent starts by one child phase.
 
     `under` is the parent's meta, which every row sees under its own values; `cron` the parent's text, kept as it is
     unless the child moves in time; `first` counts the tasks of this plan made before, so that no two share a stamp.
     """
     rule = phase.rule
-    rows = rows_of(phase, ctx)
     moves = bool(rule.offset_ns or rule.for_ns)
     if time is not None and rule.offset_ns:
         try:
             time = later(time, rule.offset_ns)
         except OverflowError as error:
             raise CannotExpand(f"offset reaches beyond the calendar from {time.isoformat()}") from error
-    template = compiled(phase.template)
-    found = cells(phase, time, rows)
-    batch = run_id(start.slot) if len(found) > 1 else ""
     passed = {name: under[name] for name in rule.pass_on if name in under and name not in RESERVED}
-    out = []
-    for n, cell in enumerate(found):
-        text = format_hour(cell.time) if moves and cell.time is not None else cron
+    if not rule.is_batch:
+        text = format_hour(time) if moves and time is not None else cron
         own, meta = _own(phase.workflow, text or None, phase.job)
-        row = cell.row
-        kept = {name: row[name] for name in template.meta_names if name in row and name not in RESERVED}
-        if passed or kept:
-            more = format_sorted({**passed, **kept})
+        if passed:
+            more = format_sorted(passed)
             meta = f"{meta}&{more}" if meta else more
-        values = {**under, **own, **row}
-        made = _message(phase, start, n, values, cell.time, meta, ctx, revision, batch, start.run, first)
-        out.append(made)
-    return tuple(out)
+        return (_message(phase, start, 0, {**under, **own}, time, meta, ctx, revision, start.run, first),)
+    rows = rows_of(phase, ctx)
+    seen = {name: under[name] for name in compiled(phase.template).meta_names if name in under}
+    recipe = _recipe(phase, start, ctx, revision, span=span_of(phase, time), first=first)
+    recipe = msgspec.structs.replace(
+        recipe,
+        cron=cron,
+        tells_time=moves and time is not None,
+        owns_first=True,
+        under=seen,
+        carried={name: (value,) for name, value in passed.items()},
+    )
+    found = made(recipe, rows)
+    if isinstance(found, tuple) and len(found) == 1:
+        return (msgspec.structs.replace(found[0], batch=""),)  # one task is no batch
+    return found
 
 
-def as_plan(messages: tuple[Message, ...], slot: str) -> Plan:
-    """Return the plan that publishes these messages: at once, or frozen when they are more than one chunk."""
-    if len(messages) <= CHUNK:
-        return Plan(publish=messages)
-    return Plan(frozen=(FrozenBatch(key=dispatch_key(slot), messages=messages),))
+def as_plan(found: Made, slot: str) -> Plan:
+    """Return the plan that publishes these tasks: at once, frozen when they are more than one chunk, or as made."""
+    if isinstance(found, OpenBatch):
+        return Plan(opened=(found,))
+    if len(found) <= CHUNK:
+        return Plan(publish=found)
+    return Plan(frozen=(FrozenBatch(key=dispatch_key(slot), messages=found),))
 
 
 def single_message(phase: Phase, start: Start, time: datetime, ctx: Context, revision: str) -> Message:
@@ -219,6 +277,29 @@ def utc_text(time: datetime) -> str:
     return f"{time.astimezone(UTC).isoformat()[:_SECONDS]}Z"
 
 
+def _recipe(phase: Phase, start: Start, ctx: Context, revision: str, *, span: Span, first: int = 0) -> Recipe:
+    return Recipe(
+        slot=start.slot,
+        topic=phase.topic,
+        template=phase.template,
+        now=ctx.now,
+        job=phase.job,
+        phase=phase.identity,
+        workflow=phase.workflow,
+        revision=revision,
+        priority=phase.rule.priority,
+        timeout_ns=phase.rule.timeout_ns,
+        host=ctx.host,
+        cause=start.cause,
+        run=start.run,
+        batch=run_id(start.slot),
+        first=first,
+        span=span,
+        meta_file=phase.rule.meta_file,
+        limit=phase.rule.batch_limit,
+    )
+
+
 def _own(workflow: str, cron: str | None, job: str) -> tuple[Mapping[str, str], str]:
     """What flowlord itself writes into the meta of a task, and its text; all tasks of an hour share both."""
     if cron is not None and len(cron) > _HOUR:  # a parent may bring any text, which is not worth the memory
@@ -227,11 +308,7 @@ def _own(workflow: str, cron: str | None, job: str) -> tuple[Mapping[str, str], 
 
 
 def _written(workflow: str, cron: str | None, job: str) -> tuple[Mapping[str, str], str]:
-    own = {"workflow": workflow} if workflow else {}
-    if cron is not None:
-        own["cron"] = cron
-    if job:
-        own["job"] = job
+    own = own_meta(workflow, cron or "", job)
     return own, format_meta(own.items())
 
 
@@ -247,7 +324,6 @@ def _message(
     meta: str,
     ctx: Context,
     revision: str,
-    batch: str = "",
     id_: str = "",
     first: int = 0,
 ) -> Message:
@@ -265,5 +341,4 @@ def _message(
         phase=phase.identity,
         revision=revision,
         cause=start.cause or start.slot,
-        batch=batch,
     )

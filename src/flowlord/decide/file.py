@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from flowlord.decide.context import Context
-from flowlord.decide.expand import CHUNK, compiled
+from flowlord.decide.expand import CHUNK
 from flowlord.decide.keys import created, dispatch_key, run_id, short_token
+from flowlord.decide.recipe import compiled
 from flowlord.decide.tick import failed
 from flowlord.model.message import Message
 from flowlord.model.plan import Fact, FactKind, FrozenBatch, Plan

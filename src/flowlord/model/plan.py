@@ -25,6 +25,7 @@ class FactKind(StrEnum):
     ALERT = "alert"
     RELOAD = "reload"
     CANCELLED = "cancelled"
+    BATCH = "batch"  # an open batch began, stopped, goes on, or came to its end
 
 
 class Fact(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -63,23 +64,37 @@ class FrozenBatch(msgspec.Struct, frozen=True):
     messages: tuple[Message, ...]
 
 
+class OpenBatch(msgspec.Struct, frozen=True):
+    """A batch that is too large to be made at once: its tasks are made and published bit by bit, by any daemon.
+
+    `recipe` tells what to make and `at` how far that has come, as `decide.recipe` writes them; `most` is how many
+    tasks it makes at most. The bus holds them as the marks `recipe:<key>` and `batch:<key>`.
+    """
+
+    key: str
+    recipe: str
+    at: str
+    most: int
+
+
 class Plan(msgspec.Struct, frozen=True):
     """What must land together with the acknowledgement of what caused it.
 
     `publish` goes to topics now, `later` waits for its `due`, `dead` goes to the topic that its messages name and
-    is told as dead in the journal, `frozen` is published in chunks.
+    is told as dead in the journal, `frozen` is published in chunks, `opened` is made while it is published.
     """
 
     publish: tuple[Message, ...] = ()
     later: tuple[Message, ...] = ()
     dead: tuple[Message, ...] = ()
     frozen: tuple[FrozenBatch, ...] = ()
+    opened: tuple[OpenBatch, ...] = ()
     quarantine: tuple[Quarantined, ...] = ()
     facts: tuple[Fact, ...] = ()
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        """Every message that landing this plan puts on the bus sooner or later."""
+        """Every message of this plan that is made already."""
         return self.publish + self.later + self.dead + tuple(m for b in self.frozen for m in b.messages)
 
     @property
@@ -87,6 +102,11 @@ class Plan(msgspec.Struct, frozen=True):
         """How many messages that are."""
         found = len(self.publish) + len(self.later) + len(self.dead)
         return found + sum(len(batch.messages) for batch in self.frozen) if self.frozen else found
+
+    @property
+    def stamps(self) -> int:
+        """How many tasks may get a stamp of this plan, those of open batches included."""
+        return self.size + sum(batch.most for batch in self.opened) if self.opened else self.size
 
 
 class _Anything:

@@ -1,17 +1,14 @@
-"""Batches: the times of a range and the rows of lists and files."""
+"""Batches: the times of a range and the rows of lists."""
 
 from __future__ import annotations
 
 import calendar
-import csv
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Final, Literal, NoReturn
+from typing import Final, Literal
 
 from flowlord.rules.errors import Unreadable, quote
-from flowlord.rules.template import json_text
 from flowlord.rules.zones import DAY, instant_of
 
 STEPS: Final[Mapping[str, Literal["hour", "day", "week", "month"]]] = {
@@ -102,20 +99,6 @@ def rows_of_lists(lists: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
     return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
 
 
-def rows_of_lines(lines: Iterable[str], *, kind: Literal["jsonl", "csv"]) -> Iterator[dict[str, str]]:
-    """Yield the row of each line of a meta-file, while it is being read.
-
-    jsonl: an object per line; empty lines are skipped, `null` is a row without values. csv: names in the first line,
-    a quoted value may go on in the next line when the lines keep their ends.
-
-    Raises:
-        Unreadable: while yielding; the message begins with the number of the line.
-    Source:
-        docs/reference.md, "Batches" and "Templates".
-    """
-    return _rows_of_csv(lines) if kind == "csv" else _rows_of_json(lines)
-
-
 def _from(first: datetime, second: datetime) -> timedelta:
     """Real time from `first` to `second`; plain subtraction forgets the zone when both have the same one."""
     start, end = first.utcoffset(), second.utcoffset()
@@ -142,64 +125,3 @@ def _moved(start: datetime, step: Literal["hour", "day", "week", "month"], turns
     assert start.tzinfo is not None
     time = instant_of(wall, start.tzinfo).astimezone(start.tzinfo)
     return None if time.replace(tzinfo=None) - wall >= DAY else time
-
-
-def _rows_of_json(lines: Iterable[str]) -> Iterator[dict[str, str]]:
-    for number, line in enumerate(lines, 1):
-        text = line.rstrip("\r\n")
-        if number == 1:
-            text = text.removeprefix("\ufeff")
-        if not text:
-            continue
-        try:
-            row = json.loads(text, parse_constant=_refuse)
-            if row is None:
-                row = {}
-            if not isinstance(row, dict):
-                raise Unreadable(f"{quote(text)} is no JSON object: write one object per line")
-            values = {key: json_text(value) for key, value in row.items()}
-            if "\\u" in text:  # only an escape can hide half a character
-                "".join((*values, *values.values())).encode()
-        except UnicodeEncodeError:
-            raise Unreadable(f"line {number}: half of a surrogate pair is no character") from None
-        except Unreadable as error:
-            raise type(error)(f"line {number}: {error}") from None
-        except json.JSONDecodeError as error:
-            raise Unreadable(
-                f"line {number}: {quote(text)} is not JSON: {error.msg} at character {error.pos + 1}"
-            ) from None
-        except (ValueError, RecursionError) as error:
-            raise Unreadable(f"line {number}: {quote(text)} is more than we read as JSON: {error}") from None
-        yield values
-
-
-def _rows_of_csv(lines: Iterable[str]) -> Iterator[dict[str, str]]:
-    reader = csv.reader(_without_mark(lines), strict=True)
-    names: list[str] = []
-    try:
-        for fields in reader:
-            if not fields:
-                continue
-            if not names:
-                names = fields
-                if "" in names or len(set(names)) != len(names):
-                    raise Unreadable(
-                        f"line {reader.line_num}: a column has no name or the name of another one"
-                    )
-                continue
-            if len(fields) != len(names):
-                raise Unreadable(
-                    f"line {reader.line_num}: {len(fields)} values where {len(names)} columns are named"
-                )
-            yield dict(zip(names, fields, strict=True))
-    except csv.Error as error:
-        raise Unreadable(f"line {reader.line_num}: not CSV: {error}") from None
-
-
-def _without_mark(lines: Iterable[str]) -> Iterator[str]:
-    for number, line in enumerate(lines):
-        yield line if number else line.removeprefix("\ufeff")
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise Unreadable(f"{constant} is no number in JSON")

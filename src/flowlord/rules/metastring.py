@@ -63,6 +63,16 @@ def format_sorted(values: Mapping[str, str | Sequence[str]]) -> str:
     return format_meta(pairs)
 
 
+def escape_key(text: str) -> str:
+    """Return a key as meta strings hold it."""
+    return _escape(text, _KEY)
+
+
+def escape_value(text: str) -> str:
+    """Return a value as meta strings hold it."""
+    return text.translate(_VALUE) if _UNSAFE.search(text) else text
+
+
 def unescape(text: str) -> str:
     """Return `text` with `+` as space and `%xx` decoded as UTF-8; what cannot be decoded stays as written."""
     return unescape_path(text.replace("+", " "))

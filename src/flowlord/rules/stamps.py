@@ -12,8 +12,18 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 def stamp(time: datetime) -> str:
     """Return an aware time as `2026-01-31T23:59:59.000000Z`."""
+    return stamp_of_micros(micros_of(time))
+
+
+def micros_of(time: datetime) -> int:
+    """Return the whole microseconds from 1970 to an aware time."""
+    return (time - _EPOCH) // _MICROSECOND
+
+
+def stamp_of_micros(micros: int) -> str:
+    """Return the stamp of that many microseconds since 1970."""
     # `isoformat` costs more than all else about a short task: stamps of one second share what comes before the point.
-    seconds, micros = divmod((time - _EPOCH) // _MICROSECOND, 1_000_000)
+    seconds, micros = divmod(micros, 1_000_000)
     return f"{_second(seconds)}{micros:06d}Z"
 
 

@@ -53,6 +53,12 @@ class _Token:
     name: str  # of a meta token
     word: str  # of any other, in lower case
 
+    def known(self, time: datetime | None, host: str) -> str:
+        """The value of a token that is neither a meta token nor `{uuid}`; the token itself when there is none."""
+        if self.read is not None:
+            return self.written if time is None else self.read(time)
+        return (host if self.word == "host" else pod(host)) or self.written
+
 
 @dataclass(frozen=True, slots=True)
 class Template:
@@ -112,21 +118,60 @@ class Template:
         parts: list[str] = []
         for before, token in self._pieces:
             parts.append(before)
-            if token.read is not None:
-                parts.append(token.written if time is None else token.read(time))
-            elif token.name:
+            if token.name:
                 parts.append(values.get(token.name, ""))
             elif token.word == "uuid":
                 parts.append(unique or token.written)
-            elif token.word == "host":
-                parts.append(host or token.written)
             else:
-                parts.append(pod(host) or token.written)
+                parts.append(token.known(time, host))
         parts.append(self._tail)
-        rendered = "".join(parts)
-        if len(rendered) * 4 > LONGEST_OUTPUT and len(rendered.encode("utf-8", "replace")) > LONGEST_OUTPUT:
-            raise TooLong(f"the template {quote(self.text)} becomes longer than {LONGEST_OUTPUT} bytes")
-        return rendered
+        return _not_too_long("".join(parts), self.text)
+
+    def half(self, time: datetime | None, defaults: Mapping[str, str], host: str = "") -> HalfRendered:
+        """Return what is left of the template when all is filled in that many tasks have in common.
+
+        Args:
+            time, host: as for `render`.
+            defaults: for meta tokens of which a task brings no value.
+        """
+        pieces: list[tuple[str, str, str]] = []
+        text = ""
+        for before, token in self._pieces:
+            text += before
+            if token.name or token.word == "uuid":
+                pieces.append(
+                    (text, token.name, defaults.get(token.name, "") if token.name else token.written)
+                )
+                text = ""
+            else:
+                text += token.known(time, host)
+        return HalfRendered(self.text, tuple(pieces), text + self._tail)
+
+
+@dataclass(frozen=True, slots=True)
+class HalfRendered:
+    """A template in which only the values of single tasks are missing."""
+
+    text: str  # as it is written in the phase
+    _pieces: tuple[
+        tuple[str, str, str], ...
+    ]  # ordinary text, the name of the value behind it, what stands for it
+    _tail: str
+
+    def render(self, values: Mapping[str, str], unique: str = "") -> str:
+        """Return the text as `Template.render` does."""
+        parts: list[str] = []
+        for before, name, otherwise in self._pieces:
+            parts.append(before)
+            parts.append(values.get(name, otherwise) if name else unique or otherwise)
+        parts.append(self._tail)
+        return _not_too_long("".join(parts), self.text)
+
+
+def _not_too_long(rendered: str, text: str) -> str:
+    if len(rendered) * 4 > LONGEST_OUTPUT and len(rendered.encode("utf-8", "replace")) > LONGEST_OUTPUT:
+        raise TooLong(f"the template {quote(text)} becomes longer than {LONGEST_OUTPUT} bytes")
+    return rendered
 
 
 def pod(host: str) -> str:

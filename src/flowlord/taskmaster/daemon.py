@@ -12,6 +12,7 @@ from flowlord.bus.port import Presence
 from flowlord.model.errors import BusError, BusUnavailable
 from flowlord.model.workflow import Workflows
 from flowlord.spec import load as files
+from flowlord.taskmaster.batches import Batches
 from flowlord.taskmaster.follower import Follower
 from flowlord.taskmaster.reaper import move_due, reap, sweep
 from flowlord.taskmaster.reload import Reloader
@@ -63,6 +64,7 @@ class Taskmaster:
         self._presence = presence
         self._supervisor = Supervisor(around.health, around.clock)
         self._router: Router | None = None
+        self._batches = Batches(around)
         self._ticking = threading.Event()
         self._ticking.set()
         self._hosted_stop = threading.Event()
@@ -85,6 +87,7 @@ class Taskmaster:
             self._supervisor.start("reload", self._every(self._pace.reload_s, self.reloader.step))
         self._supervisor.start("router", self._route)
         self._supervisor.start("promoter", self._every(PROMOTE_EVERY_S, self._move))
+        self._supervisor.start("batches", self._publish)
         self._supervisor.start("reaper", self._every(min(around.lease_ns / 4e9, 5.0), lambda: reap(around)))
         self._supervisor.start("beat", self._every(min(around.lease_ns / 3e9, 5.0), self._beat))
         self._supervisor.start(
@@ -174,6 +177,10 @@ class Taskmaster:
     def _move(self) -> None:
         while move_due(self.around) and not self._supervisor.stop.is_set():
             pass
+
+    def _publish(self) -> None:
+        if not self._batches.step():
+            self._supervisor.stop.wait(PROMOTE_EVERY_S)
 
     def _beat(self) -> None:
         faults = "; ".join(f"{subject}: {text}" for subject, text in self.around.health.faults().items())

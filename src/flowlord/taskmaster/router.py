@@ -102,7 +102,7 @@ class Router:
             return Commit(
                 quarantine(delivery, f"it could not be decided: {error!r}"), acknowledge=(delivery,)
             )
-        self._around.stamps.used(ctx.now, plan.size)
+        self._around.stamps.used(ctx.now, plan.stamps)
         return Commit(plan, acknowledge=(delivery,), outcomes=identities)
 
     def _with_kept(self, flows: Workflows, name: str) -> Workflows:

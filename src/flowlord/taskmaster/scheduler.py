@@ -168,7 +168,7 @@ class Scheduler:
         for instant in due.ticks:
             ctx = self._around.context([rule.meta_file] if rule.meta_file else [])
             plan = on_tick(entry.phase, instant, ctx, entry.revision)
-            self._around.stamps.used(ctx.now, len(plan.messages))
+            self._around.stamps.used(ctx.now, plan.stamps)
             plan, facts = msgspec.structs.replace(plan, facts=plan.facts + facts), ()
             new = utc_text(instant)
             yield Commit(plan, marks=(Mark(entry.mark, seen, new),))

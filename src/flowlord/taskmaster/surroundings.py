@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from itertools import islice
 
 from flowlord.bus.port import Bus
-from flowlord.decide.context import Context, Rows
+from flowlord.decide.context import Context, Source
+from flowlord.decide.expand import HELD
+from flowlord.decide.recipe import File
 from flowlord.model.clock import Clock
 from flowlord.model.workflow import Workflows
-from flowlord.rules.batch import rows_of_lines
 from flowlord.storage.open import Storage
 from flowlord.storage.port import Unavailable
 from flowlord.taskmaster.chance import Chance, Stamps
 from flowlord.taskmaster.health import Health
-
-MAX_ROWS = 1_000_000
+from flowlord.taskmaster.meta_files import rows_of_file
 
 
 @dataclass(slots=True)
@@ -30,6 +30,7 @@ class Counters:
     retried: int = 0
     dead: int = 0
     quarantined: int = 0
+    halted: int = 0  # batches that stopped
 
 
 @dataclass(slots=True)
@@ -70,34 +71,20 @@ class Surroundings:
         return self.clock.now()
 
 
-def read_sources(patterns: Iterable[str], storage: Storage | None = None) -> Mapping[str, Rows | str]:
-    """Return the rows of each meta-file (CSV by its name, else JSON lines), or the reason why it cannot be read."""
+def read_sources(patterns: Iterable[str], storage: Storage | None = None) -> Mapping[str, Source | str]:
+    """Return what each meta-file holds, as far as it is held in memory, or the reason why it cannot be read."""
     chosen = storage or Storage()
     return {pattern: _read(chosen, pattern) for pattern in patterns}
 
 
-def _read(storage: Storage, pattern: str) -> Rows | str:
-    rows: list[Mapping[str, str]] = []
+def _read(storage: Storage, pattern: str) -> Source | str:
     try:
-        for file in storage.paths(pattern):
-            kind: Literal["csv", "jsonl"] = (
-                "csv" if file.path.removesuffix(".gz").endswith(".csv") else "jsonl"
-            )
-            lines = _without_mark(storage.lines(file.path, version=file.version))
-            try:
-                for row in rows_of_lines(lines, kind=kind):
-                    rows.append(row)
-                    if len(rows) > MAX_ROWS:
-                        return f"meta-file {pattern} holds more than {MAX_ROWS} rows"
-            except ValueError as error:
-                return f"meta-file {file.path}: {error}"
+        files = tuple(File(found.path, found.version) for found in storage.paths(pattern))
+        found = (row for file in files for row, _, _ in rows_of_file(storage, file))
+        rows = list(islice(found, HELD + 1))
+    except ValueError as error:
+        return f"meta-file {error}"
     except Unavailable as error:
         text = str(error)
         return f"meta-file {text}" if text.startswith(pattern) else f"meta-file {pattern}: {text}"
-    return rows
-
-
-def _without_mark(lines: Iterator[tuple[str, int]]) -> Iterator[str]:
-    """Drop the byte order mark that some programs begin a text file with."""
-    for n, (line, _) in enumerate(lines):
-        yield line if n else line.removeprefix("\ufeff")
+    return Source(rows[:HELD], files, is_whole=len(rows) <= HELD)

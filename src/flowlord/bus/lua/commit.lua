@@ -1,7 +1,7 @@
 -- Land many commits, each all or nothing, in order.
 --
--- Keys beside {ns}:state: lease, held, crashes, marks, expiry, outcome:<day>, days, topic:<name>, topics, later,
--- delayed, later:count, journal, commits, commits:at, batches, batch:lists, open, open:at, open:count and the staged
+-- Keys beside {ns}:state: lease, held, crashes, marks, marks:batch, expiry, outcome:<day>, days, topic:<name>, topics,
+-- later, delayed, later:count, journal, commits, commits:at, batches, batch:lists, open, open:at, open:count and the staged
 -- lists.
 --
 -- ARGV[3]  msgpack [id, by, now, day, streams, holds, commits, opens]
@@ -184,6 +184,8 @@ end
 
 local written, removed, expiring, lasting = {}, {}, {}, {}
 for key, mark in pairs(set) do
+  -- Open batches are looked for many times a second, among marks that may be millions.
+  if string.sub(key, 1, 6) == 'batch:' then redis.call(mark[1] and 'SADD' or 'SREM', P .. 'marks:batch', key) end
   if mark[1] then
     written[#written + 1] = key
     written[#written + 1] = mark[1]

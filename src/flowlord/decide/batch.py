@@ -1,0 +1,130 @@
+"""What becomes of an open batch: the next part of it, its end, and its stop when it cannot go on. No I/O in here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+
+import msgspec
+
+from flowlord.decide.recipe import (
+    Cell,
+    Maker,
+    Position,
+    Recipe,
+    behind,
+    encode_position,
+    encode_recipe,
+)
+from flowlord.model.message import Message
+from flowlord.model.plan import ANY, Commit, Fact, FactKind, Mark, Plan
+
+OPEN = "batch:"
+"""Prefix of the mark that says how far a batch is, as long as it goes on; the bus sets it when the batch is opened."""
+RECIPE = "recipe:"
+HALTED = "halted:"
+"""Prefix of the mark that holds a batch which does not go on until a person says so."""
+HALTED_S = 30 * 24 * 3600
+"""So long a batch that was stopped can go on."""
+CHUNK = 500
+
+
+class Halted(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A batch that was stopped: where, why, and whether by a person."""
+
+    at: Position
+    why: str
+    by: str = ""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """The next tasks of a batch, and the position behind them; `ends` with the last. `why` it cannot go on, if so."""
+
+    messages: tuple[Message, ...]
+    at: Position
+    ends: bool = False
+    why: str = ""
+
+
+def next_part(maker: Maker, recipe: Recipe, at: Position, coming: Iterable[Cell], most: int = CHUNK) -> Part:
+    """Return the next part of a batch.
+
+    Args:
+        at: where the batch is.
+        coming: an iterator over the cells behind it, of which as many are taken as the part has.
+        most: cells in a part; a batch ends with a part that has fewer.
+    """
+    some = list(islice(coming, min(most, recipe.limit - at.made + 1)))
+    ends, why = len(some) < most, ""
+    if at.made + len(some) > recipe.limit:
+        some.pop()
+        ends, why = False, f"it makes more than {recipe.limit:,} tasks; batch_limit= in the rule allows more"
+    try:
+        messages = _made(maker, at, some)
+    except ValueError as error:  # one of them: up to it they are good
+        messages, ends, why = [], False, str(error)
+        for n, cell in enumerate(some):
+            try:
+                messages += maker.messages(at.made + n, [cell[1:3]])
+            except ValueError:
+                some = some[:n]
+                break
+    return Part(tuple(messages), behind(at, some, len(messages)), ends, why)
+
+
+def _made(maker: Maker, at: Position, some: Sequence[Cell]) -> list[Message]:
+    return maker.messages(at.made, [(time, row) for _, time, row, _, _, _ in some])
+
+
+def part_commit(key: str, recipe: Recipe, at: Position, part: Part) -> Commit:
+    """Return the commit that publishes a part: it lands only where the batch still is at `at`."""
+    seen = encode_position(at)
+    if not part.ends:
+        marks: tuple[Mark, ...] = (Mark(OPEN + key, seen, encode_position(part.at)),)
+        return Commit(Plan(publish=part.messages), marks=marks)
+    marks = (Mark(OPEN + key, seen, None), Mark(RECIPE + key, ANY, None))
+    told = batch_fact(recipe, f"all {part.at.sent:,} tasks of the batch are published")
+    return Commit(Plan(publish=part.messages, facts=(told,)), marks=marks)
+
+
+def halt_commit(key: str, recipe: Recipe, at: Position, why: str, *, by: str = "") -> Commit:
+    """Return the commit that stops a batch where it is; an alert tells why, unless it was a person (`by`)."""
+    halted = Halted(at, why, by)
+    marks = (
+        Mark(OPEN + key, encode_position(at), None),
+        Mark(HALTED + key, ANY, msgspec.json.encode(halted).decode(), ttl_s=HALTED_S),
+        Mark(RECIPE + key, ANY, encode_recipe(recipe), ttl_s=HALTED_S),
+    )
+    text = f"paused by {by}" if by else why
+    facts = [batch_fact(recipe, f"{text}; {progress(recipe, at)}")]
+    if not by:
+        way = f"mend it, then `flowlord backload resume {name_of(key, recipe)}`, or `cancel` instead"
+        told = f"the batch of {recipe.base_name} stopped: {why}; {progress(recipe, at)}. To go on: {way}"
+        facts.append(msgspec.structs.replace(facts[0], kind=FactKind.ALERT, text=told))
+    return Commit(Plan(facts=tuple(facts)), marks=marks)
+
+
+def batch_fact(recipe: Recipe, text: str) -> Fact:
+    """Return the record of something that happened to a batch."""
+    return Fact(
+        FactKind.BATCH,
+        topic=recipe.topic,
+        phase=recipe.phase,
+        revision=recipe.revision,
+        cause=recipe.cause or recipe.slot,
+        batch=recipe.batch,
+        text=text,
+    )
+
+
+def progress(recipe: Recipe, at: Position) -> str:
+    """Return how far a batch is, in words."""
+    words = f"{at.sent:,} of its tasks were published before"
+    if at.file >= 0 and at.line:
+        words += f", up to line {at.line:,} of {recipe.files[at.file].path}"
+    return words
+
+
+def name_of(key: str, recipe: Recipe) -> str:
+    """Return the name by which a person calls a batch: a backload's own, else the begin of its key."""
+    return recipe.batch if recipe.slot.startswith("backload:") else key[:12]

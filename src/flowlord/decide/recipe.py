@@ -1,0 +1,322 @@
+"""What all tasks of one start have in common, and the tasks themselves, made a few at a time from there.
+
+A batch is dates x rows. Whether it is made at once or bit by bit, over days, by one daemon or by many, it is made
+here and comes out the same: everything about a task follows from the recipe and its number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import islice
+
+import msgspec
+
+from flowlord.decide.keys import Numbered, short_token
+from flowlord.model.message import DEFAULT_PRIORITY, Message
+from flowlord.model.task import Task
+from flowlord.rules.batch import steps
+from flowlord.rules.metastring import escape_key, escape_value, format_meta
+from flowlord.rules.moments import format_hour
+from flowlord.rules.template import Template
+from flowlord.rules.zones import zone_of
+
+Row = Mapping[str, str]
+NO_ROW: Row = {}
+RESERVED = frozenset(("workflow", "cron", "job", "file", "filename", "files", "retry", "retried", "delayed"))
+_OURS = RESERVED - {"file", "filename", "files"}
+"""Names that no row may write into the meta of a task that has no file: what we read there would be another task."""
+
+compiled = lru_cache(maxsize=8192)(Template.compile)
+
+
+class Span(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The data times of a batch: from `start` to `end` by `by`, or `start` alone; no time at all without one.
+
+    Both are RFC 3339; `zone` names that of the start, empty for the offset that it is written with. `turned` gives
+    the last time first.
+    """
+
+    start: str = ""
+    zone: str = ""
+    end: str = ""
+    by: str = ""
+    turned: bool = False
+
+    @classmethod
+    def of(cls, start: datetime | None, end: datetime | None = None, by: str = "") -> Span:
+        """Return the span between two aware times."""
+        if start is None:
+            return cls()
+        zone = "UTC" if start.tzinfo is UTC else getattr(start.tzinfo, "key", "")
+        return cls(start.isoformat(), zone, "" if end is None else end.isoformat(), by)
+
+    def times(self) -> Iterator[datetime | None]:
+        """Yield the times in order."""
+        if not self.start:
+            yield None
+            return
+        start = datetime.fromisoformat(self.start)
+        if self.zone:
+            start = start.astimezone(zone_of(self.zone))
+        if not self.end:
+            yield start
+            return
+        found = steps(start, datetime.fromisoformat(self.end), self.by)
+        yield from reversed(list(found)) if self.turned else found
+
+
+class File(msgspec.Struct, frozen=True):
+    """A meta-file and its version when the batch began."""
+
+    path: str
+    version: str = ""
+
+
+class Recipe(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The phase as it was when it started, and what started it.
+
+    `now` is the stamp of the first task (aware, UTC); `first` counts the tasks of the same plan before this batch.
+    `run` is what all tasks belong to; empty, each is a run of its own. `under` are values below those of rows,
+    `carried` what the meta of each task holds beside its row. `cron` is the text that each carries; with
+    `tells_time` it is that of its own time. `owns_first` puts what is ours in front of the meta, as children have it.
+
+    Rows are `rows` and then those of `files`, or one empty row without `has_rows`. `chosen` (`0-4,7`) leaves out all
+    other tasks; their numbers stay unused. `limit` is how many tasks it may make.
+    """
+
+    slot: str
+    topic: str
+    template: str
+    now: datetime
+    job: str = ""
+    phase: str = ""
+    workflow: str = ""
+    revision: str = ""
+    priority: int = DEFAULT_PRIORITY
+    timeout_ns: int = 0
+    host: str = ""
+    cause: str = ""
+    run: str = ""
+    batch: str = ""
+    first: int = 0
+    span: Span = Span()
+    cron: str = ""
+    tells_time: bool = True
+    owns_first: bool = False
+    under: Mapping[str, str] = {}
+    carried: Mapping[str, tuple[str, ...]] = {}
+    has_rows: bool = False
+    rows: tuple[dict[str, str], ...] = ()
+    files: tuple[File, ...] = ()
+    meta_file: str = ""
+    limit: int = 100_000
+    chosen: str = ""
+    pace: Pace | None = None
+
+    @property
+    def base_name(self) -> str:
+        """`topic` or `topic:job`."""
+        return f"{self.topic}:{self.job}" if self.job else self.topic
+
+
+class Pace(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How fast a batch goes: at most one task each `every_us`, at most `active` open at a time; 0 is without bound."""
+
+    every_us: int = 0
+    active: int = 0
+
+
+class Position(msgspec.Struct, frozen=True, array_like=True):
+    """How far a batch is: behind the task with the number `made` - 1.
+
+    `time` counts the times before the present one. Its rows are done up to `offset`: with `file` -1 so many of the
+    recipe's own rows, else so many bytes (of `line` lines) of that file. `sent` tasks were published, which are fewer
+    when some are left out. The next one may come at `next_us` (microseconds since 1970, 0: at once).
+    """
+
+    made: int = 0
+    time: int = 0
+    file: int = -1
+    offset: int = 0
+    line: int = 0
+    sent: int = 0
+    next_us: int = 0
+
+
+Cell = tuple[int, "datetime | None", Row, int, int, int]
+"""A task to be: which time, that time, its row, and `file`, `offset` and `line` of the place behind it."""
+Read = Callable[[int, int, int], Iterator[tuple[dict[str, str], int, int]]]
+"""Reads a file of the recipe, by number, from an offset and line on, as `rules.rows.rows_from` yields."""
+
+
+def cells(recipe: Recipe, at: Position, read: Read) -> Iterator[Cell]:
+    """Yield the tasks to be behind a position, all rows of one time before the next time."""
+    own: tuple[Row, ...] = recipe.rows if recipe.has_rows else (NO_ROW,)
+    file, offset, line = at.file, at.offset, at.line
+    for turn, time in enumerate(islice(recipe.span.times(), at.time, None), at.time):
+        if file < 0:
+            for place in range(offset, len(own)):
+                yield turn, time, own[place], -1, place + 1, 0
+            file, offset, line = 0, 0, 0
+        for number in range(file, len(recipe.files)):
+            for row, end, lines in read(number, offset, line):
+                yield turn, time, row, number, end, lines
+            offset, line = 0, 0
+        file, offset, line = -1, 0, 0
+
+
+def behind(at: Position, some: list[Cell], sent: int) -> Position:
+    """Return the position behind these cells, the next ones after `at`, of which `sent` became tasks."""
+    if not some:
+        return at
+    turn, _, _, file, offset, line = some[-1]
+    return Position(at.made + len(some), turn, file, offset, line, at.sent + sent, at.next_us)
+
+
+class Maker:
+    """Makes the tasks of one recipe."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._names = Numbered(recipe.slot, recipe.now, recipe.first)
+        self._template = compiled(recipe.template)
+        self._chosen = None if not recipe.chosen else frozenset(numbers_of(recipe.chosen))
+        self._lenient = recipe.owns_first or bool(recipe.carried)
+        self._kept = [name for name in self._template.meta_names if not self._is_ours(name)]
+        self._time: datetime | None = None
+        self._for_time(None)
+
+    def messages(self, n: int, some: Iterable[tuple[datetime | None, Row]]) -> list[Message]:
+        """Return the messages of consecutive cells, the first of which has the number `n`.
+
+        Raises:
+            TooLong: a template that becomes longer than 64 KiB.
+        """
+        recipe, names, chosen = self._recipe, self._names, self._chosen
+        has_unique = self._template.has_unique
+        topic, job, run, cause = recipe.topic, recipe.job, recipe.run, recipe.cause or recipe.slot
+        found: list[Message] = []
+        for n, (time, row) in enumerate(some, n):  # noqa: B020 - counts on from where it begins
+            if time is not self._time:
+                self._for_time(time)
+            if chosen is not None and n not in chosen:
+                continue
+            key = names.dispatch_key(n)
+            task = Task(
+                type=topic,
+                info=self._half.render(row, short_token(key) if has_unique else ""),
+                job=job,
+                created=names.created(n),
+                id=run or names.run_id(n),
+                meta=self._meta(row),
+            )
+            found.append(
+                Message(
+                    topic,
+                    task,
+                    key,
+                    recipe.priority,
+                    None,
+                    recipe.timeout_ns,
+                    recipe.phase,
+                    recipe.revision,
+                    cause,
+                    recipe.batch,
+                )
+            )
+        return found
+
+    def _is_ours(self, name: str) -> bool:
+        return name in (RESERVED if self._lenient else _OURS)
+
+    def _for_time(self, time: datetime | None) -> None:
+        """Work out what the tasks of one time have in common."""
+        recipe = self._recipe
+        self._time = time
+        cron = format_hour(time) if recipe.tells_time and time is not None else recipe.cron
+        own = own_meta(recipe.workflow, cron, recipe.job)
+        self._half = self._template.half(time, {**recipe.under, **own}, recipe.host)
+        constant = dict(recipe.carried)
+        self._lead = ""
+        if recipe.owns_first:
+            self._lead = format_meta(own.items())
+        else:
+            constant |= {name: (value,) for name, value in own.items()}
+        self._constant = constant
+        names = self._kept if recipe.has_rows else []
+        self._always = frozenset(names)
+        pieces: list[tuple[str, str]] = []
+        text = f"{self._lead}&" if self._lead else ""
+        for name in sorted({*constant, *names}):
+            if name in self._always:
+                pieces.append((f"{text}{escape_key(name)}=", name))
+                text = "&"
+            elif constant[name]:
+                text += format_meta((name, value) for value in constant[name]) + "&"
+        self._pieces, self._end = pieces, text.removesuffix("&")
+
+    def _meta(self, row: Row) -> str:
+        if not self._pieces:
+            return self._end
+        if self._lenient and not self._always <= row.keys():
+            return self._meta_of_some(row)
+        parts: list[str] = []
+        for before, name in self._pieces:
+            parts.append(before)
+            parts.append(escape_value(row.get(name, "")))
+        parts.append(self._end)
+        return "".join(parts)
+
+    def _meta_of_some(self, row: Row) -> str:
+        """The meta of a task that goes by its parent or file, whose row lacks values: they are left out, not empty."""
+        values: dict[str, tuple[str, ...]] = {**self._constant}
+        values |= {name: (row[name],) for name in self._always if name in row}
+        more = format_meta((name, value) for name in sorted(values) for value in values[name])
+        return f"{self._lead}&{more}" if self._lead and more else self._lead or more
+
+
+def own_meta(workflow: str, cron: str, job: str) -> dict[str, str]:
+    """Return what flowlord itself writes into the meta of a task."""
+    return {name: value for name, value in (("workflow", workflow), ("cron", cron), ("job", job)) if value}
+
+
+def numbers_of(chosen: str) -> Iterator[int]:
+    """Yield the numbers of a text like `0-4,7`."""
+    for part in chosen.split(","):
+        first, _, last = part.partition("-")
+        yield from range(int(first), int(last or first) + 1)
+
+
+def text_of_numbers(numbers: Iterable[int]) -> str:
+    """Return ascending numbers as the text that `numbers_of` reads."""
+    ranges: list[list[int]] = []
+    for number in numbers:
+        if ranges and ranges[-1][1] == number - 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)
+
+
+def encode_recipe(recipe: Recipe) -> str:
+    """Return the text under which the bus keeps a recipe."""
+    return msgspec.json.encode(recipe).decode()
+
+
+def decode_recipe(text: str) -> Recipe:
+    """Read a recipe; raises msgspec.MsgspecError when it is none, or of a later flowlord."""
+    return msgspec.json.decode(text, type=Recipe)
+
+
+def encode_position(at: Position) -> str:
+    """Return the text of a position, as the mark of its batch holds it."""
+    return msgspec.json.encode(at).decode()
+
+
+def decode_position(text: str) -> Position | None:
+    """Read a position; None for a mark that holds something else, such as that of a frozen batch."""
+    if not text.startswith("["):
+        return None
+    return msgspec.json.decode(text, type=Position)

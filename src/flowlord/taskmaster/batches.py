@@ -1,0 +1,224 @@
+"""Publishes open batches: reads ahead what they are made of, and lands it part by part.
+
+Any number of daemons may do so side by side: each part lands only where the batch still is. Who finds that another
+one is at work on a batch leaves it to them, until it stands still.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import msgspec
+
+from flowlord.decide.batch import CHUNK, OPEN, RECIPE, halt_commit, next_part, part_commit
+from flowlord.decide.recipe import (
+    Cell,
+    Maker,
+    Position,
+    Read,
+    Recipe,
+    cells,
+    decode_position,
+    decode_recipe,
+)
+from flowlord.model.crashpoint import crashpoint
+from flowlord.model.errors import BusError, InvalidTask
+from flowlord.model.plan import Commit, Committed
+from flowlord.rules.rows import Placed
+from flowlord.storage.port import Unavailable
+from flowlord.taskmaster.meta_files import change_of, rows_of_file
+from flowlord.taskmaster.surroundings import Surroundings
+
+log = logging.getLogger("flowlord.batches")
+
+PARTS = 4
+"""Parts that land in one round trip."""
+LEAVE_NS = 1_000_000_000
+"""How long a batch is left to whoever was faster, before it is looked at again."""
+
+AGAIN_NS = 30_000_000_000
+"""How long a batch rests that failed for a reason that is none of its own."""
+
+
+@dataclass(slots=True)
+class _Batch:
+    """A batch as this daemon sees it."""
+
+    key: str
+    recipe: Recipe
+    maker: Maker
+    at: Position
+    mark: str
+    coming: _Reading | None = None
+    left_until_ns: int = 0
+    reading: int = -1  # the file
+    most: int = CHUNK
+
+
+class Batches:
+    """One step lands some parts of each open batch."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._open: dict[str, _Batch] = {}
+
+    def step(self) -> int:
+        """Publish a little of each open batch; returns how many tasks."""
+        try:
+            return sum(self._tried(batch) for batch in self._look())
+        except BusError:
+            self._open.clear()  # where they are is not known now
+            raise
+
+    def drive(self, key: str) -> int:
+        """Publish a little of one batch; returns how many tasks."""
+        return sum(self._tried(batch) for batch in self._look() if batch.key == key)
+
+    def _look(self) -> list[_Batch]:
+        """Return the open batches that are ours to go on with."""
+        found = {
+            name.removeprefix(OPEN): value
+            for name, value in self._around.bus.marks_like(OPEN).items()
+            if value.startswith("[")
+        }
+        for key in self._open.keys() - found.keys():
+            del self._open[key]
+        now_ns = self._around.clock.monotonic_ns()
+        ours: list[_Batch] = []
+        for key, mark in found.items():
+            batch = self._open.get(key) or self._load(key)
+            if batch is None:
+                continue
+            if batch.mark != mark:
+                moved = decode_position(mark)
+                if moved is None:
+                    continue
+                is_new = not batch.mark
+                batch.at, batch.mark, batch.coming = moved, mark, None
+                if not is_new:  # somebody else is at work on it
+                    batch.left_until_ns = now_ns + LEAVE_NS
+            if now_ns >= batch.left_until_ns:
+                batch.left_until_ns = 0
+                ours.append(batch)
+        return ours
+
+    def _load(self, key: str) -> _Batch | None:
+        text = self._around.bus.marks([RECIPE + key]).get(RECIPE + key)
+        if text is None:  # it ended between two looks
+            return None
+        try:
+            recipe = decode_recipe(text)
+        except msgspec.MsgspecError as error:
+            self._around.health.fault(OPEN + key, f"the batch {key} cannot be read by this version: {error}")
+            return None
+        batch = _Batch(key, recipe, Maker(recipe), Position(), "")
+        self._open[key] = batch
+        return batch
+
+    def _tried(self, batch: _Batch) -> int:
+        try:
+            return self._drive(batch)
+        except BusError:
+            raise
+        except Exception:  # no batch hinders another
+            log.exception(
+                "the batch of %s cannot go on here", batch.recipe.base_name,
+                extra={"action": "batch.failed", "batch": batch.recipe.batch},
+            )  # fmt: skip
+            batch.coming = None
+            batch.left_until_ns = self._around.clock.monotonic_ns() + AGAIN_NS
+            return 0
+
+    def _drive(self, batch: _Batch) -> int:
+        """Land the next parts of a batch."""
+        reading = batch.coming
+        if reading is None:
+            reading = batch.coming = _Reading(cells(batch.recipe, batch.at, self._reader(batch)))
+        commits: list[Commit] = []
+        at, why = batch.at, ""
+        while len(commits) < (PARTS if batch.most > 1 else 1) and not why:
+            part = next_part(batch.maker, batch.recipe, at, reading, batch.most)
+            why = part.why or str(reading.error or "")
+            if why:
+                part = msgspec.structs.replace(part, ends=False)
+            if part.messages or part.ends:
+                commits.append(part_commit(batch.key, batch.recipe, at, part))
+            at = part.at
+            if part.ends:
+                break
+        changed = self._changed(batch)
+        if changed or isinstance(reading.error, Unavailable):
+            commits, at, why = [], batch.at, changed or why  # what was read may be of another version already
+        if why:
+            commits.append(halt_commit(batch.key, batch.recipe, at, why))
+        crashpoint("batches.made")
+        try:
+            return self._land(batch, commits, why)
+        except InvalidTask as error:
+            batch.coming = None
+            if batch.most > 1:  # one of them: from here on one by one, to find out which
+                batch.most = 1
+                return self._drive(batch)
+            return self._land(batch, [halt_commit(batch.key, batch.recipe, batch.at, str(error))], str(error))
+
+    def _land(self, batch: _Batch, commits: list[Commit], why: str) -> int:
+        sent = 0
+        for commit, answer in zip(commits, self._around.bus.commit_many(commits), strict=True):
+            if not isinstance(answer, Committed):
+                log.debug("batch %s goes on elsewhere", batch.key, extra={"action": "batch.taken"})
+                batch.coming = None
+                batch.left_until_ns = self._around.clock.monotonic_ns() + LEAVE_NS
+                break
+            sent += len(commit.plan.publish)
+            batch.mark = commit.marks[0].new or ""
+            batch.at = decode_position(batch.mark) or batch.at
+        else:
+            if not batch.mark:
+                self._ended(batch, why)
+        self._around.counters.published += sent
+        crashpoint("batches.landed")
+        return sent
+
+    def _ended(self, batch: _Batch, why: str) -> None:
+        del self._open[batch.key]
+        told = {"slot": batch.recipe.slot, "batch": batch.recipe.batch}
+        if why:
+            self._around.counters.halted += 1
+            log.error("the batch of %s stopped: %s", batch.recipe.base_name, why,
+                      extra={"action": "batch.halted", **told})  # fmt: skip
+        else:
+            log.info("the batch of %s is published", batch.recipe.base_name,
+                     extra={"action": "batch.sent", **told})  # fmt: skip
+
+    def _reader(self, batch: _Batch) -> Read:
+        def read(number: int, offset: int, line: int) -> Iterator[Placed]:
+            batch.reading = number
+            return rows_of_file(self._around.storage, batch.recipe.files[number], offset, line)
+
+        return read
+
+    def _changed(self, batch: _Batch) -> str:
+        """Tell when the file that is being read is another one now: what is open may still be the old one."""
+        if batch.reading < 0 or batch.coming is None:
+            return ""
+        return change_of(self._around.storage, batch.recipe.files[batch.reading])
+
+
+class _Reading:
+    """Cells up to the first that cannot be read; `error` then tells why."""
+
+    def __init__(self, found: Iterator[Cell]) -> None:
+        self._found = found
+        self.error: Exception | None = None
+
+    def __iter__(self) -> Iterator[Cell]:
+        return self
+
+    def __next__(self) -> Cell:
+        try:
+            return next(self._found)
+        except (Unavailable, ValueError) as error:
+            self.error = error
+            raise StopIteration from error
