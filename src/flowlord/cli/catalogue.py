@@ -19,6 +19,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "validate": ("author", "Tell every problem in workflow files; exits 1 when any is an error."),
         "next": ("drafts", "Tell what is going to start: all schedules in one time line."),
         "graph": ("drafts", "Draw how phases hang together."),
+        "convert": ("drafts", "Convert phase files between TOML and YAML, and a crontab into phases."),
         "schema": (
             "drafts",
             "Print the JSON Schema of phase files, of the configuration, or the page of one key.",

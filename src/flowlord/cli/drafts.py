@@ -1,4 +1,4 @@
-"""Commands about workflows that do not run: next, graph, schema."""
+"""Commands about workflows that do not run: next, graph, schema, convert."""
 
 from __future__ import annotations
 
@@ -144,3 +144,44 @@ def schema(
     from flowlord.cli.schema import run as body
 
     leave(body(key, output))
+
+
+@app.command()
+def convert(
+    source: Annotated[
+        str, typer.Argument(metavar="SRC", help="A phase file or a crontab; - is stdin.", show_default=False)
+    ],
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to", metavar="FORMAT", help="toml or yaml; default: the other one.", show_default=False
+        ),
+    ] = "",
+    kind: Annotated[
+        str, typer.Option("--from", metavar="FORMAT", help="auto, flowlord or crontab.")
+    ] = "auto",
+    check: Annotated[
+        bool, typer.Option("--check", help="Print nothing; exit 1 when something cannot be carried over.")
+    ] = False,
+    out: Annotated[
+        str, typer.Option("-o", "--output", metavar="FILE", help="Write a new file.", show_default=False)
+    ] = "",
+    tz: Annotated[
+        str,
+        typer.Option(
+            "--tz", metavar="ZONE", help="Zone of a crontab; default: this machine's.", show_default=False
+        ),
+    ] = "",
+) -> None:
+    """Convert phase files between TOML and YAML, and a crontab into phases.
+
+    \b
+      flowlord convert workflows/users.toml -o workflows/users.yaml
+      crontab -l | flowlord convert - --from crontab > workflows/cron.toml
+      flowlord convert --check /etc/crontab
+
+    See also: validate, next.
+    """
+    from flowlord.cli.convert import run as body
+
+    leave(body(source, to=to, source=kind, check=check, out=out, zone=tz))
