@@ -9,7 +9,7 @@ from flowlord.bus.lifetimes import SWEEP_CHUNK, SWEEP_STEPS
 from flowlord.bus.port import CHUNK
 from flowlord.model.errors import Refused
 from flowlord.model.message import SAME, Message
-from flowlord.model.plan import Commit, FrozenBatch, Mark, Plan
+from flowlord.model.plan import Commit, FrozenBatch, Mark, OpenBatch, Plan
 from flowlord.model.task import Task
 
 GROUP = "phase:flow.toml:extract"
@@ -153,3 +153,10 @@ def test_more_than_fit_one_question(bus):
     assert bus.open_counts([]) == {}
     bus.commit(Plan(), outcomes=[opening(n).task.identity for n in range(2_500)])
     assert bus.open_counts(["g0", "g1"]) == {"g0": 0, "g1": 0}
+
+
+def test_a_batch_that_is_made_while_it_is_published_holds_its_group_until_its_outcome(bus):
+    bus.commit(Plan(opened=(OpenBatch("b", "{}", "[]", 9, GROUP),)))
+    assert is_open(bus) == ["b"]
+    bus.commit(Plan(publish=(opening(1),)), marks=[Mark("batch:b", "[]", None)], outcomes=["batch:b"])
+    assert is_open(bus) == ["key-1"]

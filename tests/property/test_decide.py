@@ -19,6 +19,7 @@ from flowlord.model.plan import FactKind, Plan
 from flowlord.model.task import Task, encode
 from flowlord.model.workflow import Phase, Rule, Workflow, Workflows
 from flowlord.rules.cron import Cron
+from flowlord.rules.timetable import Timetable
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 names = st.sampled_from("abcdef")
@@ -179,14 +180,14 @@ def test_looking_often_or_seldom_accounts_for_every_tick_exactly_once(
 ) -> None:
     cron = Cron.parse(expression)
     phase = Phase("f.toml", "a", name="a", rule=Rule(cron=expression, catchup=policy))
-    watermark = look(phase, cron, None, START).watermark
+    watermark = look(phase, Timetable(cron), None, START).watermark
     ticks: list[datetime] = []
     missed = 0
     now = START
     for gap in gaps:
         now += timedelta(seconds=gap)
         for _ in range(1000):
-            due = look(phase, cron, watermark, now)
+            due = look(phase, Timetable(cron), watermark, now)
             assert due.watermark >= watermark, "a watermark never goes back"
             ticks += due.ticks
             missed += sum(m.count for m in due.missed)
@@ -202,7 +203,7 @@ def test_looking_often_or_seldom_accounts_for_every_tick_exactly_once(
         upcoming = cron.next(upcoming)
     assert len(ticks) + missed == expected
     assert ticks == sorted(set(ticks))
-    assert look(phase, cron, watermark, now - timedelta(days=1)).ticks == (), (
+    assert look(phase, Timetable(cron), watermark, now - timedelta(days=1)).ticks == (), (
         "time going back never fires again"
     )
 
@@ -214,4 +215,4 @@ def test_a_tick_on_time_starts_whatever_the_policy(expression: str) -> None:
     assert first is not None
     for policy in ("none", "last", "all"):
         phase = Phase("f.toml", "a", name="a", rule=Rule(cron=expression, catchup=policy))
-        assert look(phase, cron, START, first + ON_TIME / 20).ticks == (first,)
+        assert look(phase, Timetable(cron), START, first + ON_TIME / 20).ticks == (first,)

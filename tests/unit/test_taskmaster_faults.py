@@ -21,6 +21,7 @@ from flowlord.model.plan import FactKind, FrozenBatch, Mark, Plan
 from flowlord.model.task import Task
 from flowlord.model.workflow import Phase, Rule, Workflow, Workflows
 from flowlord.rules.cron import Cron
+from flowlord.rules.timetable import Timetable
 from flowlord.taskmaster.daemon import Pace, Taskmaster
 from flowlord.taskmaster.health import Health
 from flowlord.taskmaster.reaper import reap
@@ -110,7 +111,7 @@ def test_only_the_window_is_caught_up_however_long_nothing_ran(days: int) -> Non
     ticks: list[datetime] = []
     missed = 0
     for _ in range(10):
-        due = look(phase, cron, watermark, now)
+        due = look(phase, Timetable(cron), watermark, now)
         ticks += due.ticks
         missed += sum(m.count for m in due.missed)
         watermark = due.watermark
@@ -125,7 +126,7 @@ def test_last_starts_one_tick_however_many_were_missed() -> None:
     watermark, now = START, START + timedelta(hours=1)
     ticks: list[datetime] = []
     for _ in range(10):
-        due = look(Phase("f.toml", "a", name="a", rule=rule), cron, watermark, now)
+        due = look(Phase("f.toml", "a", name="a", rule=rule), Timetable(cron), watermark, now)
         ticks += due.ticks
         watermark = due.watermark
     assert ticks == [now]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from flowlord.bus.clock import micros
-from flowlord.bus.holds import Hold, batch_hold, digest, holds_of, member_of
+from flowlord.bus.holds import Hold, batch_hold, batch_member, digest, holds_of, member_of
 from flowlord.bus.port import DONE, PLAN_LIMIT, QUARANTINE
 from flowlord.model.errors import FlowlordError, InvalidTask
 from flowlord.model.message import BANDS, DEFAULT_PRIORITY, Message, band
@@ -121,6 +121,9 @@ def prepare(commit: Commit, now_us: int) -> Landing:
     holds = holds_of(messages)
     for batch, _ in frozen:
         holds += batch_hold(batch)
+    for opened in plan.opened:
+        if opened.holds:
+            holds.append(Hold(batch_member(opened.key), opened.holds, opened.key))
     return _make(Landing, (commit, digests, rows, facts, frozen, holds))
 
 

@@ -94,7 +94,7 @@ class Ledger:
             case FactKind.QUARANTINED:
                 self._decided(fact, at, State.QUARANTINED)
                 self._decide(fact, at)
-            case FactKind.SKIPPED | FactKind.MISSED | FactKind.BATCH:
+            case FactKind.SKIPPED | FactKind.MISSED | FactKind.BATCH | FactKind.PAUSED | FactKind.RESUMED:
                 self._decide(fact, at)
             case FactKind.FILE:
                 self.files.append((at, fact.cause, fact.text))

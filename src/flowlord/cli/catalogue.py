@@ -14,7 +14,6 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Start": {
         "run": ("act", "Run the daemon: load, schedule, hear results, retry."),
         "worker": ("act", "Take tasks and run them."),
-        "init": ("drafts", "Start a new project that validates and runs; nothing is overwritten."),
     },
     "Author": {
         "validate": ("author", "Tell every problem in workflow files; exits 1 when any is an error."),
@@ -28,6 +27,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Act": {
         "send": ("act", "Send one task, or many from a file."),
+        "pause": ("control", "Pause a phase, a workflow or a topic; without a target list what is paused."),
+        "resume": ("control", "Let a paused phase, workflow or topic go on."),
     },
     "Look": {
         "tasks": ("look", "List tasks, the newest first: one line for each attempt."),

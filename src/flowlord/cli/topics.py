@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from flowlord.bus.clock import SystemClock
+from flowlord.bus.pauses import pauses_on
 from flowlord.cache.queries import History
 from flowlord.cache.schema import CacheUnusable
 from flowlord.cli import printer
@@ -25,7 +26,7 @@ DAY_US = 86_400_000_000
 PEEKED = 5
 ALWAYS = {"done", "quarantine", "retry-failed"}
 """Topics of flowlord itself: that nothing ever lay there is good news, not a mistake."""
-FIELDS = ("topic", "waiting", "later", "running", "oldest", "failed_24h", "workers")
+FIELDS = ("topic", "waiting", "later", "running", "oldest", "failed_24h", "workers", "paused")
 PEEK_FIELDS = (
     "state",
     "topic",
@@ -53,8 +54,11 @@ def run(
     def body() -> int:
         with opened(where, cache_path, clock) as sources:
             bus = sources.bus()
-            found = _topics(bus, _failures(cache_path, now_us)) if bus is not None else []
-            printer.rows(found, FIELDS, name="topic", columns=_columns(now_us), look=look or Look())
+            found = _topics(bus, _failures(cache_path, now_us), clock) if bus is not None else []
+            columns = _columns(now_us)
+            if any(each["paused"] for each in found):
+                columns.append(Column("paused", gives=True))
+            printer.rows(found, FIELDS, name="topic", columns=columns, look=look or Look())
             return DONE
 
     return printer.quietly(body)
@@ -95,8 +99,9 @@ def payload_text(payload: bytes) -> str:
     return payload.decode("utf-8", "backslashreplace")
 
 
-def _topics(bus: Bus, failures: Mapping[str, int] | None) -> list[Record]:
+def _topics(bus: Bus, failures: Mapping[str, int] | None, clock: Clock) -> list[Record]:
     serving: dict[str, int] = {}
+    paused, now = pauses_on(bus), clock.now()
     for presence in bus.presences():
         for topic in presence.topics if presence.alive and presence.kind == "worker" else ():
             serving[topic] = serving.get(topic, 0) + 1
@@ -110,6 +115,7 @@ def _topics(bus: Bus, failures: Mapping[str, int] | None) -> list[Record]:
             "oldest_us": state.oldest_us,
             "failed_24h": failures.get(state.topic, 0) if failures is not None else None,
             "workers": serving.get(state.topic, 0),
+            "paused": pause.words if (pause := paused.topic(state.topic, now)) else None,
         }
         for state in bus.topics()
     ]

@@ -84,7 +84,9 @@ def part_commit(key: str, recipe: Recipe, at: Position, part: Part) -> Commit:
         return Commit(Plan(publish=part.messages), marks=marks)
     marks = (Mark(OPEN + key, seen, None), Mark(RECIPE + key, ANY, None))
     told = batch_fact(recipe, f"all {part.at.sent:,} tasks of the batch are published")
-    return Commit(Plan(publish=part.messages, facts=(told,)), marks=marks)
+    # With its outcome it holds no group open any more, only its tasks do.
+    outcomes = (f"{OPEN}{key}",) if recipe.holds_itself else ()
+    return Commit(Plan(publish=part.messages, facts=(told,)), marks=marks, outcomes=outcomes)
 
 
 def halt_commit(key: str, recipe: Recipe, at: Position, why: str, *, by: str = "") -> Commit:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from flowlord.decide.recipe import File
+from flowlord.model.paused import NOTHING, Paused
 
 Rows = Sequence[Mapping[str, str]]
 
@@ -34,3 +35,4 @@ class Context(msgspec.Struct, frozen=True):
     done_topic: str = "done"
     max_deliveries: int = 3
     sources: Mapping[str, Source | Rows | str] = msgspec.field(default_factory=dict)
+    paused: Paused = NOTHING

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from datetime import timedelta
 
 import msgspec
 
 from flowlord.decide.context import Context
-from flowlord.decide.expand import CHUNK, Start, child_messages
+from flowlord.decide.expand import CHUNK, Made, Start, child_messages
 from flowlord.decide.keys import created, dispatch_key
 from flowlord.decide.recipe import compiled
 from flowlord.decide.tick import failed
 from flowlord.model.message import DEFAULT_PRIORITY, SAME, Message, Report
+from flowlord.model.paused import Pause
 from flowlord.model.plan import Fact, FactKind, FrozenBatch, OpenBatch, Plan, Quarantined
 from flowlord.model.task import Result, Task, encode
 from flowlord.model.workflow import Phase, Workflows
@@ -152,6 +154,9 @@ def _children(done: Done, origin: Origin, flows: Workflows, ctx: Context) -> Pla
             text = f"{phase.base_name} could not be started by {done.task.name}: {error}"
             facts.append(failed(phase, cause, text, flow.revision))
             continue
+        if pause := ctx.paused.phase(phase, ctx.now):
+            facts.append(_left_out(phase, done, made, pause))
+            continue
         if isinstance(made, OpenBatch):
             opened.append(made)
             stamps += made.most
@@ -164,6 +169,19 @@ def _children(done: Done, origin: Origin, flows: Workflows, ctx: Context) -> Pla
         return Plan(publish=tuple(messages), opened=tuple(opened), facts=tuple(facts))
     frozen = FrozenBatch(dispatch_key(cause), tuple(messages))
     return Plan(frozen=(frozen,), opened=tuple(opened), facts=tuple(facts))
+
+
+def _left_out(phase: Phase, done: Done, made: Made, pause: Pause) -> Fact:
+    """Tell that a paused phase did not follow, and what to type to have it follow all the same."""
+    if isinstance(made, OpenBatch) or not made:
+        return _skipped(phase, done, pause.words)
+    first = made[0].task
+    words = ["flowlord", "send", phase.base_name, first.info, "--workflow", phase.workflow]
+    for name, values in parse_meta(first.meta).items():
+        if name not in ("workflow", "job"):
+            words += [word for value in values for word in ("--meta", f"{name}={value}")]
+    more = f" (and {len(made) - 1} more like it)" if len(made) > 1 else ""
+    return _skipped(phase, done, f"{pause.words}. To start it: {shlex.join(words)}{more}")
 
 
 def _phase_of(done: Done, origin: Origin, flows: Workflows) -> Phase | None:

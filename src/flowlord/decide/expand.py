@@ -51,12 +51,13 @@ class CannotExpand(ValueError):
 class Start(msgspec.Struct, frozen=True):
     """What starts a phase: its slot in words, the run that the tasks belong to (empty: each is a run of its own).
 
-    `cause` is what the tasks tell as theirs; empty, it is the slot.
+    `cause` is what the tasks tell as theirs; empty, it is the slot. `holds` is the group that they hold open.
     """
 
     slot: str
     run: str = ""
     cause: str = ""
+    holds: str = ""
 
 
 class Rows(msgspec.Struct, frozen=True):
@@ -169,7 +170,10 @@ def count_of(span: Span, rows: Rows | None, limit: int) -> int | None:
 
 def opened(recipe: Recipe, most: int) -> OpenBatch:
     """Return the batch that is made while it is published."""
-    return OpenBatch(dispatch_key(recipe.slot), encode_recipe(recipe), encode_position(Position()), most)
+    holds = recipe.holds if recipe.holds_itself else ""
+    return OpenBatch(
+        dispatch_key(recipe.slot), encode_recipe(recipe), encode_position(Position()), most, holds
+    )
 
 
 def root_messages(
@@ -297,6 +301,7 @@ def _recipe(phase: Phase, start: Start, ctx: Context, revision: str, *, span: Sp
         span=span,
         meta_file=phase.rule.meta_file,
         limit=phase.rule.batch_limit,
+        holds=start.holds,
     )
 
 
@@ -341,4 +346,5 @@ def _message(
         phase=phase.identity,
         revision=revision,
         cause=start.cause or start.slot,
+        holds=start.holds,
     )

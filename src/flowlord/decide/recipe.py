@@ -28,6 +28,9 @@ RESERVED = frozenset(("workflow", "cron", "job", "file", "filename", "files", "r
 _OURS = RESERVED - {"file", "filename", "files"}
 """Names that no row may write into the meta of a task that has no file: what we read there would be another task."""
 
+PHASE = "phase:"
+"""What the groups begin with that the tasks of a phase hold open."""
+
 compiled = lru_cache(maxsize=8192)(Template.compile)
 
 
@@ -83,7 +86,8 @@ class Recipe(msgspec.Struct, frozen=True, omit_defaults=True):
     `tells_time` it is that of its own time. `owns_first` puts what is ours in front of the meta, as children have it.
 
     Rows are `rows` and then those of `files`, or one empty row without `has_rows`. `chosen` (`0-4,7`) leaves out all
-    other tasks; their numbers stay unused. `limit` is how many tasks it may make.
+    other tasks; their numbers stay unused. `limit` is how many tasks it may make, `holds` the group that each of them
+    holds open.
     """
 
     slot: str
@@ -113,7 +117,13 @@ class Recipe(msgspec.Struct, frozen=True, omit_defaults=True):
     meta_file: str = ""
     limit: int = 100_000
     chosen: str = ""
+    holds: str = ""
     pace: Pace | None = None
+
+    @property
+    def holds_itself(self) -> bool:
+        """Whether the batch counts as open beside its tasks: the start of a phase lasts until its last task is made."""
+        return self.holds.startswith(PHASE)
 
     @property
     def base_name(self) -> str:
@@ -224,6 +234,8 @@ class Maker:
                     recipe.revision,
                     cause,
                     recipe.batch,
+                    None,
+                    recipe.holds,
                 )
             )
         return found

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from flowlord.decide.context import Context
 from flowlord.decide.expand import Start, as_plan, later, root_messages, single_message, utc_text
+from flowlord.decide.keys import created
+from flowlord.decide.recipe import PHASE
 from flowlord.decide.schedule import Missed
 from flowlord.model.plan import Fact, FactKind, Plan
 from flowlord.model.workflow import Phase
@@ -30,28 +34,45 @@ def on_tick(phase: Phase, instant: datetime, ctx: Context, revision: str = "") -
     slot = slot_of(phase, instant)
     try:
         time = later(instant, phase.rule.offset_ns)
+        start = Start(slot, holds="" if phase.rule.overlap == "allow" else group_of(phase))
         if not phase.rule.is_batch:
-            return Plan(publish=(single_message(phase, Start(slot), time, ctx, revision),))
-        return as_plan(root_messages(phase, Start(slot), truncate_hour(time), ctx, revision), slot)
+            return Plan(publish=(single_message(phase, start, time, ctx, revision),))
+        return as_plan(root_messages(phase, start, truncate_hour(time), ctx, revision), slot)
     except (ValueError, OverflowError) as error:
         return Plan(facts=(failed(phase, slot, f"{phase.base_name} could not start: {error}", revision),))
 
 
+def stamped(plan: Plan, now: datetime) -> Plan:
+    """Return a plan of `on_tick` that was made ahead of its time as it is made at `now`."""
+    return replace(
+        plan,
+        publish=tuple(
+            replace(message, task=replace(message.task, created=created(now, n)))
+            for n, message in enumerate(plan.publish)
+        ),
+    )
+
+
+def group_of(phase: Phase) -> str:
+    """Return the group that the tasks of a phase hold open, by which its next start is told whether it overlaps."""
+    return f"{PHASE}{phase.identity}"
+
+
 def on_missed(phase: Phase, missed: Missed, revision: str = "") -> Plan:
-    """Return the record that ticks were not started; nothing missed is silent."""
+    """Return the record that ticks were not started; nothing missed is silent, but what was wanted alerts nobody."""
     first, last = utc_text(missed.first), utc_text(missed.last)
     count = f"more than {missed.count}" if missed.more else str(missed.count)
     span = first if missed.count == 1 else f"{first} to {last} ({count} starts)"
     text = f"{phase.base_name} did not start at {span}: {missed.reason}"
     fact = Fact(
-        FactKind.MISSED,
+        FactKind.SKIPPED if missed.wanted else FactKind.MISSED,
         phase=phase.identity,
         topic=phase.topic,
         revision=revision,
         cause=slot_of(phase, missed.first),
         text=text,
     )
-    alert = () if phase.rule.no_alert else (failed(phase, fact.cause, text, revision),)
+    alert = () if phase.rule.no_alert or missed.wanted else (failed(phase, fact.cause, text, revision),)
     return Plan(facts=(fact, *alert))
 
 

@@ -26,6 +26,8 @@ class FactKind(StrEnum):
     RELOAD = "reload"
     CANCELLED = "cancelled"
     BATCH = "batch"  # an open batch began, stopped, goes on, or came to its end
+    PAUSED = "paused"
+    RESUMED = "resumed"
 
 
 class Fact(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -69,12 +71,15 @@ class OpenBatch(msgspec.Struct, frozen=True):
 
     `recipe` tells what to make and `at` how far that has come, as `decide.recipe` writes them; `most` is how many
     tasks it makes at most. The bus holds them as the marks `recipe:<key>` and `batch:<key>`.
+
+    `holds` is a group that the batch itself holds open, beside its tasks, until the outcome `batch:<key>` is recorded.
     """
 
     key: str
     recipe: str
     at: str
     most: int
+    holds: str = ""
 
 
 class Plan(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import partial
-from typing import Final, cast
+from typing import Final
 
 from flowlord.rules.cronfields import Fields, read_fields
 from flowlord.rules.durations import SECOND as NS_SECOND
@@ -94,7 +94,7 @@ class Cron:
         None when none comes within 8 years or before the year 9999. Of `@every`: `after` and the interval; from
         where it counts is its mark's business.
         """
-        return self._next(after, None if self._fields is None else _walls(self._fields))
+        return self._next(after, self._walls())
 
     @property
     def fields(self) -> Fields | None:
@@ -107,18 +107,21 @@ class Cron:
         return self._zone
 
     def upcoming(self, after: datetime) -> Iterator[datetime]:
-        """Yield the times after `after`, one by one, as long as there are some: those of `next`, much faster."""
+        """Yield the times after `after`, one by one, as long as there are some."""
         fields = self._fields
         if fields is not None and self._zone is UTC:
             wall: datetime | None = after.astimezone(UTC).replace(tzinfo=None, microsecond=0)
             while wall is not None and (wall := following(fields, wall, SEARCHED_YEARS)) is not None:
                 yield wall.replace(tzinfo=UTC)
             return
-        walls = None if fields is None else partial(following, fields, years=SEARCHED_YEARS)
+        walls = self._walls()
         time = self._next(after, walls)
         while time is not None:
             yield time
             time = self._next(time, walls)
+
+    def _walls(self) -> _Walls | None:
+        return None if self._fields is None else partial(following, self._fields, years=SEARCHED_YEARS)
 
     def _next(self, after: datetime, walls: _Walls | None) -> datetime | None:
         try:
@@ -145,37 +148,6 @@ def _read_interval(body: str, start: int) -> int:
     if interval < 0:
         raise Unreadable(f"{quote(body)} runs backwards: an interval is positive", offset=start + len(_EVERY))
     return max(interval // NS_SECOND, 1) * NS_SECOND
-
-
-def _walls(fields: Fields) -> _Walls:
-    """The steps of `fields` over wall times, for one walk: what it returns is not shared between threads."""
-    from croniter import CroniterBadDateError, croniter  # 60 ms that only those pay who step
-
-    day, weekday = str(fields.day), str(fields.weekday)
-    if fields.either_day and (fields.day.full or fields.weekday.full):
-        day = weekday = "*"  # croniter would take the full one for a star and ask for both
-    written = [str(fields.minute), str(fields.hour), day, str(fields.month), weekday]
-    if fields.second.numbers != (0,):
-        written.insert(0, str(fields.second))
-    walk = croniter(
-        " ".join(written),
-        datetime(2000, 1, 1),  # noqa: DTZ001 - wall times have no zone
-        day_or=fields.either_day,
-        second_at_beginning=True,
-        max_years_between_matches=SEARCHED_YEARS,
-    )
-
-    def step(wall: datetime) -> datetime | None:
-        try:
-            return cast(datetime, walk.get_next(datetime, start_time=wall))
-        except CroniterBadDateError:
-            return None
-        except ValueError:  # "year 10000 is out of range"
-            if wall.year < 9999 - SEARCHED_YEARS:
-                raise
-            return None
-
-    return step
 
 
 def _next_fixed(after: datetime, walls: _Walls, zone: tzinfo) -> datetime | None:

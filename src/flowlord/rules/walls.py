@@ -1,9 +1,4 @@
-"""From one wall time that a schedule names to the next: arithmetic over its fields, for those who take many steps.
-
-`Cron.next` asks croniter, which knows the calendar as well but takes a tenth of a millisecond to set up and some
-hundredths for a step. Whoever looks a day ahead over a thousand schedules walks here; property tests hold both to
-the same answers.
-"""
+"""From one wall time that a schedule names to the next: arithmetic over its fields."""
 
 from __future__ import annotations
 

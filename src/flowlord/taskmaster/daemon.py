@@ -25,6 +25,7 @@ log = logging.getLogger("flowlord.taskmaster")
 
 PROMOTE_EVERY_S = 0.1
 SWEEP_EVERY_S = 60.0
+PAUSES_EVERY_S = 1.0
 IDLE_LOOK_S = 0.1
 STEP_LIMIT_S = 15.0
 MOST_LAST_BATCHES = 20
@@ -85,6 +86,7 @@ class Taskmaster:
         else:
             self._supervisor.start("scheduler", lambda: self._tick(scheduler))
             self._supervisor.start("reload", self._every(self._pace.reload_s, self.reloader.step))
+        self._supervisor.start("pauses", self._every(PAUSES_EVERY_S, self._look_at_pauses))
         self._supervisor.start("router", self._route)
         self._supervisor.start("promoter", self._every(PROMOTE_EVERY_S, self._move))
         self._supervisor.start("batches", self._publish)
@@ -104,7 +106,7 @@ class Taskmaster:
             )
             self._hosted_thread.start()
         try:
-            self._wait(stop, once)
+            self._wait(stop, scheduler if once else None)
         finally:
             self._drain()
         if self._supervisor.fatal:
@@ -122,10 +124,25 @@ class Taskmaster:
         self._hosted_stop.set()
         self._hosted_now.set()
 
-    def _wait(self, stop: threading.Event, once: bool) -> None:
+    def _wait(self, stop: threading.Event, once: Scheduler | None) -> None:
         while not stop.wait(IDLE_LOOK_S if once else 1.0):
-            if self._supervisor.fatal or (once and self._is_idle()):
+            if self._supervisor.fatal:
                 return
+            if once and self._is_idle() and not self._starts_more(once):
+                return
+
+    def _starts_more(self, scheduler: Scheduler) -> bool:
+        """Start what stood in line behind a start that has come to its end by now; returns whether there was any."""
+        try:
+            return scheduler.holds_back and scheduler.decide_due(at_once=True) > 0
+        except BusUnavailable:
+            return True
+
+    def _look_at_pauses(self) -> None:
+        before = self.around.paused
+        self.around.look_at_pauses()
+        if self.around.paused != before:
+            self.around.changed.set()
 
     def _is_idle(self) -> bool:
         """Nothing of ours waits, runs or is due later: what nobody here can do anything about does not count."""

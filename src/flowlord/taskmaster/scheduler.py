@@ -5,52 +5,37 @@ from __future__ import annotations
 import heapq
 import logging
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
-import msgspec
-
-from flowlord.decide.expand import utc_text
-from flowlord.decide.schedule import Due, look
-from flowlord.decide.tick import failed, on_missed, on_tick
+from flowlord.decide.schedule import look
+from flowlord.decide.tick import failed, group_of
 from flowlord.model.crashpoint import crashpoint
-from flowlord.model.errors import BusError, Refused
-from flowlord.model.plan import Commit, Mark, Plan
+from flowlord.model.errors import BusError, LeaseLost, Refused
+from flowlord.model.plan import Commit, Committed, Mark, Plan
 from flowlord.model.problem import Severity
-from flowlord.model.workflow import Phase, Workflows
-from flowlord.rules.cron import Cron
+from flowlord.model.workflow import Workflows
+from flowlord.rules.timetable import Timetable
 from flowlord.taskmaster.surroundings import Surroundings
+from flowlord.taskmaster.ticks import Entry, commits_of, prepare, tell
+from flowlord.taskmaster.timejump import JumpWatch
 
 log = logging.getLogger("flowlord.scheduler")
 
 LONGEST_WAIT_S = 1.0
 """The wall clock may jump while we wait on the monotonic one, so we look again this often."""
-LAND_AT = 2_000
-"""Messages that land at once at most, but for a single start that makes more."""
+LAND_AT = 1_000
+"""Messages, or commits, that land at once at most, but for a single start that makes more."""
 PAUSE = timedelta(minutes=1)
 """How long a phase that cannot be decided is left alone."""
 AHEAD = timedelta(minutes=1)
 """A mark that lies this far ahead of our clock is no chance: one of the clocks was wrong."""
-
-
-@dataclass(order=True, slots=True)
-class _Entry:
-    """A scheduled phase; ordered by when to look at it next."""
-
-    next: datetime
-    phase: Phase = field(compare=False)
-    cron: Cron = field(compare=False)
-    revision: str = field(compare=False)
-    seen: str | None = field(compare=False, default=None)
-
-    @property
-    def mark(self) -> str:
-        return f"tick:{self.phase.identity}"
-
-    @property
-    def watermark(self) -> datetime | None:
-        return None if self.seen is None else datetime.fromisoformat(self.seen)
+PREPARED = timedelta(seconds=2)
+"""Starts that are due within this time are made ready while there is nothing else to do."""
+HURRY = timedelta(milliseconds=20)
+"""So long before a start nothing is made ready any more."""
+_NEVER = datetime.max.replace(tzinfo=UTC)
+_Pair = tuple[Entry, Commit]
 
 
 class Scheduler:
@@ -60,40 +45,45 @@ class Scheduler:
         self._around = around
         self._wake = wake
         self._built_from: Workflows | None = None
-        self._heap: list[_Entry] = []
+        self._heap: list[Entry] = []
+        self._jumps = JumpWatch(around.clock)
 
     def step(self) -> None:
-        """Decide what is due, then wait."""
+        """Decide what is due, make ready what soon is, then wait."""
         self.decide_due()
+        self._prepare()
         self._wake.wait(self._wait_s())
         self._wake.clear()
 
-    def decide_due(self) -> int:
-        """Decide what is due now; returns how many plans landed. A phase that cannot be decided hinders no other."""
+    @property
+    def holds_back(self) -> bool:
+        """Whether a start is due that waits for the one before it, or for the end of a pause."""
+        return any(entry.waits for entry in self._heap)
+
+    def decide_due(self, *, at_once: bool = False) -> int:
+        """Decide what is due now; returns how many plans landed. A phase that cannot be decided hinders no other.
+
+        `at_once` looks at starts that are held back, too, though it is not yet time to look at them again.
+        """
         flows = self._around.workflows
+        if self._around.paused is None:
+            self._around.look_at_pauses()
         if flows is not self._built_from:
             self._build(flows)
+        self._jumps.look()
         now = self._around.now()
-        due: list[_Entry] = []
+        due: list[Entry] = []
+        if at_once:
+            due = [entry for entry in self._heap if entry.waits]
+            self._heap = [entry for entry in self._heap if not entry.waits]
+            heapq.heapify(self._heap)
         while self._heap and self._heap[0].next <= now:
             due.append(heapq.heappop(self._heap))
-        landed = 0
         try:
-            for entry in due:
-                try:
-                    landed += self._decide(entry, now)
-                    self._mended(entry)
-                except BusError:
-                    raise
-                except Exception as error:  # noqa: BLE001 - told, and looked at again in a while
-                    entry.next = now + PAUSE
-                    self._fault(
-                        entry, f"{entry.phase.identity} cannot be scheduled: {error}", Severity.ERROR, error
-                    )
+            return self._decide(due, now) if due else 0
         finally:
             for entry in due:  # also when the bus went away in the middle: then they are still due
                 heapq.heappush(self._heap, entry)
-        return landed
 
     def _build(self, flows: Workflows) -> None:
         phases = [
@@ -106,37 +96,100 @@ class Scheduler:
         now = self._around.now()
         heap = []
         for phase, revision in phases:
-            cron = Cron.parse(phase.rule.cron, phase.rule.tz or self._around.zone)
-            entry = _Entry(now, phase, cron, revision)
-            entry.seen = found.get(entry.mark)
-            heap.append(entry)
+            table = Timetable.of(phase.rule, phase.identity, self._around.zone)
+            mark = f"tick:{phase.identity}"
+            heap.append(Entry(now, phase, table, revision, mark, found.get(mark)))
+            if table.is_over(now):
+                log.info(
+                    "%s starts no more: until=%s", phase.identity, phase.rule.until,
+                    extra={"action": "tick.over"},
+                )  # fmt: skip
         heapq.heapify(heap)
         self._heap = heap
         self._built_from = flows
 
-    def _decide(self, entry: _Entry, now: datetime) -> int:
-        if entry.watermark is not None and entry.watermark - now > AHEAD:
-            text = f"{entry.phase.identity} was decided up to {entry.seen}, ahead of this clock: no start until then"
-            self._fault(entry, text, Severity.WARNING)
-        due = look(entry.phase, entry.cron, entry.watermark, now)
-        landed = 0
-        for commits in self._steps(entry, due):
-            crashpoint("scheduler.decided")
-            for commit, answer in zip(commits, self._around.bus.commit_many(commits), strict=True):
-                if isinstance(answer, Refused):
-                    # Another daemon was faster: go on from where it is.
-                    entry.seen, entry.next = self._found(entry, answer), now
-                    log.debug(
-                        "%s was decided elsewhere", entry.phase.identity, extra={"action": "tick.taken"}
-                    )
-                    return landed
-                landed += 1
-                entry.seen = commit.marks[0].new
-                self._tell(entry, commit)
-        entry.next = due.next or datetime.max.replace(tzinfo=UTC)
-        return landed
+    def _decide(self, due: Sequence[Entry], now: datetime) -> int:
+        """Decide phases in the order of their time, landing many of them at once."""
+        groups = [group_of(entry.phase) for entry in due if entry.phase.rule.overlap != "allow"]
+        # Asked after the mark is known: whoever starts the phase meanwhile moves its mark, which refuses us.
+        opened = self._around.bus.open_counts(groups) if groups else {}
+        landed = weight = 0
+        gathered: list[_Pair] = []
+        for entry in due:
+            entry.refused = False
+            try:
+                for commit in self._look(entry, now, opened):
+                    gathered.append((entry, commit))
+                    weight += max(len(commit.plan.messages), 1)
+                    if weight >= LAND_AT:
+                        landed += self._land(gathered, now)
+                        gathered, weight = [], 0
+                        if entry.refused:
+                            break
+                self._mended(entry)
+            except BusError:
+                raise
+            except Exception as error:  # noqa: BLE001 - told, and looked at again in a while
+                self._failed(entry, now, error)
+        return landed + self._land(gathered, now)
 
-    def _found(self, entry: _Entry, refused: Refused) -> str | None:
+    def _look(self, entry: Entry, now: datetime, opened: dict[str, int]) -> Iterator[Commit]:
+        phase = entry.phase
+        if entry.watermark is not None and entry.watermark - now > AHEAD:
+            text = (
+                f"{phase.identity} was decided up to {entry.seen}, ahead of this clock: no start until then"
+            )
+            self._fault(entry, text, Severity.WARNING)
+        paused = self._around.paused
+        found = look(
+            phase,
+            entry.table,
+            entry.watermark,
+            now,
+            open_tasks=opened.get(group_of(phase), 0) if opened else 0,
+            pauses=tuple(paused.of_phase(phase)) if paused and paused.pauses else (),
+        )
+        entry.next, entry.waits = found.next or _NEVER, found.waits
+        return commits_of(self._around, entry, found)
+
+    def _land(self, gathered: Sequence[_Pair], now: datetime) -> int:
+        if not gathered:
+            return 0
+        crashpoint("scheduler.decided")
+        commits = [commit for _, commit in gathered]
+        try:
+            answers = self._around.bus.commit_many(commits)
+        except BusError:
+            raise
+        except Exception as error:  # noqa: BLE001 - found out whose it is, and told
+            entries = list({id(entry): entry for entry, _ in gathered}.values())
+            if len(entries) == 1:
+                self._failed(entries[0], now, error)
+                return 0
+            # One that cannot land must not hinder the others.
+            return sum(self._land([pair for pair in gathered if pair[0] is entry], now) for entry in entries)
+        return sum(
+            self._take(entry, commit, answer, now)
+            for (entry, commit), answer in zip(gathered, answers, strict=True)
+        )
+
+    def _take(
+        self, entry: Entry, commit: Commit, answer: Committed | Refused | LeaseLost, now: datetime
+    ) -> bool:
+        """Note what became of a commit; returns whether it landed."""
+        if isinstance(answer, Refused):
+            # Another daemon was faster: go on from where it is.
+            entry.refused = True
+            entry.seen = self._found(entry, answer)
+            entry.next = now
+            self._around.counters.contested += 1
+            log.debug("%s was decided elsewhere", entry.phase.identity, extra={"action": "tick.taken"})
+            return False
+        entry.seen = commit.marks[0].new
+        tell(self._around, entry, commit)
+        return True
+
+    def _found(self, entry: Entry, refused: Refused) -> str | None:
         """Return where the phase stands. A bus that was emptied is told what we knew: else instants would be missed."""
         if refused.found is not None or entry.seen is None:
             return refused.found
@@ -146,38 +199,11 @@ class Scheduler:
             return quicker.found
         return entry.seen
 
-    def _steps(self, entry: _Entry, due: Due) -> Iterator[list[Commit]]:
-        """Yield the commits of what is due, in order, as many at a time as may land at once."""
-        gathered: list[Commit] = []
-        messages = 0
-        for commit in self._commits(entry, due):
-            gathered.append(commit)
-            messages += len(commit.plan.messages)
-            if messages >= LAND_AT:
-                yield gathered
-                gathered, messages = [], 0
-        if gathered:
-            yield gathered
+    def _failed(self, entry: Entry, now: datetime, error: Exception) -> None:
+        entry.next = now + PAUSE
+        self._fault(entry, f"{entry.phase.identity} cannot be scheduled: {error}", Severity.ERROR, error)
 
-    def _commits(self, entry: _Entry, due: Due) -> Iterator[Commit]:
-        seen = entry.seen
-        rule = entry.phase.rule
-        facts = tuple(
-            fact for missed in due.missed for fact in on_missed(entry.phase, missed, entry.revision).facts
-        )
-        for instant in due.ticks:
-            ctx = self._around.context([rule.meta_file] if rule.meta_file else [])
-            plan = on_tick(entry.phase, instant, ctx, entry.revision)
-            self._around.stamps.used(ctx.now, plan.stamps)
-            plan, facts = msgspec.structs.replace(plan, facts=plan.facts + facts), ()
-            new = utc_text(instant)
-            yield Commit(plan, marks=(Mark(entry.mark, seen, new),))
-            seen = new
-        new = utc_text(due.watermark)
-        if facts or seen is None or (new != seen and datetime.fromisoformat(seen) < due.watermark):
-            yield Commit(Plan(facts=facts), marks=(Mark(entry.mark, seen, new),))
-
-    def _fault(self, entry: _Entry, text: str, severity: Severity, error: Exception | None = None) -> None:
+    def _fault(self, entry: Entry, text: str, severity: Severity, error: Exception | None = None) -> None:
         """Tell that a phase does not start, once; the alert lands before it counts as told."""
         subject = entry.mark
         if self._around.health.faults().get(subject) == text:
@@ -186,23 +212,25 @@ class Scheduler:
         self._around.health.fault(subject, text, severity)
         log.error("%s", text, extra={"action": "tick.failed"}, exc_info=error)
 
-    def _mended(self, entry: _Entry) -> None:
+    def _mended(self, entry: Entry) -> None:
         if entry.watermark is None or entry.watermark - self._around.now() <= AHEAD:
             self._around.health.mended(entry.mark)
 
-    def _tell(self, entry: _Entry, commit: Commit) -> None:
-        made = commit.plan.messages
-        if made:
-            self._around.counters.published += len(made)
-            log.info(
-                "%s %s", entry.phase.base_name, made[0].task.info if len(made) == 1 else f"batch of {len(made)}",
-                extra={"action": "tick.sent", "task": made[0].task.id, "slot": made[0].cause},
-            )  # fmt: skip
-        texts = {
-            fact.text: fact for fact in commit.plan.facts
-        }  # what was missed is also an alert: one line for both
-        for text, fact in texts.items():
-            log.error("%s", text, extra={"action": f"tick.{fact.kind}", "slot": fact.cause})
+    def _prepare(self) -> None:
+        """Make ready what is due soon, as long as nothing is due itself: then it only has to land."""
+        if not self._heap:
+            return
+        first, soon = self._heap[0].next - HURRY, self._around.now() + PREPARED
+        if first > soon:
+            return
+        for entry in self._heap:
+            if entry.next <= soon and entry.ready is None:
+                if self._around.now() >= first:
+                    return
+                try:
+                    prepare(self._around, entry)
+                except Exception:  # noqa: BLE001 - it is told when the phase is due
+                    entry.ready = _NEVER, Plan()
 
     def _wait_s(self) -> float:
         if not self._heap:

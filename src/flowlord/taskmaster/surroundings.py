@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 
+from flowlord.bus.pauses import pauses_on
 from flowlord.bus.port import Bus
 from flowlord.decide.context import Context, Source
 from flowlord.decide.expand import HELD
 from flowlord.decide.recipe import File
 from flowlord.model.clock import Clock
+from flowlord.model.paused import NOTHING, Paused
 from flowlord.model.workflow import Workflows
 from flowlord.storage.open import Storage
 from flowlord.storage.port import Unavailable
@@ -31,6 +33,7 @@ class Counters:
     dead: int = 0
     quarantined: int = 0
     halted: int = 0  # batches that stopped
+    contested: int = 0  # starts that another daemon decided first
 
 
 @dataclass(slots=True)
@@ -53,6 +56,11 @@ class Surroundings:
     counters: Counters = field(default_factory=Counters)
     health: Health = field(default_factory=Health)
     storage: Storage = field(default_factory=Storage)
+    paused: Paused | None = None  # None: not looked at yet
+
+    def look_at_pauses(self) -> None:
+        """Learn what people have paused."""
+        self.paused = pauses_on(self.bus, self.paused or NOTHING)
 
     def context(self, sources: Iterable[str] = ()) -> Context:
         """Return the context of one decision, with the meta-files that it needs read now."""
@@ -64,6 +72,7 @@ class Surroundings:
             done_topic=self.done_topic,
             max_deliveries=self.max_deliveries,
             sources=read_sources(sources, self.storage),
+            paused=self.paused or NOTHING,
         )
 
     def now(self) -> datetime:

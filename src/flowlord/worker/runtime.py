@@ -18,6 +18,7 @@ from flowlord.model.errors import BusUnavailable, BusUnusable
 from flowlord.model.message import Delivery
 from flowlord.worker.completer import Completer
 from flowlord.worker.desk import Desk, Handlers, growing
+from flowlord.worker.gate import Gate
 from flowlord.worker.handler import Handler, Why
 from flowlord.worker.keeper import Keeper
 from flowlord.worker.pace import Pace
@@ -84,6 +85,7 @@ class Worker:
         clock = clock or SystemClock()
         self.consumer = consumer or consumer_name("", clock)
         self._desk = Desk(bus, Handlers(handlers), clock, self.consumer, lease_ns, timeout_ns, done_topic)
+        self._gate = Gate(bus, self._desk.handlers.topics, clock)
         self._grace_s = grace_s
         self._max_tasks = max_tasks
         self._drain = drain
@@ -140,8 +142,9 @@ class Worker:
                 continue
             polite = desk.polite_until_ns > self._now_ns()
             try:
+                topics = self._gate.open()
                 claimed = desk.bus.claim(
-                    desk.handlers.topics,
+                    topics,
                     self.consumer,
                     limit,
                     wait_s=0.0 if self._drain or polite else LISTEN_S,
@@ -161,6 +164,8 @@ class Worker:
                 continue
             desk.outage.ended()
             wait_s = 0.0
+            if not topics:  # all of them are paused
+                stop.wait(0.0 if self._drain else LISTEN_S)
             if claimed:
                 crashpoint("worker.claimed")
                 late = stop.is_set() or now.is_set()

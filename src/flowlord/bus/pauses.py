@@ -1,0 +1,46 @@
+"""The pauses on the bus: one mark that everybody looks at and few change."""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+
+from flowlord.bus.port import Bus
+from flowlord.model.errors import Refused
+from flowlord.model.paused import MARK, NOTHING, Paused
+from flowlord.model.plan import Fact, Mark, Plan
+
+log = logging.getLogger("flowlord.bus")
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Paused).decode
+
+
+def read_pauses(text: str | None) -> Paused:
+    """Return the pauses that the mark holds.
+
+    Raises:
+        msgspec.DecodeError: it holds something else.
+    """
+    return NOTHING if text is None else _decode(text)
+
+
+def pauses_on(bus: Bus, before: Paused = NOTHING) -> Paused:
+    """Return the pauses on a bus; when somebody broke them, it is said and those known `before` go on."""
+    text = bus.marks([MARK]).get(MARK)
+    try:
+        return read_pauses(text)
+    except msgspec.DecodeError as error:
+        log.error("the mark %s cannot be read: %s", MARK, error, extra={"action": "pause.broken"})
+        return before
+
+
+def change_pauses(bus: Bus, seen: str | None, new: Paused, facts: tuple[Fact, ...]) -> bool:
+    """Write pauses in place of those in `seen`, and tell it; returns False when somebody else was faster."""
+    text = _encode(new).decode() if new.pauses else None
+    try:
+        bus.commit(Plan(facts=facts), marks=[Mark(MARK, seen, text)])
+    except Refused:
+        return False
+    return True

@@ -1,0 +1,96 @@
+"""Commands that hold things up and let them go on: pause, resume."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flowlord.cli.options import (
+    Ascii,
+    BusAddress,
+    Color,
+    Config,
+    Namespace,
+    NoHeaders,
+    Output,
+    leave,
+    refuse_memory,
+    settings_of,
+)
+
+app = typer.Typer(rich_markup_mode=None)
+_TARGET = "TOPIC, TOPIC:JOB, FILE.toml or FILE.toml:TOPIC:JOB."
+
+
+@app.command()
+def pause(
+    target: Annotated[str, typer.Argument(metavar="[TARGET]", help=_TARGET, show_default=False)] = "",
+    length: Annotated[
+        str,
+        typer.Option(
+            "--for", metavar="TIME", help="It ends by itself after this, such as 2h.", show_default=False
+        ),
+    ] = "",
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why; others will see it.", show_default=False)
+    ] = "",
+    output: Output = "",
+    no_headers: NoHeaders = False,
+    ascii_: Ascii = False,
+    color: Color = "auto",
+    bus: BusAddress = "",
+    namespace: Namespace = "",
+    config: Config = "",
+) -> None:
+    """Pause a phase, a workflow or a topic; without a target list what is paused.
+
+    \b
+      flowlord pause load --for 2h --reason 'database is moving'
+      flowlord pause daily.toml
+      flowlord pause daily.toml:load:users
+      flowlord pause
+
+    A paused phase or workflow starts nothing; of a paused topic no worker takes
+    a task. What runs is finished, and its result heard.
+
+    See also: resume, topics, next.
+    """
+    settings = settings_of(config=config, bus=bus, namespace=namespace)
+    refuse_memory(settings, "pause")
+    from flowlord.cli import pause as body
+    from flowlord.cli.printer import Look
+
+    if target:
+        leave(body.pause(settings.bus, target, length=length, reason=reason))
+    else:
+        look = Look(output, no_headers=no_headers, ascii=ascii_, color=color)
+        leave(body.show(settings.bus, look=look))
+
+
+@app.command()
+def resume(
+    target: Annotated[str, typer.Argument(metavar="TARGET", help=_TARGET, show_default=False)],
+    catchup: Annotated[
+        bool, typer.Option("--catchup", help="Start what the pause left out, within the catch-up window.")
+    ] = False,
+    bus: BusAddress = "",
+    namespace: Namespace = "",
+    config: Config = "",
+) -> None:
+    """Let a paused phase, workflow or topic go on.
+
+    \b
+      flowlord resume load
+      flowlord resume daily.toml --catchup
+
+    Starts that fell into the pause are recorded as skipped, unless --catchup
+    asks for them. Tasks of a topic have waited and are all done.
+
+    See also: pause, topics, next.
+    """
+    settings = settings_of(config=config, bus=bus, namespace=namespace)
+    refuse_memory(settings, "resume")
+    from flowlord.cli import pause as body
+
+    leave(body.resume(settings.bus, target, catchup=catchup))
