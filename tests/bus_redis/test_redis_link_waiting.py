@@ -10,7 +10,7 @@ import time
 import pytest
 
 from flowlord.bus.redis_address import parse
-from flowlord.bus.redis_link import Link, OutcomeUnknown
+from flowlord.bus.redis_link import Link, OutcomeUnknown, ServerError
 from flowlord.model.errors import BusUnusable
 from support.processes import until
 from support.redis_links import (
@@ -56,6 +56,35 @@ def test_listening_goes_on_over_slices(monkeypatch):
         assert link.listen(("XREAD",), ("STREAMS", "s", "0"), 0.2) is None
         assert info(server, "commandstats", "cmdstat_xread")["calls"] >= 2
         assert len(link._idle) == 1
+
+
+def test_a_script_behind_a_wait_runs_when_something_is_heard_and_when_the_time_is_over():
+    with Server() as server, linked(server.url) as link, linked(server.url) as writer:
+        for words in (
+            ("STREAMS", "s", "0"),
+            ("STREAMS", "s", "0"),
+        ):  # the server has the script the second time
+            heard, reply = link.listen_then((("XREAD",), words), 0.02, ECHO, ["k"], ["a"])
+            assert (heard, reply) == (None, [b"k", b"a"])
+        found = []
+        wait = ("XREAD",), ("STREAMS", "s", "0")
+        thread = threading.Thread(
+            target=lambda: found.append(link.listen_then(wait, LIMIT_S, ECHO, ["k"], ["b"]))
+        )
+        thread.start()
+        until(lambda: info(server, "clients", "blocked_clients"), "the listener", LIMIT_S)
+        entry = writer.call("XADD", "s", "*", "a", 1)
+        thread.join(LIMIT_S)
+        assert found == [([[b"s", [[entry, [b"a", b"1"]]]]], [b"k", b"b"])]
+
+
+def test_a_script_behind_a_wait_runs_although_there_is_nothing_to_wait_on():
+    with Server() as server, linked(server.url) as link:
+        link.call("SET", "s", 1)
+        heard, reply = link.listen_then((("XREAD",), ("STREAMS", "s", "0")), LIMIT_S, ECHO, ["k"], ["a"])
+        assert reply == [b"k", b"a"]
+        with pytest.raises(ServerError, match="WRONGTYPE"):
+            link.checked(heard)
 
 
 def test_close_ends_a_wait_at_once():

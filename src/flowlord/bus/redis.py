@@ -27,7 +27,7 @@ from flowlord.bus.redis_clock import ServerClock
 from flowlord.bus.redis_commit import Advance, pack, read_answers, token_of
 from flowlord.bus.redis_core import Core, flat
 from flowlord.bus.redis_facts import ServerFacts, facts_of
-from flowlord.bus.redis_link import Link, OutcomeUnknown, Word
+from flowlord.bus.redis_link import Link, OutcomeUnknown, Reply, Word
 from flowlord.bus.redis_names import names_of
 from flowlord.bus.sightings import Sightings
 from flowlord.bus.single import Single
@@ -79,6 +79,8 @@ class RedisBus(Single):
         self._core.on_reset = self._tell_reset
         self._sightings = Sightings()
         # Tokens of claims whose answer was lost, by who asked for what.
+        self._ears: dict[tuple[str, tuple[str, ...]], list[Word]] = {}
+        """Where somebody who found nothing listens, by who asked for what."""
         self._doubtful: dict[tuple[str, tuple[str, ...]], list[str]] = {}
         self._foreign_lease_ns = foreign_lease_ns
 
@@ -123,25 +125,42 @@ class RedisBus(Single):
             return found
         names: list[Word] = flat(*((topic, *names_of(topic)) for topic in asked[1]))
 
-        def take() -> tuple[list[Delivery], list[Word]]:
+        # An answer without messages names the streams to listen on: that is where the next question may begin.
+        ears = self._ears.pop(asked, [])
+
+        def take(left_s: float) -> list[Delivery]:
+            nonlocal ears
             token = redis_claim.token(self._core.name(), redis_claim.START, consumer)
+            written = f"{lease_ns}|0|{token}"
+            words = (written, limit, int(wait_s > 0), ALONE_AFTER, *names)
             try:
-                return self._claim(names, token, consumer, limit, lease_ns, waits=wait_s > 0)
+                found, ears = self._claim(words, ears, left_s, token, consumer)
             except OutcomeUnknown:
                 self._doubt(asked, token)
                 raise
+            if found:
+                self._sightings.note(
+                    written, self._core.clock.monotonic_ns(), self._core.patience.monotonic_ns()
+                )
+            return found
 
-        return self._wait(take, wait_s)
+        found = self._wait(take, wait_s)
+        if ears:
+            self._ears[asked] = ears
+        return found
 
     def _claim(
-        self, names: Sequence[Word], token: str, consumer: str, limit: int, lease_ns: int, *, waits: bool
+        self, words: Sequence[Word], ears: Sequence[Word], left_s: float, token: str, consumer: str
     ) -> tuple[list[Delivery], list[Word]]:
-        core = self._core
-        written = f"{lease_ns}|0|{token}"
-        reply = core.run("claim", written, limit, int(waits), ALONE_AFTER, *names, verb="claim")
+        """Claim, with `ears` as soon as there is something to hear; also returns where to listen next."""
+        heard: Reply = None
+        if ears and left_s > 0:
+            heard, reply = self._core.run_behind(ears, left_s, "claim", *words, verb="claim")
+        else:
+            reply = self._core.run("claim", *words, verb="claim")
         found = redis_claim.read_claim(reply, token, consumer, starts=1)
-        if found:
-            self._sightings.note(written, core.clock.monotonic_ns(), core.patience.monotonic_ns())
+        if not found:
+            self._link.checked(heard)
         return found, reply[2]
 
     def _doubt(self, asked: tuple[str, tuple[str, ...]], *tokens: str) -> None:
@@ -239,9 +258,15 @@ class RedisBus(Single):
         """See `Bus.journal`."""
         self._check_open()
 
-        def read() -> tuple[list[JournalEntry], list[Word]]:
-            found = redis_look.journal(self._core, after, max(limit, 0))
-            return found, [self._core.key("journal"), f"{after}-1"]
+        is_first = True
+
+        def read(left_s: float) -> list[JournalEntry]:
+            nonlocal is_first
+            if not is_first:
+                words = "STREAMS", self._core.key("journal"), f"{after}-1"
+                self._link.listen(("XREAD", "COUNT", 1), words, left_s)
+            is_first = False
+            return redis_look.journal(self._core, after, max(limit, 0))
 
         return self._wait(read, wait_s)
 
@@ -339,19 +364,16 @@ class RedisBus(Single):
         if self._link.closed:
             raise BusUnusable("this bus was closed")
 
-    def _wait(self, ready: Callable[[], tuple[list[_T], list[Word]]], wait_s: float) -> list[_T]:
-        """Ask `ready` until it finds something, the time is over or the bus is closed.
-
-        With what it found it returns streams and ids: something newer on one of them is worth asking again.
-        """
+    def _wait(self, ask: Callable[[float], list[_T]], wait_s: float) -> list[_T]:
+        """Ask until something is found, the time is over or the bus is closed; `ask` is given the seconds left."""
         until_ns = self._core.patience.monotonic_ns() + int(wait_s * 1e9)
+        left_s = wait_s
         try:
             while True:
-                found, streams = ready()
+                found = ask(left_s)
                 left_s = (until_ns - self._core.patience.monotonic_ns()) / 1e9
                 if found or left_s <= 0:
                     return found
-                self._link.listen(("XREAD", "COUNT", 1), ("STREAMS", *streams[::2], *streams[1::2]), left_s)
         except (BusUnusable, BusUnavailable):
             if wait_s > 0 and self._link.closed:  # while it waited: nothing came, and that is no fault
                 return []

@@ -62,10 +62,35 @@ class Core:
             BusUnavailable: it did not run, or nobody knows (OutcomeUnknown).
             Reset: the bus was reset; it did not run.
         """
+        return self._ran(
+            verb,
+            lambda known: self.link.script(script(name), (self.key("state"),), (self.prefix, known, *args)),
+        )
+
+    def run_behind(
+        self, streams: Sequence[Word], wait_s: float, name: str, *args: Word, verb: str = ""
+    ) -> tuple[Reply, Reply]:
+        """Run a script once, when one of `streams` (name, id, ...) has something newer, or the time is over.
+
+        Returns what was heard, maybe an error (`Link.listen_then`), and the script's reply; raises as `run` does.
+        """
+        listening = ("XREAD", "COUNT", 1), ("STREAMS", *streams[::2], *streams[1::2])
+        heard: list[Reply] = []
+
+        def send(known: str) -> Reply:
+            words = (self.prefix, known, *args)
+            what, reply = self.link.listen_then(listening, wait_s, script(name), (self.key("state"),), words)
+            heard.append(what)
+            return reply
+
+        reply = self._ran(verb, send)
+        return heard[0], reply
+
+    def _ran(self, verb: str, send: Callable[[str], Reply]) -> Reply:
         if verb:
             crashpoint(f"bus.{verb}.before")
         known = self.generation
-        reply = self.link.script(script(name), (self.key("state"),), (self.prefix, known, *args))
+        reply = send(known)
         if verb:
             crashpoint(f"bus.{verb}.after")
         if reply == b"RESET":

@@ -68,14 +68,14 @@ class Link:
     def call(self, *words: Word, patience_s: float | None = None) -> Reply:
         """Send one command and return its reply; `patience_s` replaces the time-out of the address."""
         [reply] = self._exchange((words,), patience_s)
-        return self._checked(reply)
+        return self.checked(reply)
 
     def calls(self, commands: Sequence[Sequence[Word]]) -> list[Reply]:
         """Send commands in one piece and return their replies.
 
         One after the other, not atomic: raises the first error, and those around it may well have happened.
         """
-        return [self._checked(reply) for reply in self._exchange(commands)] if commands else []
+        return [self.checked(reply) for reply in self._exchange(commands)] if commands else []
 
     def script(self, script: Script, keys: Sequence[Word], args: Sequence[Word]) -> Reply:
         """Run a script, which the server gets to keep when it does not have it yet."""
@@ -83,7 +83,7 @@ class Link:
         [reply] = self._exchange((("EVALSHA", script.sha, *rest),))
         if isinstance(reply, Wrong) and reply.code == "NOSCRIPT":  # said before anything ran
             [reply] = self._exchange((("EVAL", script.source, *rest),))
-        return self._checked(reply)
+        return self.checked(reply)
 
     def listen(self, before: Sequence[Word], after: Sequence[Word], wait_s: float) -> Reply:
         """Send a command that waits, such as XREAD, until it has something to say.
@@ -102,9 +102,32 @@ class Link:
                 if self.closed:
                     return None
                 raise
-            if self._checked(reply) is not None:
+            if self.checked(reply) is not None:
                 return reply
         return None
+
+    def listen_then(
+        self,
+        listening: tuple[Sequence[Word], Sequence[Word]],
+        wait_s: float,
+        script: Script,
+        keys: Sequence[Word],
+        args: Sequence[Word],
+    ) -> tuple[Reply | Wrong, Reply]:
+        """Send a command that waits, and a script behind it, in one piece; return what was heard, and the reply.
+
+        The server runs the script as soon as there is something to hear, or when the time is over (SLICE_S at most),
+        and one answer brings both: the round trip between hearing and asking is saved, and a wakeup on either side.
+        An error of the command that waits is returned, since the script has run all the same.
+        """
+        before, after = listening
+        slice_s = min(wait_s, SLICE_S)
+        heard = (*before, "BLOCK", max(1, round(slice_s * 1e3)), *after)
+        rest = (len(keys), *keys, *args)
+        what, reply = self._exchange((heard, ("EVALSHA", script.sha, *rest)), slice_s + self._timeout_s)
+        if isinstance(reply, Wrong) and reply.code == "NOSCRIPT":
+            [reply] = self._exchange((("EVAL", script.source, *rest),))
+        return what, self.checked(reply)
 
     def pause(self, seconds: float) -> None:
         """Wait, or until the link is closed."""
@@ -146,7 +169,8 @@ class Link:
                 hint="open one in each process",
             )
 
-    def _checked(self, reply: Reply | Wrong) -> Reply:
+    def checked(self, reply: Reply | Wrong) -> Reply:
+        """Return a reply; raises what an error among them means."""
         if isinstance(reply, Wrong):
             raise error_of(reply, self.shown)
         return reply
