@@ -17,6 +17,7 @@ from flowlord.model.crashpoint import crashpoint
 from flowlord.model.errors import BusUnavailable, BusUnusable
 from flowlord.model.message import Delivery
 from flowlord.worker.completer import Completer
+from flowlord.worker.crew import Crew
 from flowlord.worker.desk import Desk, Handlers, growing
 from flowlord.worker.gate import Gate
 from flowlord.worker.handler import Handler, Why
@@ -54,7 +55,7 @@ def consumer_name(name: str, clock: Clock) -> str:
 
 
 class Worker:
-    """Runs tasks in `concurrency` threads.
+    """Runs tasks, `concurrency` of them at a time, each in a thread.
 
     Args:
         handlers: by type (the topic's name) or `type:job`.
@@ -95,9 +96,14 @@ class Worker:
         self._told_alone = ""
         self._pace = Pace()
         self._slots = [
-            Slot(number, self._desk, self._pace, begun=lambda run: self._keeper.attend(run))
-            for number in range(1, concurrency + 1)
+            Slot(self._desk, self._pace, begun=lambda run: self._keeper.attend(run))
+            for _ in range(concurrency)
         ]
+        self._crew = Crew(concurrency + 1)
+        self._claimed_all = threading.Event()
+        """Set when nothing more will be claimed."""
+        self._failed: BaseException | None = None
+        self._interrupted = False
         self._completer = Completer(self._desk, self._pace)
         presence = Presence(
             consumer=self.consumer,
@@ -120,24 +126,42 @@ class Worker:
         now = now or threading.Event()
         told = {"topics": ",".join(self._desk.handlers.topics), "slots": len(self._slots)}
         log.info("%s is here", self.consumer, extra={"action": "start", **told})
-        for thread in (self._completer.thread, self._keeper.thread, *(slot.thread for slot in self._slots)):
-            thread.start()
+        self._completer.thread.start()
+        self._keeper.thread.start()
+        self._crew.start()
+        self._crew.begin(lambda: self._claim(stop, now))
         try:
-            self._claim(stop, now)
+            self._claimed_all.wait()
+            if self._failed:
+                raise self._failed
             self._await_idle(
                 None, stop, now
             )  # unless told to stop, the last tasks have all the time they need
         finally:
+            self._interrupted = True
+            self._claimed_all.wait(TELL_S)
             left = self._leave(now)
         return left
 
     def _claim(self, stop: threading.Event, now: threading.Event) -> None:
-        """Take tasks for free slots, until there is a reason not to."""
+        """Claim until there is something for a free slot; then let another thread go on, and run it."""
+        try:
+            mine = self._take(stop, now)
+        except BaseException as error:  # noqa: BLE001 - raised again by `run`
+            self._failed, mine = error, None
+        if mine is None:
+            self._claimed_all.set()
+            return
+        self._crew.begin(lambda: self._claim(stop, now))
+        mine.work()
+
+    def _take(self, stop: threading.Event, now: threading.Event) -> Slot | None:
+        """Take tasks for free slots, until one of them needs a thread; None when there is a reason to take no more."""
         desk, wait_s = self._desk, 0.0
-        while not (stop.is_set() or now.is_set()):
+        while not (stop.is_set() or now.is_set() or self._interrupted):
             limit = self._wanted()
             if limit < 0:
-                return
+                return None
             if limit == 0:
                 continue
             polite = desk.polite_until_ns > self._now_ns()
@@ -169,14 +193,15 @@ class Worker:
             if claimed:
                 crashpoint("worker.claimed")
                 late = stop.is_set() or now.is_set()
-                if late or self._may_begin(claimed[0]):
-                    self._share(claimed, late=late)
+                if (late or self._may_begin(claimed[0])) and (mine := self._share(claimed, late=late)):
+                    return mine
             elif self._drain:
                 if self._is_through():
-                    return
+                    return None
             elif polite:
                 # By chance: else of two workers the quicker one takes the other's tasks again and again.
                 stop.wait(jitter() * POLITE_S)
+        return None
 
     def _wanted(self) -> int:
         """Return how many tasks to claim: 0 when all slots are busy, -1 when there were enough."""
@@ -248,21 +273,27 @@ class Worker:
             self._desk.changed.wait(LISTEN_S)
             return False
 
-    def _share(self, claimed: list[Delivery], *, late: bool) -> None:
-        """Give what was claimed to the slots that have least to do, evenly; what came too `late` goes back."""
+    def _share(self, claimed: list[Delivery], *, late: bool) -> Slot | None:
+        """Give what was claimed to the slots that have least to do, evenly; what came too `late` goes back.
+
+        Returns a slot that was free until now: the caller runs what it has. Other threads do that for the others.
+        """
         self._desk.hold(claimed)
         self._claimed += len(claimed)
         if late:
             self._desk.hand_back(claimed)
-            return
+            return None
         with self._desk.changed:
             takers = [slot for slot in self._slots if slot.is_idle]
             if self._pace.batch > 1:
                 takers = sorted(self._slots, key=lambda slot: (not slot.is_idle, len(slot.chunk)))
             takers = takers or self._slots
-            for index, slot in enumerate(takers):
-                slot.give(claimed[index :: len(takers)])
-        self._keeper.attend()
+            begun = [slot for index, slot in enumerate(takers) if slot.give(claimed[index :: len(takers)])]
+        if len(claimed) > len(begun):  # some wait behind others
+            self._keeper.attend()
+        for slot in begun[1:]:
+            self._crew.begin(slot.work)
+        return begun[0] if begun else None
 
     def _leave(self, now: threading.Event) -> Left:
         """Finish or hand back what is held, then go."""
@@ -275,9 +306,9 @@ class Worker:
             self._end_running(now)
         abandoned = self._abandon()
         for slot in self._slots:
-            slot.end()
             if not slot.abandoned:  # what it is about to put into the outbox must be told as well
-                slot.thread.join(TELL_S)
+                slot.await_end(TELL_S)
+        self._crew.end()
         self._completer.close(TELL_S)
         self._keeper.close(TELL_S)
         left = Left(desk.completed, desk.handed_back, abandoned)

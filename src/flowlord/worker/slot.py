@@ -1,13 +1,11 @@
-"""One thread of a worker: it runs tasks, one after the other, and puts what came of them into the outbox."""
+"""A slot of a worker: in it tasks run one after the other, and what came of them goes into the outbox."""
 
 from __future__ import annotations
 
 import logging
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from queue import SimpleQueue
 
 from flowlord.model.crashpoint import crashpoint
 from flowlord.model.errors import InvalidTask
@@ -31,7 +29,7 @@ class Slot:
     A slot that was `abandoned` has no say any more: its task was handed back while it ran.
     """
 
-    def __init__(self, number: int, desk: Desk, pace: Pace, *, begun: Callable[[Run], None]) -> None:
+    def __init__(self, desk: Desk, pace: Pace, *, begun: Callable[[Run], None]) -> None:
         self.chunk: deque[Delivery] = deque()
         self.current: Run | None = None
         self.since_ns = 0
@@ -41,20 +39,20 @@ class Slot:
         self._pace = pace
         self._begun = begun
         self._low = 0
-        self._wake: SimpleQueue[bool] = SimpleQueue()
-        self.thread = threading.Thread(target=self._work, name=f"flowlord-slot-{number}", daemon=True)
 
-    def give(self, deliveries: Iterable[Delivery]) -> None:
-        """Hand over what to run next. The desk's lock is held by the caller."""
+    def give(self, deliveries: Iterable[Delivery]) -> bool:
+        """Hand over what to run next; returns whether a thread must `work` now. The caller holds the desk's lock."""
         self.chunk.extend(deliveries)
         self._low = min(self._pace.low, len(self.chunk) - 1)
-        if self.is_idle and self.chunk:
-            self.is_idle = False
-            self._wake.put(True)
+        if not self.is_idle or not self.chunk:
+            return False
+        self.is_idle = False
+        return True
 
-    def end(self) -> None:
-        """Let the thread end once it has nothing to do."""
-        self._wake.put(False)
+    def await_end(self, limit_s: float) -> None:
+        """Wait until no thread works here, nor is about to put something into the outbox."""
+        with self._desk.changed:
+            self._desk.changed.wait_for(lambda: self.is_idle, limit_s)
 
     def take_back(self) -> list[Delivery]:
         """Take away what has not begun."""
@@ -66,31 +64,29 @@ class Slot:
                 break
         return taken
 
-    def _work(self) -> None:
+    def work(self) -> None:
+        """Run what lies in `chunk` until nothing is left. One thread does this, whenever `give` asked for it."""
         clock, desk = self._desk.clock, self._desk
-        while self._wake.get():
-            begin_ns, count = clock.monotonic_ns(), 0
-            while (delivery := self._next()) is not None:
-                alone = not self.chunk and not count
-                try:
-                    finished = self._run(delivery, logging.INFO if alone else logging.DEBUG)
-                except Exception:  # a slot that died would never be idle again
-                    log.exception(
-                        "a task is left to its lease", extra={"action": "slot", "key": delivery.key}
-                    )
-                    desk.drop((delivery,))
-                    self.current = finished = None
-                if finished is not None and not self.abandoned:
-                    desk.outbox.append(finished)
-                count += 1
-                left = len(self.chunk)
-                if left == self._low or not left or self.since_ns - begin_ns > SPAN_NS:
-                    now_ns = clock.monotonic_ns()
-                    self._pace.note(count, now_ns - begin_ns)
-                    begin_ns, count = now_ns, 0
-                    desk.ring(now_ns)
-                    with desk.changed:
-                        desk.changed.notify_all()
+        begin_ns, count = clock.monotonic_ns(), 0
+        while (delivery := self._next()) is not None:
+            alone = not self.chunk and not count
+            try:
+                finished = self._run(delivery, logging.INFO if alone else logging.DEBUG)
+            except Exception:  # a slot that died would never be idle again
+                log.exception("a task is left to its lease", extra={"action": "slot", "key": delivery.key})
+                desk.drop((delivery,))
+                self.current = finished = None
+            if finished is not None and not self.abandoned:
+                desk.outbox.append(finished)
+            count += 1
+            left = len(self.chunk)
+            if left == self._low or not left or self.since_ns - begin_ns > SPAN_NS:
+                now_ns = clock.monotonic_ns()
+                self._pace.note(count, now_ns - begin_ns)
+                begin_ns, count = now_ns, 0
+                desk.ring(now_ns)
+                with desk.changed:
+                    desk.changed.notify_all()
 
     def _next(self) -> Delivery | None:
         """Return what to run next; without anything left the slot is idle."""
