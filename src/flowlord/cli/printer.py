@@ -112,11 +112,11 @@ class Sheet:
                 self._lines(records, lambda record: json_text(self._picked(record)))
             case "csv":
                 self._lines(
-                    records, lambda record: ",".join(csv_cell(record.get(f)) for f in self._fields), ","
+                    records, lambda record: ",".join(map(csv_cell, map(record.get, self._fields))), ","
                 )
             case "tsv":
                 self._lines(
-                    records, lambda record: "\t".join(tsv_cell(record.get(f)) for f in self._fields), "\t"
+                    records, lambda record: "\t".join(map(tsv_cell, map(record.get, self._fields))), "\t"
                 )
             case _:
                 self._lines(records, lambda record: tsv_cell(record.get(self._name)))

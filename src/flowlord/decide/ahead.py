@@ -177,7 +177,7 @@ def _first(phase: Phase, instant: datetime, ctx: Context) -> tuple[str, int]:
     """
     template = compiled(phase.template)
     slot = slot_of(phase, instant) if template.has_unique else ""  # only a task's own token needs it
-    time = later(instant, phase.rule.offset_ns)
+    time = later(instant, phase.rule.offset_ns) if phase.rule.offset_ns else instant
     if not phase.rule.is_batch:
         values = own_values(phase, time) if template.meta_names else {}
         return info_of(phase, slot, 0, values, time, ctx), 1

@@ -12,7 +12,7 @@ from flowlord.rules.cronfields import Fields, read_fields
 from flowlord.rules.durations import SECOND as NS_SECOND
 from flowlord.rules.durations import parse_duration
 from flowlord.rules.errors import TooLong, Unreadable, quote
-from flowlord.rules.walls import following
+from flowlord.rules.walls import following, walk
 from flowlord.rules.zones import DAY, SECOND, first_change, gap_of, instant_of, offset_at, zone_of
 
 LONGEST_TEXT: Final = 1000
@@ -110,8 +110,9 @@ class Cron:
         """Yield the times after `after`, one by one, as long as there are some."""
         fields = self._fields
         if fields is not None and self._zone is UTC:
-            wall: datetime | None = after.astimezone(UTC).replace(tzinfo=None, microsecond=0)
-            while wall is not None and (wall := following(fields, wall, SEARCHED_YEARS)) is not None:
+            for wall in walk(
+                fields, after.astimezone(UTC).replace(tzinfo=None, microsecond=0), SEARCHED_YEARS
+            ):
                 yield wall.replace(tzinfo=UTC)
             return
         walls = self._walls()

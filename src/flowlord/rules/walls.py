@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from calendar import monthrange
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -22,6 +23,22 @@ def following(fields: Fields, wall: datetime, years: int) -> datetime | None:
         if time is not None:
             return wall.replace(hour=time[0], minute=time[1], second=time[2], microsecond=0)
     return _next_day(fields, wall, wall.year + years)
+
+
+def walk(fields: Fields, wall: datetime, years: int) -> Iterator[datetime]:
+    """Yield what `following` names, one after another: the times of one day at a time."""
+    hours, minutes, seconds = fields.hour.numbers, fields.minute.numbers, fields.second.numbers
+    found = following(fields, wall, years)
+    while found is not None:
+        year, month, day = found.year, found.month, found.day
+        first_hour, first_minute, first_second = found.hour, found.minute, found.second
+        for hour in hours[bisect_left(hours, first_hour) :]:
+            for minute in minutes[bisect_left(minutes, first_minute) :]:
+                for second in seconds[bisect_left(seconds, first_second) :]:
+                    yield datetime(year, month, day, hour, minute, second)  # noqa: DTZ001 - wall times have no zone
+                first_second = 0
+            first_minute = first_second = 0
+        found = _next_day(fields, found, found.year + years)
 
 
 def is_named(fields: Fields, wall: datetime) -> bool:
