@@ -63,6 +63,7 @@ def test_all_schedules_are_one_time_line_with_what_they_will_send(tmp_path):
             "the last start: until=2027-03-28",
         ],
         "fault": "",
+        "paused": False,
     }
     assert "note: old (w/b.yaml:5) starts no more: until=2020-01-01 is reached" in ended.err
 
@@ -168,3 +169,33 @@ def test_a_schedule_that_is_none_is_told_with_its_place(tmp_path):
     as_json = flowlord("next", "--explain", "CRON_TZ=Nowhere @daily", "-o", "json", cwd=tmp_path)
     assert as_json.code == 1
     assert json.loads(as_json.out)["column"] == 9
+
+
+def test_what_is_paused_is_told_as_long_as_the_pause_holds(tmp_path):
+    write(tmp_path, FLOWS)
+    assert (
+        flowlord("pause", "a.toml:extract:users", "--for", "90m", "--reason", "moving", cwd=tmp_path).code
+        == 0
+    )
+    assert flowlord("pause", "bill", cwd=tmp_path).code == 0
+    rows = flowlord(
+        "next", "w", "--from", "+0s", "--for", "3h", "--topic", "extract", "-o", "json", cwd=tmp_path
+    ).data
+    assert [row["paused"] for row in rows] in ([True, False, False], [True, True, False])
+    assert rows[0]["notes"][0].startswith("a.toml:extract:users was paused")
+    assert rows[0]["notes"][0].endswith(": moving")
+    [bill] = flowlord("next", "w", "-n", "1", "--topic", "bill", "-o", "json", cwd=tmp_path).data
+    assert (bill["paused"], bill["notes"][0][:21]) == (False, "topic:bill was paused")
+    unasked = flowlord(
+        "next", "w", "--for", "3h", "--topic", "extract", "--offline", "-o", "json", cwd=tmp_path
+    ).data
+    assert not any(row["paused"] for row in unasked)
+    table = flowlord("next", "w", "-n", "1", "--topic", "extract", "-o", "table", cwd=tmp_path).out
+    assert "  paused  " in table
+
+
+def test_a_bus_that_cannot_be_asked_is_told(tmp_path):
+    write(tmp_path, FLOWS)
+    ended = flowlord("next", "w", "-n", "1", "--bus", "redis://127.0.0.1:1", "-o", "name", cwd=tmp_path)
+    assert (ended.code, len(ended.out.splitlines())) == (0, 1)
+    assert "what is paused is not known" in ended.err

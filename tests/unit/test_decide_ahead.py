@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from flowlord.decide.ahead import Coming, ahead, coming, is_over, scheduled
 from flowlord.decide.context import Context
 from flowlord.decide.tick import on_tick
+from flowlord.model.paused import Pause, Paused
 from flowlord.model.workflow import Workflows
 from support.flows import workflow
 
@@ -128,7 +129,30 @@ def test_what_a_start_sends_depends_on_files_rows_and_limits():
     assert told["gone"].fault == "rows is gone"
     assert told["many"].fault.startswith("the batch makes more than 9 tasks")
     assert told["far"].info == "1787"
-    assert told["soon"].notes == ("up to 1m30s later (jitter)",)
+    assert told["soon"].notes == ("starts 56.55s later (jitter)",)
+
+
+def test_a_paused_phase_is_told_as_long_as_the_pause_holds_and_so_is_a_paused_topic():
+    found = flows(a=[{"task": "t:x", "rule": "cron=0 * * * *"}])
+    pauses = (
+        Pause("a.toml", NOW - timedelta(hours=1), NOW + timedelta(minutes=30), by="ann", reason="moving"),
+        Pause("topic:t", NOW + timedelta(minutes=30)),
+    )
+    ctx = Context(now=NOW, paused=Paused(pauses))
+    line = [coming(each, ctx) for each in ahead(scheduled(found), NOW, NOW + timedelta(hours=1))]
+    assert [each.paused for each in line] == [True, False]
+    assert line[0].notes == ("a.toml was paused by ann at 2026-08-03T04:00:00Z: moving",)
+    assert line[1].notes == ("topic:t was paused at 2026-08-03T05:30:00Z",)
+
+
+def test_every_begins_at_from():
+    found = flows(a=[{"task": "t", "rule": "cron=@every 6h&from=2026-08-03T07:30"}])
+    assert [time for time, _ in at(starts(found))] == [
+        "03T07:30:00",
+        "03T13:30:00",
+        "03T19:30:00",
+        "04T01:30:00",
+    ]
 
 
 RULES = [

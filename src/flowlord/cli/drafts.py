@@ -47,6 +47,7 @@ def next_(
         str, typer.Option("--tz", metavar="ZONE", help="Show local times of this zone.", show_default=False)
     ] = "",
     local: Annotated[bool, typer.Option("--local", help="Show times of this machine's zone.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not ask the bus what is paused.")] = False,
     output: Output = "",
     no_headers: NoHeaders = False,
     ascii_: Ascii = False,
@@ -76,7 +77,7 @@ def next_(
     from flowlord.cli.next import Question
     from flowlord.cli.next import run as body
 
-    question = Question(length, number, start, topic, tz, local, look)
+    question = Question(length, number, start, topic, tz, local, offline, look)
     leave(body(settings, settings.taskmaster.workflows, question))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from itertools import islice
@@ -13,7 +13,7 @@ from flowlord.bus.clock import SystemClock
 from flowlord.cli import printer
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, NO_SUCH_THING, WRONG_USE
 from flowlord.cli.printer import Look
-from flowlord.cli.table import DIM, RED, Column
+from flowlord.cli.table import DIM, RED, YELLOW, Column
 from flowlord.cli.texts import some
 from flowlord.cli.times import parse_time
 from flowlord.decide.ahead import Coming, Planned, Scheduled, ahead, coming, is_over, scheduled
@@ -21,6 +21,7 @@ from flowlord.decide.context import Context
 from flowlord.decide.expand import utc_text
 from flowlord.model.clock import Clock
 from flowlord.model.errors import FlowlordError
+from flowlord.model.paused import NOTHING, Paused
 from flowlord.model.problem import Severity
 from flowlord.rules.errors import Unreadable
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 FIELDS = (
     "at", "local", "zone", "task", "info", "tasks", "workflow", "place", "rule", "offset", "notes", "fault",
+    "paused",
 )  # fmt: skip
 DAY = timedelta(days=1)
 SHOWN = 50
@@ -48,6 +50,7 @@ class Question:
     topic: str = ""
     zone: str = ""
     local: bool = False
+    offline: bool = False
     look: Look = field(default_factory=Look)
 
 
@@ -71,8 +74,8 @@ def run(settings: Settings, path: str, question: Question, *, clock: Clock | Non
     if question.topic and not entries and not _exists(loaded.workflows, question.topic):
         _tell_unknown(loaded.workflows, question.topic)
         return NO_SUCH_THING
-    if any(entry.cron.every_ns is not None for entry in entries):
-        marks = _marks(settings, entries)
+    marks, paused = _asked_of_bus(settings, entries) if entries and not question.offline else ({}, NOTHING)
+    if marks:
         entries = scheduled(loaded.workflows, settings.taskmaster.zone, question.topic, marks)
 
     def body() -> int:
@@ -81,7 +84,7 @@ def run(settings: Settings, path: str, question: Question, *, clock: Clock | Non
             planned = islice(planned, question.number)
         limited = question.number is None and question.look.resolved() == "table" and printer.on_terminal()
         shown = list(islice(planned, SHOWN)) if limited else planned
-        records = _records(shown, _context(entries, now), view)
+        records = _records(shown, _context(settings, entries, now, paused), view)
         count = _print(records, question.look, _local_title(entries, view))
         _sum_up(entries, question, count, first, more=limited and any(True for _ in planned))
         return ANSWER_IS_BAD if loaded.broken or loaded.failed else DONE
@@ -159,37 +162,45 @@ def _tell_unknown(flows: Workflows, topic: str) -> None:
     printer.error(f"no phase has the topic {topic}", hint=hint)
 
 
-def _marks(settings: Settings, entries: Iterable[Scheduled]) -> dict[str, datetime]:
-    """Return the last decided instant of each phase, as far as there is a bus to ask."""
+def _asked_of_bus(settings: Settings, entries: Sequence[Scheduled]) -> tuple[dict[str, datetime], Paused]:
+    """Return the last decided instant of each phase and what is paused, as far as there is a bus to ask."""
     where = settings.bus
     file = where.address.removeprefix("sqlite:///")
     if where.address.startswith("memory:") or (file != where.address and not os.path.exists(file)):
-        return {}
+        return {}, NOTHING
     from flowlord.bus.open import open_bus
+    from flowlord.bus.pauses import pauses_on
     from flowlord.model.errors import BusError
 
-    keys = {f"tick:{entry.phase.identity}": entry.phase.identity for entry in entries}
+    counting = [entry for entry in entries if entry.cron.every_ns is not None]
+    keys = {f"tick:{entry.phase.identity}": entry.phase.identity for entry in counting}
     try:
         bus = open_bus(where.address, by="look", namespace=where.namespace, accept_loss=True)
         try:
-            found = bus.marks(list(keys))
+            found = bus.marks(list(keys)) if keys else {}
+            paused = pauses_on(bus)
         finally:
             bus.close()
     except BusError as error:
-        printer.say(f"note: the bus cannot be asked ({error}); @every is counted from here")
-        return {}
-    return {keys[key]: datetime.fromisoformat(value) for key, value in found.items()}
+        printer.say(
+            f"note: the bus cannot be asked ({error}); what is paused is not known. --offline does not ask"
+        )
+        return {}, NOTHING
+    return {keys[key]: datetime.fromisoformat(value) for key, value in found.items()}, paused
 
 
-def _context(entries: Iterable[Scheduled], now: datetime) -> Context:
+def _context(settings: Settings, entries: Iterable[Scheduled], now: datetime, paused: Paused) -> Context:
     import socket
 
+    host = socket.gethostname()
     sources = {entry.phase.rule.meta_file for entry in entries if entry.phase.rule.meta_file}
     if not sources:
-        return Context(now=now, host=socket.gethostname())
+        return Context(now=now, host=host, paused=paused)
+    from flowlord.cli.stores import storage_at
     from flowlord.taskmaster.surroundings import read_sources
 
-    return Context(now=now, host=socket.gethostname(), sources=read_sources(sorted(sources)))
+    found = read_sources(sorted(sources), storage_at(settings.storage))
+    return Context(now=now, host=host, sources=found, paused=paused)
 
 
 def _records(planned: Iterable[Planned], ctx: Context, view: View) -> Iterator[Record]:
@@ -225,6 +236,7 @@ def _of_start(start: Coming, view: View) -> Record:
         "tasks": start.tasks,
         "notes": list(start.notes),
         "fault": start.fault,
+        "paused": start.paused,
     }
 
 
@@ -270,6 +282,8 @@ def _columns(local_title: str) -> list[Column]:
         return f"{day}{time:%H:%M:%S}{where}"
 
     def info(record: Record, _plain: bool) -> str:
+        if record["paused"]:
+            return "paused"
         if record["fault"]:
             return f"cannot start: {record['fault']}"
         tasks = record["tasks"]
@@ -286,7 +300,12 @@ def _columns(local_title: str) -> list[Column]:
         Column("utc", utc),
         *middle,
         Column("task"),
-        Column("info", info, lambda record: RED if record["fault"] else "", gives=True),
+        Column(
+            "info",
+            info,
+            lambda record: RED if record["fault"] else YELLOW if record["paused"] else "",
+            gives=True,
+        ),
         Column("from", lambda record, _plain: str(record["place"]), lambda _record: DIM, gives=True),
         Column("rule", lambda record, _plain: str(record["words"]), gives=True),
         Column("note", notes, gives=True),

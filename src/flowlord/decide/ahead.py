@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 
 from flowlord.decide.context import Context
 from flowlord.decide.expand import HELD, count_of, info_of, later, own_values, rows_of, span_of
@@ -16,10 +16,10 @@ from flowlord.decide.recipe import NO_ROW, compiled
 from flowlord.decide.tick import slot_of
 from flowlord.model.workflow import Phase, Workflows
 from flowlord.rules.batch import truncate_hour
-from flowlord.rules.bounds import first_instant, last_instant
 from flowlord.rules.cron import Cron
 from flowlord.rules.daylight import daylight_note
 from flowlord.rules.durations import short_duration
+from flowlord.rules.timetable import Timetable
 
 _INSTANT = timedelta(microseconds=1)
 
@@ -29,20 +29,14 @@ class Scheduled:
     """A phase with a schedule. `path` is its file, `mark` the last instant decided for it, None when nobody knows."""
 
     phase: Phase
-    cron: Cron
+    table: Timetable
     path: str
     mark: datetime | None = None
 
     @property
-    def zone(self) -> tzinfo:
-        """The zone in which its times are meant."""
-        return self.cron.tz
-
-    @property
-    def last(self) -> datetime | None:
-        """The last instant that its `until` allows."""
-        until = self.phase.rule.until
-        return last_instant(until, self.zone) if until else None
+    def cron(self) -> Cron:
+        """Its schedule."""
+        return self.table.cron
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +53,7 @@ class Coming:
     """One start to be.
 
     `instant` is aware, in the zone of the rule; `tasks` how many it sends, 0 when that depends on what arrives; `info`
-    that of the first one. `fault` tells why it could not send anything.
+    that of the first one. `fault` tells why it could not send anything; what is `paused` sends nothing either.
     """
 
     instant: datetime
@@ -68,6 +62,7 @@ class Coming:
     tasks: int = 0
     notes: tuple[str, ...] = ()
     fault: str = ""
+    paused: bool = False
 
 
 def scheduled(
@@ -83,7 +78,10 @@ def scheduled(
     known = marks or {}
     return [
         Scheduled(
-            phase, Cron.parse(phase.rule.cron, phase.rule.tz or zone), flow.path, known.get(phase.identity)
+            phase,
+            Timetable.of(phase.rule, phase.identity, zone),
+            flow.path,
+            known.get(phase.identity),
         )
         for _, flow in sorted(flows.by_name.items())
         for phase in flow.phases
@@ -104,23 +102,29 @@ def ahead(entries: Iterable[Scheduled], first: datetime, last: datetime | None) 
 
 def coming(planned: Planned, ctx: Context) -> Coming:
     """Return what the phase sends at that instant, as `decide.tick.on_tick` would make it."""
-    phase = planned.of.phase
+    phase, instant = planned.of.phase, planned.instant
     notes = _notes(planned)
+    pause = ctx.paused.phase(phase, instant)
+    waits = ctx.paused.topic(phase.topic, instant)
+    notes += tuple(each.words for each in (pause, waits) if each)
+    paused = pause is not None
     if phase.rule.files:
-        return Coming(planned.instant, planned.of, notes=("starts on the files that arrived by then", *notes))
+        notes = ("starts on the files that arrived by then", *notes)
+        return Coming(instant, planned.of, notes=notes, paused=paused)
     try:
-        info, tasks = _first(phase, planned.instant, ctx)
+        info, tasks, more = _first(phase, instant, ctx)
     except (ValueError, OverflowError) as error:
-        return Coming(planned.instant, planned.of, notes=notes, fault=str(error))
+        return Coming(instant, planned.of, notes=notes, fault=str(error), paused=paused)
     if not tasks:
         notes = ("no rows: it sends nothing", *notes)
-    return Coming(planned.instant, planned.of, info, tasks, notes)
+    elif more:
+        notes = ("a large meta-file: at least so many", *notes)
+    return Coming(instant, planned.of, info, tasks, notes, paused=paused)
 
 
 def is_over(entry: Scheduled, first: datetime) -> bool:
     """Tell whether the phase has its last start before `first`, because of its `until`."""
-    last = entry.last
-    return last is not None and last < first
+    return entry.table.last is not None and entry.table.last < first
 
 
 def _notes(planned: Planned) -> tuple[str, ...]:
@@ -128,8 +132,8 @@ def _notes(planned: Planned) -> tuple[str, ...]:
     found = []
     if note := "" if cron.tz is UTC else daylight_note(cron, planned.instant):
         found.append(note)
-    if rule.jitter_ns:
-        found.append(f"up to {short_duration(rule.jitter_ns)} later (jitter)")
+    if delay := planned.of.table.delay:
+        found.append(f"starts {short_duration(delay // _INSTANT * 1000)} later (jitter)")
     if cron.every_ns is not None and planned.of.mark is None:
         found.append("counted from here; @every counts from the phase's first start")
     if planned.ends:
@@ -140,18 +144,13 @@ def _notes(planned: Planned) -> tuple[str, ...]:
 def _instants(
     entry: Scheduled, number: int, first: datetime, last: datetime | None
 ) -> Iterator[tuple[datetime, int, Planned]]:
-    ends = entry.last
-    bound = ends if last is None else last if ends is None else min(last, ends)
-    start = first
-    if entry.phase.rule.first:
-        start = max(start, first_instant(entry.phase.rule.first, entry.zone))
-    times = entry.cron.upcoming(_before(entry, start))
+    bounded = entry.table.last is not None
+    times = entry.table.upcoming(_before(entry, first))
     instant = next(times, None)
-    while instant is not None and (bound is None or instant <= bound):
-        following = next(times, None) if ends is not None else None
-        is_last = ends is not None and (following is None or following > ends)
-        yield instant.astimezone(UTC), number, Planned(instant, entry, is_last)
-        instant = following if ends is not None else next(times, None)
+    while instant is not None and (last is None or instant <= last):
+        following = next(times, None) if bounded else None
+        yield instant.astimezone(UTC), number, Planned(instant, entry, bounded and following is None)
+        instant = following if bounded else next(times, None)
 
 
 def _before(entry: Scheduled, start: datetime) -> datetime:
@@ -169,8 +168,8 @@ def _before(entry: Scheduled, start: datetime) -> datetime:
         return start
 
 
-def _first(phase: Phase, instant: datetime, ctx: Context) -> tuple[str, int]:
-    """Return the info of the first task of a start, and how many there are.
+def _first(phase: Phase, instant: datetime, ctx: Context) -> tuple[str, int, bool]:
+    """Return the info of the first task of a start, how many there are, and whether that is only the least.
 
     Raises:
         ValueError, OverflowError: as the start itself would fail.
@@ -180,12 +179,12 @@ def _first(phase: Phase, instant: datetime, ctx: Context) -> tuple[str, int]:
     time = later(instant, phase.rule.offset_ns) if phase.rule.offset_ns else instant
     if not phase.rule.is_batch:
         values = own_values(phase, time) if template.meta_names else {}
-        return info_of(phase, slot, 0, values, time, ctx), 1
+        return info_of(phase, slot, 0, values, time, ctx), 1, False
     begin = truncate_hour(time)
     rows = rows_of(phase, ctx)
     count = count_of(span_of(phase, begin), rows, phase.rule.batch_limit)
     if count == 0:
-        return "", 0
+        return "", 0, False
     row = rows.first if rows else NO_ROW
     info = info_of(phase, slot, 0, {**own_values(phase, begin), **row}, begin, ctx)
-    return info, HELD + 1 if count is None else count  # of a large meta-file: at least so many
+    return info, count or HELD + 1, count is None
