@@ -172,3 +172,11 @@ def test_the_texts_name_no_path_that_is_not_there():
             assert (
                 found.exists() or path == "examples/quickstart/.flowlord/bus.db" or not Path(path).suffix
             ), f"{page}: {path}"
+
+
+def test_the_page_of_problems_says_what_flowlord_rule_says():
+    from docs.problems import BEGIN, PAGE, written
+
+    _, mark, found = PAGE.read_text("utf-8").partition(BEGIN)
+    assert mark
+    assert found.strip() == written().strip(), "run: python tests/docs/problems.py"

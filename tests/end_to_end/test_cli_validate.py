@@ -95,7 +95,7 @@ def test_every_form_tells_the_same_problems(tmp_path, form):
     assert len(found) == 4
     if "json" in form:
         assert {"code", "file", "line", "column", "hint"} <= set(found[0])
-    assert ended.out.count("FL021") == 1
+    assert ended.out.count("FL021") == (2 if "json" in form else 1)  # of which one says how to ask more
     assert ("hint" in ended.out) == (form != "concise")
 
 
@@ -107,8 +107,8 @@ def test_nothing_wrong_is_an_empty_list_for_machines(tmp_path):
 @pytest.mark.parametrize(
     "path", ["workflows", "examples/phases", "examples/quickstart/workflows", "examples"], ids=str
 )
-def test_what_the_repository_ships_is_without_errors_and_warnings(path, tmp_path):
-    ended = flowlord("validate", str(ROOT / path), "--strict", cwd=tmp_path)
+def test_what_the_repository_ships_is_without_errors_and_warnings(path):
+    ended = flowlord("validate", str(ROOT / path), "--strict", cwd=ROOT)
     assert (ended.code, ended.out) == (0, "")
 
 

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from flowlord.cli.validate import run
+from flowlord.cli.validate import Wanted, run
 
-BAD = '[[phase]]\ntask = "ü"\nrule = "cron=@daily&ofset=1h"\n\ttemplate = "{yyy}"\n'
+BAD = '[[phase]]\ntask = "u"\nrule = "cron=@daily&ofset=1h"\n\ttemplate = "{yyy}"\n'
 
 
 @pytest.fixture
@@ -22,24 +22,24 @@ def test_text_has_a_line_and_a_hint_for_each_problem(folder, capsys):
     assert run(["a.toml"]) == 1
     out, err = capsys.readouterr()
     assert out.splitlines() == [
-        "a.toml:3:21: FL021 error: unknown rule option 'ofset'",
+        "a.toml:3:21: FL021 error: unknown rule option 'ofset' [fixable]",
         "    hint: did you mean 'offset'?",
-        "a.toml:4:14: FL040 warning: unknown token '{yyy}'",
+        "a.toml:4:14: FL040 warning: unknown token '{yyy}' [fixable, unsafe]",
         "    hint: did you mean '{yyyy}'?",
     ]
-    assert err == "1 file, 1 phase: 1 error, 1 warning\n"
+    assert err == "1 file, 1 phase: 1 error, 1 warning (1 fixable with --fix, 1 with --fix --unsafe-fixes)\n"
 
 
 def test_a_terminal_shows_the_line_and_marks_the_place(folder, capsys, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     assert run(["a.toml"], color="never") == 1
     assert capsys.readouterr().out.splitlines() == [
-        "a.toml:3:21: FL021 error: unknown rule option 'ofset'",
+        "a.toml:3:21: FL021 error: unknown rule option 'ofset' [fixable]",
         "  |",
         '3 | rule = "cron=@daily&ofset=1h"',
         "  |                     ^^^^^",
         "    hint: did you mean 'offset'?",
-        "a.toml:4:14: FL040 warning: unknown token '{yyy}'",
+        "a.toml:4:14: FL040 warning: unknown token '{yyy}' [fixable, unsafe]",
         "  |",
         '4 |  template = "{yyy}"',
         "  |              ^^^^^",
@@ -48,7 +48,7 @@ def test_a_terminal_shows_the_line_and_marks_the_place(folder, capsys, monkeypat
 
 
 def test_colour_is_asked_for(folder, capsys):
-    run(["a.toml"], "concise", color="always")
+    run(["a.toml"], Wanted("concise"), color="always")
     assert "\x1b[31merror\x1b[0m" in capsys.readouterr().out
 
 
@@ -63,23 +63,24 @@ def test_a_hostile_name_or_line_does_not_reach_the_terminal(tmp_path, capsys, mo
 
 
 def test_json_is_one_list_and_jsonl_one_object_a_line(folder, capsys):
-    run(["a.toml"], "json")
+    run(["a.toml"], Wanted("json"))
     found = json.loads(capsys.readouterr().out)
     assert found[0] == {
         "code": "FL021", "severity": "error", "message": "unknown rule option 'ofset'", "file": "a.toml",
-        "line": 3, "column": 21, "end_column": 26, "hint": "did you mean 'offset'?",
+        "line": 3, "column": 21, "end_column": 26, "hint": "did you mean 'offset'?", "fixable": "safe",
+        "docs": "flowlord rule FL021",
     }  # fmt: skip
-    run(["a.toml"], "jsonl")
+    run(["a.toml"], Wanted("jsonl"))
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == found
 
 
 def test_exit_codes(folder, capsys):
-    assert run(["a.toml"], exit_zero=True) == 0
-    assert run(["a.toml"], ignore=["FL021"]) == 0
-    assert run(["a.toml"], ignore=["FL021"], strict=True) == 1
-    assert run(["a.toml"], select=["FL1"], strict=True) == 0
+    assert run(["a.toml"], Wanted(exit_zero=True)) == 0
+    assert run(["a.toml"], Wanted(ignore=("FL021",))) == 0
+    assert run(["a.toml"], Wanted(ignore=("FL021",), strict=True)) == 1
+    assert run(["a.toml"], Wanted(select=("FL1",), strict=True)) == 0
     assert run(["nowhere"]) == 2
-    assert run(["a.toml"], "jsn") == 2
+    assert run(["a.toml"], Wanted("jsn")) == 2
     assert "write one of text, concise, json, jsonl" in capsys.readouterr().err
 
 
@@ -104,5 +105,5 @@ def test_a_folder_without_workflows_says_so(tmp_path, capsys):
 )
 def test_stdin_is_read(text, name, code, monkeypatch, capsys):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
-    assert run(["-"], stdin_name=name) == code
+    assert run(["-"], Wanted(stdin_name=name)) == code
     assert all(line.startswith(("<stdin>:", "    hint:")) for line in capsys.readouterr().out.splitlines())

@@ -1,4 +1,4 @@
-"""Commands for those who write workflows, and about flowlord itself: validate, config, version."""
+"""Commands for those who write workflows, and about flowlord itself: validate, rule, config, version."""
 
 from __future__ import annotations
 
@@ -28,6 +28,16 @@ def validate(
         list[str] | None,
         typer.Argument(metavar="[PATH]...", help="Files and folders; - is stdin.", show_default=False),
     ] = None,
+    output: Annotated[
+        str,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FORM",
+            help="text, concise, json, jsonl, sarif or github.",
+            show_default=False,
+        ),
+    ] = "",
     strict: Annotated[bool, typer.Option("--strict", help="Warnings fail too.")] = False,
     select: Annotated[
         list[str], typer.Option("--select", metavar="CODE", help="Only problems whose code begins so.")
@@ -35,16 +45,22 @@ def validate(
     ignore: Annotated[
         list[str], typer.Option("--ignore", metavar="CODE", help="No problems whose code begins so.")
     ] = [],  # noqa: B006
+    fix: Annotated[bool, typer.Option("--fix", help="Mend the files; what means something stays.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Show what --fix would change; exits 1 then.")] = False,
+    unsafe: Annotated[
+        bool, typer.Option("--unsafe-fixes", help="Mend also what then does something else.")
+    ] = False,
+    statistics: Annotated[
+        bool, typer.Option("--statistics", help="How often each code was found, instead of where.")
+    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again whenever a file changes.")] = False,
+    no_file_checks: Annotated[
+        bool, typer.Option("--no-file-checks", help="Do not look at meta-files beside the workflows.")
+    ] = False,
     exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit 0 whatever is found.")] = False,
     stdin_name: Annotated[
         str, typer.Option("--stdin-name", metavar="NAME", help="What stdin is called; tells its format.")
     ] = "stdin.toml",
-    output: Annotated[
-        str,
-        typer.Option(
-            "-o", "--output", metavar="FORM", help="text, concise, json or jsonl.", show_default=False
-        ),
-    ] = "",
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No summary.")] = False,
     color: Color = "auto",
     config: Config = "",
@@ -53,28 +69,57 @@ def validate(
 
     \b
       flowlord validate workflows/
-      flowlord validate --strict workflows/users.toml
+      flowlord validate --fix --strict workflows/users.toml
+      flowlord validate workflows/ -o github        # in a pull request; sarif for code scanning
       git show HEAD:workflows/a.toml | flowlord validate -
 
-    See also: run, config.
+    `# flowlord: ignore FL034` behind a line or above it keeps a warning quiet.
+
+    See also: rule, run, config.
     """
     settings = None if paths else settings_of(config=config)
-    from flowlord.cli.validate import run as body
+    from flowlord.cli import validate as body
 
     looked_at = paths or [settings.taskmaster.workflows if settings else ""]
-    leave(
-        body(
-            looked_at,
-            output,
-            strict=strict,
-            exit_zero=exit_zero,
-            select=select,
-            ignore=ignore,
-            color=color,
-            quiet=quiet,
-            stdin_name=stdin_name,
-        )
+    wanted = body.Wanted(
+        output=output or "text",
+        strict=strict,
+        exit_zero=exit_zero,
+        select=tuple(select),
+        ignore=tuple(ignore),
+        quiet=quiet,
+        statistics=statistics,
+        fix="diff" if diff else "fix" if fix else "",
+        unsafe=unsafe,
+        look_at_files=not no_file_checks,
+        stdin_name=stdin_name,
     )
+    leave((body.watch if watch else body.run)(looked_at, wanted, color=color))
+
+
+@app.command()
+def rule(
+    codes: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[CODE]...", help="Codes of problems; none lists all.", show_default=False),
+    ] = None,
+    output: Annotated[
+        str,
+        typer.Option("-o", "--output", metavar="FORM", help="text, json, jsonl or name.", show_default=False),
+    ] = "",
+) -> None:
+    """Explain a code of validate: why it is told, a bad example, a good one.
+
+    \b
+      flowlord rule FL021
+      flowlord rule FL021 -o json
+      flowlord rule
+
+    See also: validate.
+    """
+    from flowlord.cli.rule import run as body
+
+    leave(body(codes or [], output))
 
 
 @app.command()

@@ -17,6 +17,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Author": {
         "validate": ("author", "Tell every problem in workflow files; exits 1 when any is an error."),
+        "rule": ("author", "Explain a code of validate: why it is told, a bad example, a good one."),
         "next": ("drafts", "Tell what is going to start: all schedules in one time line."),
         "graph": ("drafts", "Draw how phases hang together."),
         "convert": ("drafts", "Convert phase files between TOML and YAML, and a crontab into phases."),

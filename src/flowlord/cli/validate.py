@@ -6,32 +6,66 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from unicodedata import east_asian_width
+from datetime import datetime
 
-from flowlord.cli import printer
+from flowlord.cli import clock, printer, problems
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, WRONG_USE
-from flowlord.cli.texts import json_text, printable, some
+from flowlord.cli.problems import OUTPUTS
+from flowlord.cli.texts import some
 from flowlord.model.problem import Problem, Severity
-from flowlord.spec.load import load
-from flowlord.spec.parse import parse_file
+from flowlord.spec.author.inspect import Inspected, inspect, reader, verdict
+from flowlord.spec.load import load, stamp
 from flowlord.spec.source import MAX_BYTES
 
-OUTPUTS = ("text", "concise", "json", "jsonl")
 STDIN = "stdin.toml"
-WIDEST = 160  # characters of a line of source that are shown
+STDIN_PATH = "<stdin>"
 SHOWN_IGNORED = 3
+LOOK_S = 0.5  # between two looks at the files with --watch
 
-_COLORS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.NOTE: "36"}
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be done with what is found.
+
+    `strict` lets warnings fail too; `select` and `ignore` are beginnings of codes, `select` empty is all; `fix` is
+    nothing, `fix` or `diff`; `unsafe` mends also what a file means; `look_at_files` looks at the meta-files that
+    phases name. `stdin_name` tells the format of stdin by its ending; as it is here, stdin is TOML, or YAML when it
+    is no TOML.
+    """
+
+    output: str = "text"
+    strict: bool = False
+    exit_zero: bool = False
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    quiet: bool = False
+    statistics: bool = False
+    fix: str = ""
+    unsafe: bool = False
+    look_at_files: bool = True
+    stdin_name: str = STDIN
+
+    def takes(self, problem: Problem) -> bool:
+        """Return whether a problem is to be told."""
+        code = problem.code
+        return (not self.select or code.startswith(self.select)) and not code.startswith(
+            self.ignore or ("-",)
+        )
+
+    def mends(self, problem: Problem) -> bool:
+        """Return whether a problem is to be mended."""
+        return problem.fix is not None and (problem.fix.safe or self.unsafe) and self.takes(problem)
 
 
 @dataclass(slots=True)
 class _Found:
-    """What was looked at and what was found there."""
+    """What was looked at and what was found there; `names` has the workflow name of each path that was read."""
 
     problems: list[Problem] = field(default_factory=list)
     files: int = 0
     phases: int = 0
     ignored: list[str] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
     texts: dict[str, bytes] = field(default_factory=dict)  # of files that cannot be read again
 
     def count(self, severity: Severity) -> int:
@@ -39,178 +73,179 @@ class _Found:
 
 
 def run(
-    paths: Sequence[str],
-    output: str = "text",
-    *,
-    strict: bool = False,
-    exit_zero: bool = False,
-    select: Sequence[str] = (),
-    ignore: Sequence[str] = (),
-    color: str = "auto",
-    quiet: bool = False,
-    stdin_name: str = STDIN,
+    paths: Sequence[str], wanted: Wanted | None = None, *, color: str = "auto", now: datetime | None = None
 ) -> int:
-    """Tell every problem in the files and folders at `paths` (`-` is stdin); returns the exit code.
-
-    Args:
-        output: one of OUTPUTS; empty is text.
-        strict: warnings fail too.
-        exit_zero: problems do not fail.
-        select, ignore: beginnings of codes, which are told at all and count.
-        stdin_name: its ending tells the format of stdin; as it is here, stdin is TOML, or YAML when it is no TOML.
-    """
-    output = output or "text"
-    if output not in OUTPUTS:
-        printer.error(f"-o {output!r} is no form of output", hint=f"write one of {', '.join(OUTPUTS)}")
+    """Tell every problem in the files and folders at `paths` (`-` is stdin); returns the exit code."""
+    wanted = wanted or Wanted()
+    if wanted.output not in OUTPUTS:
+        hint = f"write one of {', '.join(OUTPUTS)}"
+        printer.error(f"-o {wanted.output!r} is no form of output", hint=hint)
         return WRONG_USE
     look = printer.Look(color=color)  # refuses an unknown word
-    found = _Found()
-    for path in paths or ("workflows",):
-        if path == "-":
-            _read_stdin(found, stdin_name)
-        elif not _read(found, path):
-            return WRONG_USE
-    found.problems = [problem for problem in found.problems if _wanted(problem.code, select, ignore)]
-    _print(found, output, look)
-    if not quiet:
-        _sum_up(found, paths)
-    failed = found.count(Severity.ERROR) or (strict and found.count(Severity.WARNING)) or not found.files
-    return ANSWER_IS_BAD if failed and not exit_zero else DONE
+    paths = paths or ("workflows",)
+    found = _gathered(paths, wanted, now or clock.now())
+    if found is None:
+        return WRONG_USE
+    changed = 0
+    if wanted.fix:
+        changed = _mend(found, wanted, now or clock.now())
+        if wanted.fix == "fix":
+            again = _gathered(paths, wanted, now or clock.now(), found.texts)
+            found = again or found
+    shows_text = wanted.fix and found.texts  # stdout holds the mended text, so words go elsewhere
+    if wanted.statistics:
+        problems.count(found.problems, wanted.output)
+    elif wanted.fix != "diff" and not shows_text:
+        problems.show(found.problems, wanted.output, look, found.texts)
+    elif shows_text:
+        for each in found.problems:
+            printer.problem(each)
+    if not wanted.quiet:
+        _sum_up(found, paths, wanted)
+    failed = (
+        found.count(Severity.ERROR) or (wanted.strict and found.count(Severity.WARNING)) or not found.files
+    )
+    failed = failed or (wanted.fix == "diff" and changed)
+    return ANSWER_IS_BAD if failed and not wanted.exit_zero else DONE
 
 
-def _read(found: _Found, path: str) -> bool:
-    """Read a file or folder; False when it cannot be read at all, which was told then."""
+def watch(paths: Sequence[str], wanted: Wanted, *, color: str = "auto") -> int:
+    """Do what `run` does, again whenever a file changes, until Ctrl-C; returns the exit code."""
+    if "-" in paths or wanted.fix:
+        printer.error("--watch looks at files, again and again; it mends nothing and reads no stdin")
+        return WRONG_USE
+
+    def body() -> int:
+        from threading import Event
+
+        never, seen = Event(), None
+        while True:
+            now = [_stamps(path) for path in paths]
+            if now != seen:
+                seen = now
+                if printer.on_terminal():
+                    printer.lines(["\x1b[2J\x1b[H"])
+                code = run(paths, wanted, color=color)
+                sys.stdout.flush()
+                if code == WRONG_USE and not any(now):
+                    return code
+                printer.say("watching; Ctrl-C ends")
+            never.wait(LOOK_S)
+
+    return printer.quietly(body)
+
+
+def _stamps(path: str) -> object:
     try:
-        loaded = load(path)
-    except OSError as error:
-        reason = "there is no such file or folder" if isinstance(error, FileNotFoundError) else error.strerror
-        printer.error(
-            f"{path}: {reason}", hint="name a workflow file or a folder of them: flowlord validate workflows/"
-        )
-        return False
-    found.problems += loaded.problems
-    found.files += len(loaded.files)
-    found.phases += loaded.phases
-    found.ignored += loaded.ignored
-    return True
+        return stamp(path)
+    except OSError:
+        return None
 
 
-def _read_stdin(found: _Found, name: str) -> None:
-    data = sys.stdin.buffer.read(MAX_BYTES + 1)
-    parsed = parse_file(data, name or STDIN, "<stdin>")
-    if name in ("", STDIN) and any(problem.code == "FL005" for problem in parsed.problems):
-        yaml = parse_file(data, "stdin.yaml", "<stdin>")
-        parsed = yaml if yaml.phases else parsed
-    found.texts["<stdin>"] = data
-    found.problems += parsed.problems
-    found.files += 1
-    found.phases += parsed.phases
-
-
-def _wanted(code: str, select: Sequence[str], ignore: Sequence[str]) -> bool:
-    return (not select or code.startswith(tuple(select))) and not code.startswith(tuple(ignore))
-
-
-def _print(found: _Found, output: str, look: printer.Look) -> None:
-    match output:
-        case "json":
-            printer.document([_record(problem) for problem in found.problems])
-        case "jsonl":
-            printer.lines(json_text(_record(problem)) for problem in found.problems)
-        case "concise":
-            printer.lines(_line(problem, look.colored()) for problem in found.problems)
-        case _:
-            source = _Lines(found.texts) if printer.on_terminal() else None
-            printer.lines(
-                line for problem in found.problems for line in _block(problem, look.colored(), source)
-            )
-
-
-def _record(problem: Problem) -> dict[str, object]:
-    return {
-        "code": problem.code,
-        "severity": str(problem.severity),
-        "message": problem.text,
-        "file": problem.path,
-        "line": problem.line,
-        "column": problem.column,
-        "end_column": problem.end,
-        "hint": problem.hint,
-    }
-
-
-def _line(problem: Problem, colored: bool) -> str:
-    place, code, severity = printable(problem.place), problem.code, str(problem.severity)
-    if colored:
-        place = f"\x1b[1m{place}\x1b[0m"
-        severity = f"\x1b[{_COLORS[problem.severity]}m{severity}\x1b[0m"
-    return f"{place}: {code} {severity}: {printable(problem.text)}"
-
-
-def _block(problem: Problem, colored: bool, source: _Lines | None) -> Iterable[str]:
-    yield _line(problem, colored)
-    text = source.line(problem) if source and problem.line else ""
-    if text:
-        gutter = " " * len(str(problem.line))
-        shown, marks = _marked(text, problem.column, problem.end)
-        yield f"{gutter} |"
-        yield f"{problem.line} | {shown}"
-        yield f"{gutter} | " + (f"\x1b[{_COLORS[problem.severity]}m{marks}\x1b[0m" if colored else marks)
-    if problem.hint:
-        yield f"    hint: {printable(problem.hint)}"
-
-
-class _Lines:
-    """Lines of the files that problems are in; keeps the file that was looked at last."""
-
-    def __init__(self, texts: dict[str, bytes]) -> None:
-        self.texts = texts
-        self.path = ""
-        self.lines: list[bytes] = []
-
-    def line(self, problem: Problem) -> str:
-        if problem.path != self.path:
-            self.path = problem.path
-            self.lines = self._read(problem.path).removeprefix(b"\xef\xbb\xbf").split(b"\n")
-        if problem.line > len(self.lines):
-            return ""
-        return self.lines[problem.line - 1].decode("utf-8", "replace").rstrip("\r")
-
-    def _read(self, path: str) -> bytes:
-        if path in self.texts:
-            return self.texts[path]
+def _gathered(
+    paths: Sequence[str], wanted: Wanted, now: datetime, texts: dict[str, bytes] | None = None
+) -> _Found | None:
+    """Read everything; None when a path cannot be read at all, which was told then."""
+    found = _Found()
+    read = reader(now)
+    for path in paths:
+        if path == "-":
+            data = texts[STDIN_PATH] if texts else sys.stdin.buffer.read(MAX_BYTES + 1)
+            inspected = _of_stdin(found, data, wanted.stdin_name, now)
+            _conclude(found, [inspected], inspected.problems, wanted)
+            found.files += 1
+            found.phases += inspected.phases
+            continue
         try:
-            with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-                return file.read(MAX_BYTES)
-        except OSError:  # gone since it was checked
-            return b""
-
-
-def _marked(text: str, column: int, end: int) -> tuple[str, str]:
-    """Return a line as it can be shown, and the marks below the characters from `column` to `end`."""
-    first = max(column - 1, 0)
-    last = max(min(end - 1, len(text)), first + 1)
-    start = max(0, first - WIDEST // 2) if len(text) > WIDEST else 0
-    part = text[start : start + WIDEST]
-    shown = "".join(_shown(character) for character in part)
-    before = "".join(_shown(character) for character in text[start:first])
-    below = "".join(_shown(character) for character in text[first : min(last, start + WIDEST)]) or " "
-    return shown, " " * _width(before) + "^" * max(_width(below), 1)
-
-
-def _shown(character: str) -> str:
-    return " " if character == "\t" else printable(character)
-
-
-def _width(text: str) -> int:
-    return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
-
-
-def _sum_up(found: _Found, paths: Sequence[str]) -> None:
-    if found.ignored:
-        names = ", ".join(found.ignored[:SHOWN_IGNORED]) + (
-            ", …" if len(found.ignored) > SHOWN_IGNORED else ""
+            loaded = load(path, read)
+        except OSError as error:
+            reason = (
+                "there is no such file or folder" if isinstance(error, FileNotFoundError) else error.strerror
+            )
+            hint = "name a workflow file or a folder of them: flowlord validate workflows/"
+            printer.error(f"{path}: {reason}", hint=hint)
+            return None
+        _conclude(
+            found, [each for each in loaded.parsed if isinstance(each, Inspected)], loaded.problems, wanted
         )
+        found.names |= loaded.paths
+        found.files += len(loaded.files)
+        found.phases += loaded.phases
+        found.ignored += loaded.ignored
+    return found
+
+
+def _of_stdin(found: _Found, data: bytes, name: str, now: datetime) -> Inspected:
+    inspected = inspect(data, name or STDIN, STDIN_PATH, now)
+    if name in ("", STDIN) and any(problem.code == "FL005" for problem in inspected.problems):
+        yaml = inspect(data, "stdin.yaml", STDIN_PATH, now)
+        if yaml.phases:
+            inspected, name = yaml, "stdin.yaml"
+    found.texts[STDIN_PATH] = data
+    found.names[STDIN_PATH] = name or STDIN
+    return inspected
+
+
+def _conclude(found: _Found, inspected: Sequence[Inspected], told: Iterable[Problem], wanted: Wanted) -> None:
+    rows = [row for each in inspected for row in each.rows]
+    more: list[Problem] = []
+    if rows and wanted.look_at_files:
+        from flowlord.cli.rowfiles import problems_of
+
+        more += problems_of(rows)
+    all_ = verdict(inspected, [*told, *more], looked_at_files=wanted.look_at_files)
+    found.problems += [each for each in all_ if wanted.takes(each)]
+
+
+def _mend(found: _Found, wanted: Wanted, now: datetime) -> int:
+    """Mend the files, or show what would be mended; returns how many files change."""
+    from flowlord.cli.rewrite import Rewrite, difference, replace
+    from flowlord.spec.author.mend import mend
+
+    by_path: dict[str, list[Problem]] = {}
+    for each in found.problems:
+        by_path.setdefault(each.path, []).append(each)
+    mended, changed = 0, 0
+    for path, told in by_path.items():
+        name = found.names.get(path)
+        if name is None or not any(map(wanted.mends, told)):
+            continue
+        before = found.texts[path] if path in found.texts else _bytes_of(path)
+        result = mend(before, name, path, now, told=told, wanted=wanted.mends)
+        if result.data == before:
+            continue
+        rewrite = Rewrite(path, before, result.data, result.fixed)
+        if wanted.fix == "diff":
+            lines = difference(rewrite)
+            printer.lines(map(printer.printable, lines) if printer.on_terminal() else lines)
+        elif path in found.texts:
+            found.texts[path] = result.data
+        else:
+            try:
+                replace(rewrite)
+            except OSError as error:
+                printer.error(f"{path} was not mended: {error.strerror or error}")
+                continue
+        mended += len(result.fixed)
+        changed += 1
+    if wanted.fix == "fix":
+        for data in found.texts.values():
+            sys.stdout.buffer.write(data)
+    if not wanted.quiet:
+        verb = "would mend" if wanted.fix == "diff" else "mended"
+        printer.say(f"{verb} {some(mended, 'problem')} in {some(changed, 'file')}")
+    return changed
+
+
+def _bytes_of(path: str) -> bytes:
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        return file.read(MAX_BYTES + 1)
+
+
+def _sum_up(found: _Found, paths: Sequence[str], wanted: Wanted) -> None:
+    if found.ignored:
+        more = ", …" if len(found.ignored) > SHOWN_IGNORED else ""
+        names = ", ".join(found.ignored[:SHOWN_IGNORED]) + more
         printer.say(f"{some(len(found.ignored), 'file')} ignored, no workflows: {names}")
     if not found.files:
         printer.say(f"no workflow files (.toml, .yaml, .yml) in {', '.join(paths)}")
@@ -221,4 +256,16 @@ def _sum_up(found: _Found, paths: Sequence[str]) -> None:
         (found.count(Severity.NOTE), lambda n: some(n, "note")),
     ]
     told = ", ".join(words(number) for number, words in counts if number) or "ok"
-    printer.say(f"{some(found.files, 'file')}, {some(found.phases, 'phase')}: {told}")
+    printer.say(
+        f"{some(found.files, 'file')}, {some(found.phases, 'phase')}: {told}{_fixable(found, wanted)}"
+    )
+
+
+def _fixable(found: _Found, wanted: Wanted) -> str:
+    safe = sum(each.fix is not None and each.fix.safe for each in found.problems)
+    unsafe = sum(each.fix is not None and not each.fix.safe for each in found.problems)
+    if wanted.fix or not safe + unsafe:
+        return ""
+    parts = [f"{safe} fixable with --fix"] if safe else []
+    parts += [f"{unsafe} with --fix --unsafe-fixes"] if unsafe else []
+    return f" ({', '.join(parts)})"

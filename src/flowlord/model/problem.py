@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Severity(StrEnum):
@@ -12,6 +13,25 @@ class Severity(StrEnum):
     ERROR = "error"
     WARNING = "warning"
     NOTE = "note"
+
+
+class Edit(NamedTuple):
+    """One change: the characters from `start` to `end` become `text`.
+
+    Offsets count characters of the file's text without a BOM, each line end as one.
+    """
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """What mends a problem. `safe` ones change nothing that a file meant so far: it was refused, or means the same."""
+
+    edits: tuple[Edit, ...]
+    safe: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +50,7 @@ class Problem:
     code: str = "FL000"
     severity: Severity = Severity.ERROR
     end: int = 0
+    fix: Fix | None = None
 
     @property
     def place(self) -> str:

@@ -152,3 +152,87 @@ def _read_member(pattern: str, at: int, start: int) -> tuple[str, int]:
             offset=start,
         )
     return character, at + 1
+
+
+def share(one: str, other: str) -> bool:
+    """Tell whether some path may match both patterns; classes are taken for any character that one of them has.
+
+    Walks over pairs of places in both, so it takes no longer than the product of their lengths.
+
+    Raises:
+        Unreadable: as `Glob.compile`.
+    """
+    first, second = _asked(one), _asked(other)
+    seen: set[tuple[int, int]] = set()
+    todo = [(0, 0)]
+    while todo:
+        pair = todo.pop()
+        if pair in seen:
+            continue
+        seen.add(pair)
+        i, j = pair
+        if i == len(first) and j == len(second):
+            return True
+        a = first[i] if i < len(first) else None
+        b = second[j] if j < len(second) else None
+        if a in _STARS:
+            todo.append((i + 1, j))
+        if b in _STARS:
+            todo.append((i, j + 1))
+        if a is None or b is None:
+            continue
+        if a in _STARS and b in _STARS:
+            continue  # whatever both stay for, one of them may as well end
+        if a in _STARS:
+            if _fits(b, a):
+                todo.append((i, j + 1))
+        elif b in _STARS:
+            if _fits(a, b):
+                todo.append((i + 1, j))
+        elif _meet(a, b):
+            todo.append((i + 1, j + 1))
+    return False
+
+
+_STARS: Final = ("*", "**")
+
+
+def _asked(pattern: str) -> list[str | _Class]:
+    """Return what a pattern asks for, place by place: `*`, `**`, `?`, classes, and `\\x` for an ordinary x."""
+    Glob.compile(pattern)
+    found: list[str | _Class] = []
+    at = 0
+    while at < len(pattern):
+        if pattern.startswith("**", at):
+            found.append("**")
+            at += 2
+        elif pattern[at] in "*?":
+            found.append(pattern[at])
+            at += 1
+        elif pattern[at] == "[":
+            each, at = _read_class(pattern, at)
+            found.append(each)
+        else:
+            at += pattern[at] == "\\"
+            found.append(f"\\{pattern[at]}")
+            at += 1
+    return found
+
+
+def _fits(asked: str | _Class, star: str | _Class) -> bool:
+    """Tell whether a star may stand for what is asked here."""
+    return star == "**" or asked != "\\/"
+
+
+def _meet(one: str | _Class, other: str | _Class) -> bool:
+    """Tell whether one character may be what both ask for; neither is a star."""
+    for a, b in ((one, other), (other, one)):
+        if isinstance(a, str) and a.startswith("\\"):
+            if isinstance(b, _Class):
+                return b.has(a[1])
+            return a != "\\/" if b == "?" else a == b
+    if isinstance(one, _Class) and isinstance(other, _Class):
+        return any(
+            one.has(c) and other.has(c) for each in (one, other) for pair in each.ranges for c in pair
+        ) or (one.negated and other.negated)
+    return True

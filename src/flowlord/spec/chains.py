@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -14,6 +15,9 @@ from flowlord.spec.near import nearest
 _MOST_CIRCLES: Final = 100
 _MOST_COMPARED: Final = 100_000
 _MOST_HINTS: Final = 100  # looking for a like name compares with all of them
+
+
+_ODD: Final = re.compile(r"[^\w:.-]", re.ASCII)  # what would have to be escaped somewhere
 
 
 class Lost(NamedTuple):
@@ -66,7 +70,8 @@ def _lost(phase: Phase, path: Path, lines: Mapping[str, int]) -> Lost:
     if like:
         hint = f"did you mean {like!r} (line {lines[like]})?"
     text = f"dependsOn names {named(phase.depends_on)}, which is no phase here"
-    return Lost(phase.parent, phase.parent_job, Finding("FL102", path, text, hint))
+    better = like if like and not _ODD.search(like) else None
+    return Lost(phase.parent, phase.parent_job, Finding("FL102", path, text, hint, better=better))
 
 
 def _circles(phases: Sequence[Phase], fields: Sequence[Fields], findings: Findings) -> None:

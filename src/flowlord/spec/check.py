@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from flowlord.model.problem import Problem
+from flowlord.model.problem import Problem, Severity
 from flowlord.model.workflow import Phase, Rule, Workflow
-from flowlord.spec.chains import Orphan, check_chains
+from flowlord.spec.chains import Lost, Orphan, check_chains
 from flowlord.spec.codes import problem
 from flowlord.spec.document import (
     MOST_FINDINGS,
@@ -22,7 +22,7 @@ from flowlord.spec.document import (
     kind_of,
     named,
 )
-from flowlord.spec.near import near_miss, nearest
+from flowlord.spec.near import is_sure, near_miss, nearest
 from flowlord.spec.options import NO_MISSES, Options
 from flowlord.spec.rule import EMPTY, parse_rule, parse_table, rule_text
 from flowlord.spec.toml import TABLES
@@ -53,6 +53,8 @@ _KNOWN_KEYS: Final = ("dependsOn", "dependson", "depends_on", "rule", "retry", "
 _ODD_TOKEN: Final = re.compile(
     r"\{(?!meta:[0-9A-Za-z_]+\}|(?i:" + "|".join(TOKENS) + r")\})([A-Za-z][0-9A-Za-z_:.-]*)\}", re.ASCII
 )
+_INTEGER: Final = re.compile(r"0|[1-9][0-9]{0,6}", re.ASCII)
+_SIMPLE: Final = re.compile(r"[\w:.-]+", re.ASCII)
 _META_TOKEN: Final = re.compile(r"\{meta:([0-9A-Za-z_]+)\}", re.ASCII)
 _OWN_META: Final = frozenset(("workflow", "cron", "job"))
 
@@ -73,22 +75,45 @@ class Parsed:
     draft: Workflow | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """The phases of a document, the fields that each was read from, and what was found; nothing has its place yet."""
+
+    name: str
+    document: Document
+    phases: list[Phase]
+    fields: list[Fields]
+    findings: Findings
+    lost: list[Lost]
+
+
 def check(document: Document, name: str, revision: str) -> Parsed:
     """Return the workflow that a document describes, with every problem in it, sorted by place."""
+    return conclude(examine(document, name), revision)
+
+
+def examine(document: Document, name: str) -> Examined:
+    """Read the phases of a document and find what must be told before a workflow may run."""
     reader = _Reader(document, name)
     phases = reader.read()
-    orphans = check_chains(phases, reader.parents, reader.findings)
-    told = [document.problem(found) for found in reader.findings.kept]
+    lost = check_chains(phases, reader.parents, reader.findings)
+    return Examined(name, document, phases, reader.parents, reader.findings, lost)
+
+
+def conclude(examined: Examined, revision: str) -> Parsed:
+    """Give every finding its place; the workflow is None when any is an error."""
+    document, findings = examined.document, examined.findings
+    told = [document.problem(found) for found in findings.kept]
     lost = tuple(
-        Orphan(each.topic, each.job, document.problem(each.finding)) for each in orphans[:MOST_FINDINGS]
+        Orphan(each.topic, each.job, document.problem(each.finding)) for each in examined.lost[:MOST_FINDINGS]
     )
     told += [each.problem for each in lost]
     told.sort(key=lambda each: (each.line, each.column, each.code))
-    more = reader.findings.lost + len(orphans) - len(lost)
+    more = findings.lost + len(examined.lost) - len(lost)
     if more:
         told.append(problem("FL009", document.source.path, text=f"{more:,} more problems are not told"))
-    draft = Workflow(name, tuple(phases), revision, document.source.path)
-    workflow = None if reader.findings.broken else draft
+    draft = Workflow(examined.name, tuple(examined.phases), revision, document.source.path)
+    workflow = None if findings.broken else draft
     return Parsed(workflow, tuple(told), lost, len(document.items), draft)
 
 
@@ -103,7 +128,7 @@ class _Reader:
         self.parents: list[Fields] = []
         self.names: set[str] = set()
         self.counts: dict[str, int] = {}  # of names that came more than once
-        self.strays: dict[tuple[str, tuple[str, ...]], tuple[str, str]] = {}
+        self.strays: dict[tuple[str, tuple[str, ...]], tuple[str, str, str | None]] = {}
         self.rules: dict[str, tuple[Rule, tuple[Finding, ...]]] = {"": (EMPTY, ())}
 
     def tell(
@@ -116,8 +141,10 @@ class _Reader:
         on_key: bool = False,
         start: int = -1,
         end: int = -1,
+        better: str | None = None,
+        raw: bool = False,
     ) -> None:
-        self.findings.add(Finding(code, path, text, hint, on_key, start, end))
+        self.findings.add(Finding(code, path, text, hint, on_key, start, end, better, raw))
 
     def read(self) -> list[Phase]:
         data = self.document.data
@@ -140,14 +167,15 @@ class _Reader:
         told = self.strays.get((key, known))
         if told is None:
             told = self.strays[key, known] = _stray(key, known)
-        code, hint = told
-        self.tell(code, path, f"unknown key {named(key)}", hint, on_key=True)
+        code, hint, better = told
+        self.tell(code, path, f"unknown key {named(key)}", hint, on_key=True, better=better)
 
     def phase(self, item: Item) -> Phase | None:
         fields = self.fields(item)
         if fields is None:
             return None
         values = fields.values
+        errors = self.findings.counts[Severity.ERROR]
         task = self.text(fields, "task")
         topic, _, job = task.partition(":")
         if not topic.strip():
@@ -162,7 +190,9 @@ class _Reader:
         retry = self.retry(fields.where("retry"), values["retry"]) if "retry" in values else 0
         if _ODD_TOKEN.search(template):
             self.tokens(fields.where("template"), template)
-        if not depends_on:
+        if (
+            not depends_on and self.findings.counts[Severity.ERROR] == errors
+        ):  # else it may be meant otherwise
             if rule.cron and "{meta:" in template:
                 self.empty_tokens(fields.where("template"), template, rule)
             if not rule.cron and not rule.files and task:
@@ -205,9 +235,12 @@ class _Reader:
         if isinstance(value, str):
             return value
         if value is not None:
-            hint = "put it in quotes" if isinstance(value, bool | int | float) else ""
+            hint, better = "", None
+            if isinstance(value, bool | int | float):
+                hint = "put it in quotes"
+                better = f'"{value}"' if type(value) is int else None
             text = f"{named(fields.keys[field])} is {kind_of(value)}, not text"
-            self.tell("FL010", fields.where(field), text, hint)
+            self.tell("FL010", fields.where(field), text, hint, better=better, raw=True)
         return ""
 
     def no_topic(self, fields: Fields, task: str) -> None:
@@ -234,7 +267,10 @@ class _Reader:
     def parent(self, fields: Fields) -> str:
         if isinstance(fields.values["dependsOn"], list):
             text = "a list of parents means waiting for all of them, which this version cannot do yet"
-            self.tell("FL016", fields.where("dependsOn"), text, "name one parent")
+            parents = fields.values["dependsOn"]
+            lone = parents[0] if len(parents) == 1 else None
+            better = f'"{lone}"' if isinstance(lone, str) and _SIMPLE.fullmatch(lone) else None
+            self.tell("FL016", fields.where("dependsOn"), text, "name one parent", better=better, raw=True)
             return ""
         depends_on = self.text(fields, "dependsOn")
         if depends_on and not depends_on.partition(":")[0].strip():
@@ -244,8 +280,11 @@ class _Reader:
 
     def retry(self, where: Path, value: object) -> int:
         if not isinstance(value, int) or isinstance(value, bool):
-            hint = "write it without quotes" if isinstance(value, str) and value.isdecimal() else ""
-            self.tell("FL010", where, f"retry is {kind_of(value)}, not an integer", hint)
+            better = value if isinstance(value, str) and _INTEGER.fullmatch(value) else None
+            hint = "write it without quotes" if better else ""
+            self.tell(
+                "FL010", where, f"retry is {kind_of(value)}, not an integer", hint, better=better, raw=True
+            )
             return 0
         if not 0 <= value <= MOST_RETRIES:
             shown = str(value) if abs(value) < 10**18 else "far"
@@ -289,15 +328,15 @@ class _Reader:
     def tokens(self, where: Path, template: str) -> None:
         protected = template.find("#")
         for found in _ODD_TOKEN.finditer(template, 0, protected if protected > 0 else len(template)):
-            word = found[1]
+            word, better = found[1], None
             if word.lower().startswith("meta:"):
                 hint = "it is {meta:name}, with letters, digits and _"
             else:
                 like = nearest(word, TOKENS)
                 hint = f"did you mean '{{{like}}}'?" if like else "it stays as it is"
-            self.tell(
-                "FL040", where, f"unknown token {named(found[0])}", hint, start=found.start(), end=found.end()
-            )
+                better = f"{{{like}}}" if like else None
+            text = f"unknown token {named(found[0])}"
+            self.tell("FL040", where, text, hint, start=found.start(), end=found.end(), better=better)
 
     def empty_tokens(self, where: Path, template: str, rule: Rule) -> None:
         """A scheduled phase has no meta but its own rows; what they do not name is always empty."""
@@ -321,12 +360,15 @@ class _Reader:
         return f"{name}#{number}"
 
 
-def _stray(key: str, known: tuple[str, ...]) -> tuple[str, str]:
-    """Return code and hint for an unknown key."""
+def _stray(key: str, known: tuple[str, ...]) -> tuple[str, str, str | None]:
+    """Return code, hint and the better key for an unknown key."""
     low = key.lower()
     meant = "" if low in NO_MISSES else near_miss(low, (each.lower() for each in known))
     if meant:
         meant = next(each for each in known if each.lower() == meant)
-        return "FL012", f"did you mean {meant!r}?"
+        others = [each.lower() for each in known if FIELDS.get(each, each) != FIELDS.get(meant, meant)]
+        sure = is_sure(low, meant.lower(), others)
+        return "FL012", f"did you mean {meant!r}?", meant if sure else None
     like = nearest(key, known)
-    return "FL013", f"did you mean {like!r}?" if like else "nobody reads it"
+    hint = f"did you mean {like!r}?" if like else "nobody reads it"
+    return "FL013", hint, like if like and low not in NO_MISSES else None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final, NamedTuple, TypeAlias
 
-from flowlord.model.problem import Problem, Severity
-from flowlord.spec.codes import CODES
+from flowlord.model.problem import Edit, Fix, Problem, Severity
+from flowlord.spec.codes import CODES, SAFE
 from flowlord.spec.source import Source
 
 MOST_FINDINGS: Final = 1_000  # of each severity in one file
@@ -37,6 +37,7 @@ class Finding(NamedTuple):
     """One thing wrong, before anybody asked where that is in the text.
 
     `start` and `end` count characters within the decoded text of the value at `path`; -1 is the whole of it.
+    `better` is what should stand there instead, None when nobody knows; `raw` when it takes the quotes along.
     """
 
     code: str
@@ -46,6 +47,8 @@ class Finding(NamedTuple):
     on_key: bool = False
     start: int = -1
     end: int = -1
+    better: str | None = None
+    raw: bool = False
 
 
 class Findings:
@@ -157,7 +160,24 @@ class Document:
             end = spelt[min(max(found.end, found.start), last)]
             if end <= start:
                 end = start + 1
-        return self.source.problem(found.code, start, end, found.text, found.hint)
+        told = self.source.problem(found.code, start, end, found.text, found.hint)
+        return told if found.better is None else replace(told, fix=self._fix(found, node, start, end))
+
+    def _fix(self, found: Finding, node: Node, start: int, end: int) -> Fix:
+        """Return the least edit that makes what stands from `start` to `end` into what should."""
+        source, better = self.source.text, found.better or ""
+        value = self.value(found.path)
+        if found.on_key and source[start : start + 1] in ("'", '"'):
+            start, end = start + 1, end - 1
+        elif not found.on_key and not found.raw and isinstance(value, str):
+            spelt = self.spelt(found.path, node, value)
+            first, last = (found.start, found.end) if found.start >= 0 else (0, len(spelt))
+            start, end = spelt[min(first, len(spelt) - 1)], spelt[min(last, len(spelt) - 1)]
+        while start < end and better and source[start] == better[0]:
+            start, better = start + 1, better[1:]
+        while start < end and better and source[end - 1] == better[-1]:
+            end, better = end - 1, better[:-1]
+        return Fix((Edit(start, end, better),), CODES[found.code].fix == SAFE)
 
 
 def named(word: str) -> str:

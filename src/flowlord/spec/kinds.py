@@ -7,10 +7,13 @@ from collections.abc import Callable, Sequence
 from datetime import UTC
 from typing import Any, Final, Protocol, TypeAlias
 
-from flowlord.rules.bounds import first_instant
+from flowlord.rules.bounds import first_instant, last_instant
 from flowlord.rules.errors import Unreadable, quote
+from flowlord.rules.zones import zone_of
 from flowlord.spec.near import nearest
 
+YES: Final = ("", "true", "yes", "on", "1")
+NO: Final = ("false", "no", "off", "0")
 NUMBER: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
 MOST: Final = 10_000_000
 
@@ -20,7 +23,7 @@ class Reader(Protocol):
 
     given: dict[str, object]
 
-    def say(self, code: str, number: int, text: str, hint: str = "") -> None:
+    def say(self, code: str, number: int, text: str, hint: str = "", *, better: str | None = None) -> None:
         """Note that something is wrong with the option of that number."""
         ...
 
@@ -79,7 +82,8 @@ def choice(name: str, words: Sequence[str]) -> Take:
             return
         like = nearest(value.lower(), words)
         hint = f"did you mean {like!r}?" if like else ""
-        options.say("FL023", number, f"{quote(value)} is none of {', '.join(words)}", hint)
+        text = f"{quote(value)} is none of {', '.join(words)}"
+        options.say("FL023", number, text, hint, better=like or None)
 
     return take
 
@@ -95,3 +99,15 @@ def bound(name: str) -> Take:
             options.complain("FL032", number, value, error)
 
     return take
+
+
+def is_yes(value: str) -> bool:
+    """Tell what a switch says: everything is a yes that is no plain no."""
+    return value.strip().lower() not in NO
+
+
+def in_order(options: Reader, number: int, first: str, until: str, zone: str) -> None:
+    """Note, at the option of that number, that nothing lies between `from` and `until`; both can be read."""
+    if last_instant(until, zone_of(zone)) < first_instant(first, zone_of(zone)):
+        text = f"until={until} lies before from={first}: nothing would ever start"
+        options.say("FL036", number, text, "swap them, or take one out")

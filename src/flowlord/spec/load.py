@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat as mode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
@@ -16,7 +16,7 @@ from flowlord.model.problem import Problem, Severity
 from flowlord.model.workflow import Workflow, Workflows
 from flowlord.spec.chains import Orphan
 from flowlord.spec.check import Parsed
-from flowlord.spec.codes import problem
+from flowlord.spec.codes import problem, shown
 from flowlord.spec.document import named
 from flowlord.spec.near import nearest
 from flowlord.spec.parse import SUFFIXES, parse, parse_file
@@ -31,6 +31,7 @@ CONFIGURATION: Final = frozenset(("flowlord.toml", "flowlord.yaml", "flowlord.ym
 _MOST_HINTS: Final = 100
 
 Stamp: TypeAlias = tuple[int, int, int]  # size, time of change in ns, inode
+Read: TypeAlias = Callable[[bytes, str, str], Parsed]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,16 @@ class Loaded:
         )
 
     @property
+    def paths(self) -> dict[str, str]:
+        """The name of the workflow of each file that could be read, by its path as problems tell it."""
+        return {shown(file.path): name for name, file in self._known.items() if file.stamp is not None}
+
+    @property
+    def parsed(self) -> tuple[Parsed, ...]:
+        """What was made of each file, in the order of their names."""
+        return tuple(file.parsed for file in self._known.values())
+
+    @property
     def phases(self) -> int:
         """How many phases stand in the files, broken ones included."""
         return sum(file.parsed.phases for file in self._known.values())
@@ -100,15 +111,16 @@ class _Found:
     entries: int = 0
 
 
-def load(path: str | os.PathLike[str]) -> Loaded:
+def load(path: str | os.PathLike[str], read: Read = parse_file) -> Loaded:
     """Return the workflows of a file, or of all `.toml`, `.yaml` and `.yml` files below a folder.
 
-    A file with errors is left out, its problems are told; the others load.
+    A file with errors is left out, its problems are told; the others load. `read` makes the workflow of one file out
+    of its bytes, its name and its path.
 
     Raises:
         OSError: the path itself cannot be read. What lies below it never raises.
     """
-    return _load(None, path)
+    return _load(None, path, read)
 
 
 def reload(previous: Loaded, path: str | os.PathLike[str]) -> Loaded:
@@ -120,7 +132,7 @@ def reload(previous: Loaded, path: str | os.PathLike[str]) -> Loaded:
     Raises:
         OSError: the path itself cannot be read.
     """
-    return _load(previous, path)
+    return _load(previous, path, parse_file)
 
 
 def stamp(path: str | os.PathLike[str]) -> dict[str, Stamp]:
@@ -138,10 +150,10 @@ def stamp(path: str | os.PathLike[str]) -> dict[str, Stamp]:
     return stamps
 
 
-def _load(previous: Loaded | None, path: str | os.PathLike[str]) -> Loaded:
+def _load(previous: Loaded | None, path: str | os.PathLike[str], read: Read) -> Loaded:
     found = _find(os.fspath(path))
     old: Mapping[str, _File] = previous._known if previous else {}
-    known = {name: _read(name, file, old.get(name)) for name, file in sorted(found.files.items())}
+    known = {name: _read(name, file, old.get(name), read) for name, file in sorted(found.files.items())}
     for name, before in old.items():
         if name not in known and name.startswith(tuple(found.unlisted)):
             known[name] = replace(before, stamp=None, parsed=Parsed(None, ()))
@@ -192,7 +204,7 @@ class _Elsewhere:
         if place:
             text = f"dependsOn names {named(name)}, which is a phase of another file"
             hint = f"children start only in the file of their parent ({place}): move one of them"
-            return replace(told, code="FL103", text=text, hint=hint)
+            return replace(told, code="FL103", text=text, hint=hint, fix=None)
         if told.hint.startswith("did you mean") or self.hints == _MOST_HINTS:
             return told
         self.hints += 1
@@ -200,7 +212,7 @@ class _Elsewhere:
         return replace(told, hint=f"did you mean {like!r} ({self.places[like]})?") if like else told
 
 
-def _read(name: str, path: str, before: _File | None) -> _File:
+def _read(name: str, path: str, before: _File | None, read: Read) -> _File:
     """Return the file as it is now; `before` itself when it has not changed."""
     flow = before.flow if before else None
     try:
@@ -218,7 +230,7 @@ def _read(name: str, path: str, before: _File | None) -> _File:
             os.close(handle)
     except OSError as error:
         return _File(path, None, _unreadable(path, error.strerror or str(error)), flow)
-    parsed = parse_file(data, name, path)
+    parsed = read(data, name, path)
     return _File(path, now, parsed, parsed.workflow or flow, data)
 
 

@@ -64,3 +64,9 @@ def _may_be(letters: set[str], other: str, most: int) -> bool:
     """Tell whether a word of these letters may be so near: each letter that only one of them has is one step."""
     known = set(other)
     return len(letters - known) <= most and len(known - letters) <= most
+
+
+def is_sure(word: str, meant: str, known: Iterable[str]) -> bool:
+    """Tell whether no other known word is as near to `word` as the one that was found."""
+    least = distance(word, meant)
+    return all(each == meant or distance(word, each) > least for each in known)

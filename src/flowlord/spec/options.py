@@ -17,7 +17,7 @@ from flowlord.rules.template import Template
 from flowlord.rules.zones import zone_of
 from flowlord.spec import kinds
 from flowlord.spec.document import named
-from flowlord.spec.near import near_miss, nearest
+from flowlord.spec.near import is_sure, near_miss, nearest
 
 # Told and refused, because a phase that relies on them would run otherwise than written.
 LATER: Final = frozenset(("alert", "alert_to", "late"))
@@ -27,7 +27,7 @@ CATCHUPS: Final = ("none", "last", "all")
 OVERLAPS: Final = ("allow", "skip", "queue")
 REWRITES: Final = ("run", "ignore")
 
-_ALIASES: Final = {"meta_file": "meta-file"}
+ALIASES: Final = {"meta_file": "meta-file"}
 _TOKEN: Final = re.compile(r"\{meta:([^{}]*)\}")
 _NAME: Final = re.compile(r"[0-9A-Za-z_]+", re.ASCII)
 _BETWEEN: Final = re.compile(r"[\s,]*")
@@ -40,7 +40,10 @@ Pair: TypeAlias = tuple[int, str, str]
 
 
 class Remark(NamedTuple):
-    """Something wrong with the option of that number; `start` and `end` count in its value, -1 is the whole."""
+    """Something wrong with the option of that number; `start` and `end` count in its value, -1 is the whole.
+
+    `better` is what should stand there instead, in characters that nobody has to escape.
+    """
 
     code: str
     number: int
@@ -49,6 +52,7 @@ class Remark(NamedTuple):
     on_key: bool = False
     start: int = -1
     end: int = -1
+    better: str | None = None
 
 
 class Options:
@@ -74,7 +78,7 @@ class Options:
             take = _TAKE.get(key)
             name = key
             if take is None:
-                name = _ALIASES.get(key.lower(), key.lower())
+                name = ALIASES.get(key.lower(), key.lower())
                 take = _TAKE.get(name)
                 if take is None:
                     self._other(number, key, name, value)
@@ -84,12 +88,15 @@ class Options:
                 take(self, number, value)
             elif name in _REPEATED:
                 take(self, number, value)
+            elif name == "no_alert" and kinds.is_yes(value) != self.given["no_alert"]:
+                self.say("FL076", number, "'no_alert' is given again and says the opposite", on_key=True)
             else:
                 self.say("FL024", number, f"{named(name)} is given again; the first one counts", on_key=True)
+        zone = self._zone() if "tz" in at else ""
         if "cron" in at:
-            self._schedule()
-        elif "tz" in at:
-            self._zone()
+            self._schedule(zone)
+        if "first" in self.given and "until" in self.given:
+            kinds.in_order(self, at["until"], str(self.given["first"]), str(self.given["until"]), zone)
         if "meta" in at and "meta-file" in at:
             text = "'meta' and 'meta-file' cannot be combined"
             self.say("FL062", max(at["meta"], at["meta-file"]), text, "keep one of them", on_key=True)
@@ -109,13 +116,15 @@ class Options:
         on_key: bool = False,
         start: int = -1,
         end: int = -1,
+        better: str | None = None,
     ) -> None:
         """Note that something is wrong with the option of that number."""
-        self.remarks.append(Remark(code, number, text, hint, on_key, start, end))
+        self.remarks.append(Remark(code, number, text, hint, on_key, start, end, better))
 
     def complain(self, code: str, number: int, value: str, error: Unreadable) -> None:
-        """Note that a value could not be read, with the place in it that the error names."""
-        self.say(code, number, str(error), start=min(error.offset, len(value)), end=len(value))
+        """Note that a value could not be read, with the place in it that the error names; its end is no place."""
+        start = error.offset if error.offset < len(value) else 0
+        self.say(code, number, str(error), start=start, end=len(value))
 
     # --- keys that are no options ---------------------------------------------------------------------------------
 
@@ -127,6 +136,7 @@ class Options:
                 f"{named(key)} is read as {named('require=' + key[8:])}",
                 "write it with '='",
                 on_key=True,
+                better=f"require={key[8:]}" if key.isprintable() else None,
             )
             self.at.setdefault("require", number)
             self._require(number, key[8:].strip(), on_key=True)
@@ -138,16 +148,17 @@ class Options:
         self.unknown.append((key, value))
         meant = "" if name in NO_MISSES else near_miss(name, _TAKE)
         if meant:
-            self.say(
-                "FL021", number, f"unknown rule option {named(key)}", f"did you mean {meant!r}?", on_key=True
-            )
+            better = meant if is_sure(name, meant, _TAKE) else None
+            text = f"unknown rule option {named(key)}"
+            self.say("FL021", number, text, f"did you mean {meant!r}?", on_key=True, better=better)
         elif not value and _SCHEDULE.fullmatch(key):
             text = f"{named(key)} looks like a schedule and starts nothing"
             self.say("FL026", number, text, f"did you mean {named(f'cron={key}')}?", on_key=True)
         else:
             like = nearest(name, _TAKE)
             hint = f"did you mean {like!r}?" if like else "it only travels into the meta of file tasks"
-            self.say("FL020", number, f"unknown rule option {named(key)}", hint, on_key=True)
+            better = like if like and name not in NO_MISSES else None
+            self.say("FL020", number, f"unknown rule option {named(key)}", hint, on_key=True, better=better)
 
     # --- options --------------------------------------------------------------------------------------------------
 
@@ -170,8 +181,6 @@ class Options:
 
     def _zone(self) -> str:
         """Return the zone of the rule; empty when it is none."""
-        if "tz" not in self.at:
-            return ""
         zone = str(self.given["tz"])
         try:
             zone_of(zone)
@@ -180,8 +189,8 @@ class Options:
             return ""
         return zone
 
-    def _schedule(self) -> None:
-        text, zone = str(self.given["cron"]), self._zone()
+    def _schedule(self, zone: str) -> None:
+        text = str(self.given["cron"])
         known = self.schedules
         if (text, zone) not in known:
             try:
@@ -253,17 +262,18 @@ class Options:
             self.say("FL023", number, text)
 
     def _no_alert(self, number: int, value: str) -> None:
-        word = value.strip().lower()
-        self.given["no_alert"] = word not in ("false", "no", "off", "0")
-        if word not in ("", "true", "yes", "on", "1", "false", "no", "off", "0"):
-            self.say("FL027", number, f"{quote(value)} is read as true", "write no_alert or no_alert=false")
+        self.given["no_alert"] = kinds.is_yes(value)
+        if value.strip().lower() not in kinds.YES + kinds.NO:
+            text, hint = f"{quote(value)} is read as true", "write no_alert or no_alert=false"
+            self.say("FL027", number, text, hint, better="true")
 
     def _by(self, number: int, value: str) -> None:
         self.given["by"] = value
         if value.lower() not in STEPS:
             like = nearest(value, filter(None, STEPS))
             hint = f"did you mean {like!r}?" if like else "hour, day, week and month are steps"
-            self.say("FL064", number, f"{quote(value)} is no step and counts as a day", hint)
+            text = f"{quote(value)} is no step and counts as a day"
+            self.say("FL064", number, text, hint, better=like or None)
 
     def _meta(self, number: int, value: str) -> None:
         try:
@@ -280,7 +290,8 @@ class Options:
             equals = part.find("=")
             if 0 <= equals < (part.find(":") if ":" in part else len(part)):
                 text = f"{quote(part)} has '=' behind its key; it is read as ':'"
-                self.say("FL027", number, text, "write ':'", start=at + equals, end=at + equals + 1)
+                start = at + equals
+                self.say("FL027", number, text, "write ':'", start=start, end=start + 1, better=":")
             at += len(part) + 1
 
     def _meta_file(self, number: int, value: str) -> None:

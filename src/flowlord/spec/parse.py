@@ -9,6 +9,7 @@ from flowlord.model.problem import Problem
 from flowlord.model.workflow import Workflow
 from flowlord.spec.check import Parsed, check
 from flowlord.spec.codes import problem
+from flowlord.spec.document import Document
 from flowlord.spec.source import Refused, Source
 
 SUFFIXES: Final = (".toml", ".yaml", ".yml")
@@ -30,13 +31,32 @@ def parse(text: bytes, name: str, path: str = "") -> tuple[Workflow | None, tupl
 def parse_file(text: bytes, name: str, path: str) -> Parsed:
     """Do what `parse` does and keep what only the other files can tell."""
     try:
-        source = Source.decode(path, text)
-        if name.lower().endswith((".yaml", ".yml")):
-            from flowlord.spec.yaml import read  # 25 ms, for those who write YAML
-        else:
-            from flowlord.spec.toml import read
-        return check(read(source), name, sha256(text).hexdigest()[:16])
+        return check(read_document(text, name, path), name, revision_of(text))
     except Refused as error:
         return Parsed(None, (error.problem,))
     except RecursionError:
         return Parsed(None, (problem("FL004", path, text="the file is nested too deeply"),))
+
+
+def read_document(text: bytes, name: str, path: str) -> Document:
+    """Return what a file says, before anybody looks for phases in it.
+
+    Raises:
+        Refused: it is none, or more than flowlord takes.
+    """
+    source = Source.decode(path, text)
+    if is_yaml(name):
+        from flowlord.spec.yaml import read  # 25 ms, for those who write YAML
+    else:
+        from flowlord.spec.toml import read
+    return read(source)
+
+
+def is_yaml(name: str) -> bool:
+    """Tell the format by the name of a file."""
+    return name.lower().endswith((".yaml", ".yml"))
+
+
+def revision_of(text: bytes) -> str:
+    """Return the digest that tells one version of a file from another."""
+    return sha256(text).hexdigest()[:16]

@@ -75,9 +75,10 @@ def parse_table(table: Table, options: Options | None = None) -> tuple[Rule, tup
         return EMPTY, (Finding("FL003", (), f"a rule with more than {MOST_OPTIONS} options"),)
     options = options or Options()
     rule = options.read(pairs)
-    for code, number, text, hint, on_key, start, end in options.remarks:
+    for code, number, text, hint, on_key, start, end, better in options.remarks:
         path = paths[number]
-        findings.append(Finding(code, path[:1] if on_key else path, text, hint, on_key, start, end))
+        better = None if code == "FL027" and on_key else better  # two keys of a table cannot be one
+        findings.append(Finding(code, path[:1] if on_key else path, text, hint, on_key, start, end, better))
     return rule, tuple(findings)
 
 
@@ -130,20 +131,22 @@ def _placed(text: str, pairs: list[Pair], remarks: list[Remark], plain: bool) ->
     for piece in text[start:].split("&"):
         pieces.append((start, piece))
         start += len(piece) + 1
-    for code, number, words, hint, on_key, first, last in remarks:
+    for code, number, words, hint, on_key, first, last, better in remarks:
         at, piece = pieces[number]
         key, equals, value = piece.partition("=")
         if on_key or not equals:
             word = key.strip() or key
             begin = at + key.index(word)
-            findings.append(Finding(code, (), words, hint, False, begin, begin + len(word)))
+            if code == "FL026":
+                better = f"cron={word}"
+            findings.append(Finding(code, (), words, hint, False, begin, begin + len(word), better))
             continue
         at += len(key) + 1
         _, places = decoded(value)
         ends = len(places) - 1
         begin = at + (places[min(first, ends)] if first >= 0 else 0)
         end = at + (places[min(last, ends)] if last >= 0 else len(value))
-        findings.append(Finding(code, (), words, hint, False, begin, max(end, begin)))
+        findings.append(Finding(code, (), words, hint, False, begin, max(end, begin), better))
     if not plain:
         for number, key, _ in pairs:
             findings += _escapes(*pieces[number], key)
@@ -157,15 +160,11 @@ def _escapes(at: int, piece: str, key: str) -> list[Finding]:
         place = places[number]
         if character == "%" and piece[place : place + 3] != "%25":
             words = "a % that escapes nothing stays as it is"
-            findings.append(
-                Finding("FL025", (), words, "write %25 for a percent sign", False, at + place, at + place + 1)
-            )
+            hint = "write %25 for a percent sign"
+            findings.append(Finding("FL025", (), words, hint, False, at + place, at + place + 1, "%25"))
     plus = piece.find("+", piece.find("=") + 1)
     if key.lower() == "files" and plus >= 0:
         words = "a + in a rule string is a space"
-        findings.append(
-            Finding(
-                "FL071", (), words, "write %2B for a plus, %20 for a space", False, at + plus, at + plus + 1
-            )
-        )
+        hint = "write %2B for a plus, %20 for a space"
+        findings.append(Finding("FL071", (), words, hint, False, at + plus, at + plus + 1, "%2B"))
     return findings

@@ -183,3 +183,8 @@ def _unclosed(text: str, at: int) -> int:
         if found.end() >= at and not found[0].startswith("#"):
             return found.start()
     return -1
+
+
+def comments_of(text: str) -> list[int]:
+    """Return where the comments of a valid text begin."""
+    return [found.start() for found in _STRINGS.finditer(text) if found[0].startswith("#")]

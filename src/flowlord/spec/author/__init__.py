@@ -1,0 +1,1 @@
+"""What only authors of workflow files need: further checks, ignore comments, fixes. A daemon never imports it."""

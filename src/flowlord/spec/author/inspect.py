@@ -1,0 +1,108 @@
+"""One file as its author wants to see it: the problems of loading, and everything else that is worth a word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from flowlord.model.problem import Problem
+from flowlord.spec.author import batches, ignores, times, tokens, use, watch, words
+from flowlord.spec.author.advice import Advice
+from flowlord.spec.author.batches import RowSource
+from flowlord.spec.author.ignores import NONE, Ignores
+from flowlord.spec.author.watch import Watched
+from flowlord.spec.check import Parsed, conclude, examine
+from flowlord.spec.codes import problem
+from flowlord.spec.document import Finding
+from flowlord.spec.parse import is_yaml, read_document, revision_of
+from flowlord.spec.source import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A meta-file that a phase names, and where to tell what is wrong with it."""
+
+    source: RowSource
+    at_option: Problem
+    at_template: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected(Parsed):
+    """What was made of a file for its author: what else must be looked at, and what is not to be told."""
+
+    watched: tuple[Watched, ...] = ()
+    rows: tuple[Rows, ...] = ()
+    ignores: Ignores = NONE
+
+
+def reader(now: datetime) -> Callable[[bytes, str, str], Inspected]:
+    """Return what `load` may use to read each file; `now` is aware, UTC, for what is past and what comes next."""
+
+    def read(data: bytes, name: str, path: str) -> Inspected:
+        return inspect(data, name, path, now)
+
+    return read
+
+
+def inspect(data: bytes, name: str, path: str, now: datetime) -> Inspected:
+    """Return everything about one file that shows without the others; never raises, whatever the bytes are."""
+    try:
+        document = read_document(data, name, path)
+        examined = examine(document, name)
+        advice = Advice(examined, now)
+        for check in (use.check, times.check, tokens.check, words.check):
+            check(advice)
+        sources = batches.check(advice)
+        patterns = watch.check(advice)
+        ignored = ignores.read_ignores(document, yaml=is_yaml(name))
+        parsed = conclude(examined, revision_of(data))
+        return Inspected(
+            parsed.workflow,
+            parsed.problems,
+            parsed.orphans,
+            parsed.phases,
+            parsed.draft,
+            tuple(_watched(advice, *each) for each in patterns),
+            tuple(_rows(advice, each) for each in sources),
+            ignored,
+        )
+    except Refused as error:
+        return Inspected(None, (error.problem,))
+    except RecursionError:
+        return Inspected(None, (problem("FL004", path, text="the file is nested too deeply"),))
+
+
+def verdict(
+    parsed: Iterable[Parsed], problems: Iterable[Problem], *, looked_at_files: bool = True
+) -> list[Problem]:
+    """Return what to tell about all files together: what their patterns share, and nothing that is ignored.
+
+    Args:
+        parsed: what `inspect` made of each file.
+        problems: what was found in and about all of them.
+        looked_at_files: whether meta-files were looked at; else nobody can say that an ignore comment is idle.
+    """
+    inspected = [each for each in parsed if isinstance(each, Inspected)]
+    found = [*problems, *watch.shared(pattern for each in inspected for pattern in each.watched)]
+    by_path: dict[str, list[Problem]] = {}
+    for each in found:
+        by_path.setdefault(each.path, []).append(each)
+    comments = {path: each.ignores for each in inspected if (path := each.ignores.path)}
+    told: list[Problem] = []
+    for path in sorted({*by_path, *comments}):
+        own = sorted(by_path.get(path, ()), key=lambda each: (each.line, each.column, each.code))
+        told += ignores.settle(own, comments.get(path, NONE), looked_at_files=looked_at_files)
+    return told
+
+
+def _watched(advice: Advice, pattern: str, number: int, nth: int) -> Watched:
+    at = advice.option_problem("FL073", number, "files", nth=nth)
+    return Watched(pattern, advice.phases[number].name, at.path, at.line, at.column, at.end)
+
+
+def _rows(advice: Advice, source: RowSource) -> Rows:
+    template = advice.fields[source.number].where("template")
+    at_template = advice.document.problem(Finding("FL068", template, ""))
+    return Rows(source, advice.option_problem("FL066", source.number, "meta-file"), at_template)

@@ -1,0 +1,215 @@
+"""Schedules that can be read and still surprise: steps, days, changes of the clocks, bounds and jitter."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import islice, pairwise
+from typing import Final
+
+from flowlord.model.workflow import Rule
+from flowlord.rules.bounds import first_instant, last_instant
+from flowlord.rules.cron import Cron
+from flowlord.rules.cronfields import Fields, read_fields
+from flowlord.rules.durations import short_duration
+from flowlord.rules.errors import Unreadable
+from flowlord.rules.zones import first_change, offset_at, zone_of
+from flowlord.spec.author.advice import Advice
+
+LOOKED_AHEAD: Final = timedelta(days=2 * 366)
+_MINUTE: Final = timedelta(minutes=1)
+_LONGEST_JUMP: Final = timedelta(hours=3)  # what is longer leaves out a day, which is another matter
+_STEP: Final = re.compile(r"(?:[*?]|\d+)/(\d{1,9})")
+_ZONED: Final = re.compile(r"(?:CRON_)?TZ=(\S*)\s+")
+# From the last field on: name, how many values, lowest value, what it begins again with.
+_FIELDS: Final = (
+    ("day of the week", 7, 0, "Sunday"),
+    ("month", 12, 1, "January"),
+    ("day of the month", 31, 1, "the first of each month"),
+    ("hour", 24, 0, "midnight"),
+    ("minute", 60, 0, "each full hour"),
+    ("second", 60, 0, "each full minute"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Jump:
+    """A change of the clocks that leaves wall times out: from `wall`, for `length`."""
+
+    wall: datetime
+    length: timedelta
+
+
+@dataclass(slots=True)
+class _Known:
+    """What was found out about zones, for one file."""
+
+    jumps: dict[str, list[_Jump]] = field(default_factory=dict)
+
+
+def check(advice: Advice) -> None:
+    """Tell what is surprising about the schedules of a file."""
+    known = _Known()
+    for number, _, rule in advice.ruled():
+        if rule.until:
+            _until(advice, number, rule)
+        if not rule.cron:
+            continue
+        text = rule.cron
+        if "/" in text:
+            _steps(advice, number, text)
+        parts = text.split()
+        if len(parts) >= 5 and not {parts[-1], parts[-3]} & {"*", "?"}:
+            _days(advice, number, text)
+        if rule.tz or text.startswith(("TZ=", "CRON_TZ=")):
+            _clocks(advice, number, rule, known)
+        if rule.jitter_ns or rule.first or rule.until:
+            _bounds(advice, number, rule)
+
+
+def _steps(advice: Advice, number: int, text: str) -> None:
+    if text.startswith("@"):
+        return
+    body = _ZONED.sub("", text, count=1)
+    parts = [(found[0], found.start() + len(text) - len(body)) for found in re.finditer(r"\S+", body)]
+    if len(parts) not in (5, 6):
+        return
+    for (part, at), (name, size, low, again) in zip(reversed(parts), _FIELDS, strict=False):
+        for found in _STEP.finditer(part):
+            step = int(found[1])
+            if step == 0 or (size % step == 0 and step < size) or part[found.end() :].startswith("-"):
+                continue
+            if part[max(found.start() - 1, 0)] == "-":  # the end of a range, which says where it stops
+                continue
+            first = low if found[0][0] in "*?" else int(found[0].partition("/")[0])
+            values = list(range(first, low + size, step))
+            if len(values) < 2 and found[0][0] not in "*?":
+                continue
+            start, end = at + found.start(), at + found.end()
+            if len(values) == 1:
+                told = f"the step {step} of the {name} goes beyond its end: only {first} is left"
+            else:
+                shown = ", ".join(map(str, values[:3])) + f", … {values[-1]}" * (len(values) > 3)
+                told = (
+                    f"the step {step} does not divide the {name}: it is {shown}, and begins again at {again}"
+                )
+            hint = "for a steady beat write cron=@every 90m and the like, or list the values"
+            advice.at_option("FL034", number, "cron", told, hint, start=start, end=end)
+
+
+def _fields(rule: Rule) -> tuple[Fields, tzinfo, str, int] | None:
+    """Return the fields of a schedule, its zone, the name of that and where the fields begin; None without fields."""
+    found = _ZONED.match(rule.cron)
+    name, at = (found[1], found.end()) if found else (rule.tz, 0)
+    try:
+        return read_fields(rule.cron, at), zone_of(name), name, at
+    except Unreadable:
+        return None
+
+
+def _days(advice: Advice, number: int, text: str) -> None:
+    read = _fields(Rule(cron=text))
+    if read is None or not read[0].either_day or read[0].day.full or read[0].weekday.full:
+        return
+    parts = [(found.start(), found.end()) for found in re.finditer(r"\S+", text)]
+    told = "day of the month and day of the week are both given: either of them is enough"
+    hint = "write * for one of them; for both at once let the worker look at the date"
+    advice.at_option("FL035", number, "cron", told, hint, start=parts[-3][0], end=parts[-1][1])
+
+
+def _clocks(advice: Advice, number: int, rule: Rule, known: _Known) -> None:
+    read = _fields(rule)
+    if read is None or read[1] is UTC:
+        return
+    fields, zone, name, at = read
+    if name not in known.jumps:
+        known.jumps[name] = list(_jumps(zone, advice.now))
+    for jump in known.jumps[name]:
+        if jump.length > _LONGEST_JUMP or not _takes(fields, jump.wall):
+            continue
+        end = jump.wall + jump.length
+        named = [
+            wall
+            for minute in range(int(jump.length / _MINUTE))
+            if (wall := jump.wall + minute * _MINUTE).hour in fields.hour.numbers
+            and wall.minute in fields.minute.numbers
+        ]
+        if not named or (not fields.fixed and (fields.hour.full or len(fields.hour.numbers) > 6)):
+            continue  # what comes all day long is not missed for an hour
+        day = jump.wall.date().isoformat()
+        then = f"runs {end:%H:%M}" if fields.fixed else "nothing starts then"
+        told = f"{named[0]:%H:%M} {name} does not exist on {day}; {then}"
+        advice.at_option(
+            "FL033",
+            number,
+            "cron",
+            told,
+            "choose a time that exists each day, or UTC",
+            start=at,
+            end=len(rule.cron),
+        )
+        return
+
+
+def _jumps(zone: tzinfo, now: datetime) -> list[_Jump]:
+    found: list[_Jump] = []
+    at, end = now.replace(microsecond=0), now.replace(microsecond=0) + LOOKED_AHEAD
+    while changed := first_change(at, end, zone):
+        before, after = offset_at(at, zone), offset_at(changed, zone)
+        if after > before:
+            found.append(_Jump((changed + before).replace(tzinfo=None), after - before))
+        at = changed
+    return found
+
+
+def _takes(fields: Fields, day: datetime) -> bool:
+    """Tell whether a schedule names a day."""
+    if day.month not in fields.month.numbers:
+        return False
+    of_month = day.day in fields.day.numbers
+    of_week = day.isoweekday() % 7 in fields.weekday.numbers
+    return (of_month or of_week) if fields.either_day else (of_month and of_week)
+
+
+def _until(advice: Advice, number: int, rule: Rule) -> None:
+    try:
+        end = last_instant(rule.until, zone_of(rule.tz))
+        if rule.first and end < first_instant(rule.first, zone_of(rule.tz)):
+            return  # told already
+    except Unreadable:
+        return
+    if end < advice.now:
+        told = f"until={rule.until} has passed: nothing starts any more"
+        advice.at_option("FL037", number, "until", told, "take the phase out, or move until=")
+
+
+def _bounds(advice: Advice, number: int, rule: Rule) -> None:
+    """Look at the next starts: whether some lie within the bounds, and whether jitter carries one past the next."""
+    try:
+        cron, zone = Cron.parse(rule.cron, rule.tz), zone_of(rule.tz)
+        first = first_instant(rule.first, zone) if rule.first else None
+        last = last_instant(rule.until, zone) if rule.until else None
+    except Unreadable:
+        return
+    since = max(first.astimezone(UTC) - timedelta(seconds=1), advice.now) if first else advice.now
+    if cron.every_ns is not None:
+        interval = cron.every_ns
+    else:
+        starts = list(islice(cron.upcoming(since), 8))
+        if last is not None and last >= advice.now and (not starts or starts[0] > last) and first != last:
+            told = (
+                "no planned start lies between from and until"
+                if first
+                else "no planned start lies before until"
+            )
+            advice.at_option("FL039", number, "until", told, f"the next one would be {_shown(starts)}")
+        gaps = [(b.astimezone(UTC) - a.astimezone(UTC)) for a, b in pairwise(starts)]
+        interval = min((int(gap / timedelta(microseconds=1)) * 1000 for gap in gaps), default=0)
+    if 0 < interval <= rule.jitter_ns:
+        told = f"jitter reaches past the next start, which comes after {short_duration(interval)}"
+        advice.at_option("FL038", number, "jitter", told, "make jitter shorter than the interval")
+
+
+def _shown(starts: list[datetime]) -> str:
+    return starts[0].astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if starts else "none"

@@ -1,0 +1,170 @@
+"""Tokens of templates: values that nobody gives, times that nobody knows, hours under the wrong name."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from flowlord.model.workflow import Phase
+from flowlord.rules.moments import time_of_path
+from flowlord.spec.author.advice import MOST_NAMES, Advice
+from flowlord.spec.document import named
+from flowlord.spec.near import near_miss
+
+_META: Final = re.compile(r"\{meta:([0-9A-Za-z_]+)\}", re.ASCII)
+_TIME: Final = re.compile(r"(?i)\{(?:yyyy|yy|mm|dd|hh|min|ts|slug|hour_slug|day_slug|month_slug)\}", re.ASCII)
+_MINUTES: Final = re.compile(r"(?i)\{(?:min|ts)\}", re.ASCII)
+_HOUR_AS_DAY: Final = re.compile(r"(?i)(?:^|[?&])(date|day)=\{yyyy\}-\{mm\}-\{dd\}T\{hh\}(?![:{])")
+_WILD: Final = re.compile(r"[*?\[\\]")
+_OWN: Final = frozenset(("workflow", "cron", "job"))
+_OF_FILES: Final = frozenset(("file", "filename", "files"))
+_HOUR_NS: Final = 3_600_000_000_000
+_DEEPEST: Final = 50  # parents of parents that are looked at
+
+
+def check(advice: Advice) -> None:
+    """Tell what is odd about the tokens of the templates in a file."""
+    for number, phase in enumerate(advice.phases):
+        template = phase.template
+        if phase.rule.require and phase.parent:
+            _required(advice, number, phase)
+        if "{" not in template:
+            continue
+        if "{meta:" in template and (phase.parent or phase.rule.files):
+            _values(advice, number, phase)
+        if not phase.rule.cron and _TIME.search(template):
+            _time(advice, number, phase)
+        if "T{hh}" in template:
+            for found in _HOUR_AS_DAY.finditer(template):
+                text = f"{found[1]}= names a day and is given an hour"
+                hint = "write hour=; workers of other systems read no hour here"
+                start, end = found.span(1)
+                advice.at_field("FL048", number, "template", text, hint, start=start, end=end, better="hour")
+        protected = template.find("#")
+        if protected > 0 and (late := _TIME.search(template, protected)):
+            text = f"{named(late[0])} stands behind a # and stays as it is"
+            start, end = late.span()
+            advice.at_field(
+                "FL049", number, "template", text, "put it in front of the #", start=start, end=end
+            )
+
+
+def _values(advice: Advice, number: int, phase: Phase) -> None:
+    rule = phase.rule
+    if rule.meta_file:
+        return  # its rows are looked at where files are
+    given = _given_to(advice, phase)
+    if given is None:
+        return
+    wanted = [found for found in _META.finditer(phase.template) if found[1] not in given]
+    for found in wanted:
+        name, (start, end) = found[1], found.span()
+        if not phase.parent:
+            text = f"{named(found[0])} is always empty: a file that arrives brings no such value"
+            hint = f"it brings {', '.join(sorted(given - _OWN))}"
+            advice.at_field("FL042", number, "template", text, hint, start=start, end=end)
+        elif name in rule.require:
+            continue  # the author knows
+        elif like := near_miss(name, sorted(given)):
+            text = f"{named(found[0])} is nearly {like!r}, which the parent gives"
+            advice.at_field(
+                "FL045", number, "template", text, f"did you mean '{{meta:{like}}}'?",
+                start=start, end=end, better=f"{{meta:{like}}}",
+            )  # fmt: skip
+        else:
+            text = f"{named(found[0])} is empty unless the worker of {phase.depends_on!r} returns it"
+            hint = f"require={{meta:{name}}} in the rule waits for it"
+            advice.at_field("FL044", number, "template", text, hint, start=start, end=end)
+
+
+def _required(advice: Advice, number: int, phase: Phase) -> None:
+    given = _given_to(advice, phase)
+    if given is None:
+        return
+    for name in phase.rule.require:
+        if name not in given and (like := near_miss(name, sorted(given))):
+            text = f"require waits for {name!r}, nearly {like!r}, which the parent gives"
+            advice.at_option("FL045", number, "require", text, f"did you mean '{{meta:{like}}}'?")
+
+
+def _given_to(advice: Advice, phase: Phase) -> set[str] | None:
+    """Return the meta names that a task of this phase surely has to read; None when the files do not tell."""
+    given = {*_OWN, *phase.rule.meta}
+    if phase.rule.files:
+        given |= _OF_FILES
+        given.update(name for name, _ in phase.rule.unknown)
+    if not phase.parent:
+        return given
+    parents = advice.parents(phase)
+    if not parents or len(parents) > _DEEPEST:
+        return None
+    for number in parents:
+        parent = advice.phases[number]
+        rule = parent.rule
+        if parent.rule.files:
+            given |= _OF_FILES
+            given.update(name for name, _ in rule.unknown)
+        if rule.meta or rule.meta_file:
+            given.update(
+                name for name in _META.findall(parent.template) if rule.meta_file or name in rule.meta
+            )
+        given.update(rule.pass_on)
+    return given if len(given) <= MOST_NAMES else None
+
+
+def _time(advice: Advice, number: int, phase: Phase) -> None:
+    protected = phase.template.find("#")
+    found = _TIME.search(phase.template, 0, protected if protected > 0 else len(phase.template))
+    if found is None:
+        return
+    roots = _roots(advice, number)
+    if roots is None:
+        return
+    if all(root.rule.files and not root.rule.cron and not _may_tell(root.rule.files) for root in roots):
+        where = "the path of its file" if not phase.parent else "what starts its chain"
+        text = f"{named(found[0])} gets no time: {where} tells none"
+        start, end = found.span()
+        hint = "a path tells it as 2026/08/01/05 or 20260801T050000; without, the token stays as it is"
+        advice.at_field("FL046", number, "template", text, hint, start=start, end=end)
+    minutes = _MINUTES.search(phase.template)
+    if phase.parent and minutes and all(root.rule.cron and not _full_hours(root) for root in roots):
+        text = f"{named(minutes[0])} shows minute 00: a child is told only the hour of its parent's start"
+        start, end = minutes.span()
+        hint = "let the parent's worker return the minute as meta, and read it by {meta:…}"
+        advice.at_field("FL047", number, "template", text, hint, start=start, end=end)
+
+
+def _roots(advice: Advice, number: int) -> list[Phase] | None:
+    """Return the phases at the head of all chains that lead here; None when one is unknown or started by people."""
+    roots: list[Phase] = []
+    seen = {number}
+    todo = [number]
+    while todo:
+        phase = advice.phases[todo.pop()]
+        if not phase.parent:
+            if not phase.rule.cron and not phase.rule.files:
+                return None
+            roots.append(phase)
+            continue
+        parents = advice.parents(phase)
+        if not parents or len(seen) > _DEEPEST:
+            return None
+        fresh = [each for each in parents if each not in seen]
+        seen.update(fresh)
+        todo += fresh
+    return roots or None
+
+
+def _may_tell(patterns: tuple[str, ...]) -> bool:
+    return any(_WILD.search(each) or time_of_path(each) is not None for each in patterns)
+
+
+def _full_hours(phase: Phase) -> bool:
+    """Tell whether all starts of a schedule are about a full hour."""
+    text = phase.rule.cron
+    if phase.rule.offset_ns % _HOUR_NS:
+        return False
+    if text.startswith("@"):
+        return not text.startswith("@every")
+    parts = text.split()
+    return len(parts) >= 5 and parts[-5] in ("0", "00")

@@ -1,0 +1,66 @@
+"""Options that do nothing where they stand: about files without files, about a schedule without one, about waits."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from flowlord.model.workflow import Phase, Rule
+from flowlord.rules.durations import short_duration
+from flowlord.spec.author.advice import Advice, named_options
+
+_OF_FILES: Final = ("count", "group", "marker", "ignore", "min_size", "settle", "on_rewrite")
+_OF_CRON: Final = ("overlap", "jitter", "from", "until", "catchup", "catchup_window")
+_OF_PARENTS: Final = ("require", "pass")
+_OF_RETRIES: Final = ("retry_delay", "backoff", "max_delay")
+_NEEDS: Final = {
+    **dict.fromkeys(_OF_FILES, ("files", "it is about the files that start a phase: give the rule files=")),
+    **dict.fromkeys(_OF_CRON, ("cron", "it is about starts by a schedule: give the rule cron=")),
+    **dict.fromkeys(_OF_PARENTS, ("dependsOn", "it is about what the parent returned: give the phase dependsOn")),
+    "by": ("for", "it is the step of a range: give the rule for="),
+    "batch_limit": ("for, meta or meta-file", "one start makes one task here"),
+}  # fmt: skip
+_QUICK: Final = frozenset((*_NEEDS, *_OF_RETRIES, "job", "max_delay"))
+
+
+def check(advice: Advice) -> None:
+    """Tell every option that changes nothing."""
+    for number, phase, rule in advice.ruled():
+        options = named_options(rule) & _QUICK
+        if options:
+            _check(advice, number, phase, rule, options)
+
+
+def _check(advice: Advice, number: int, phase: Phase, rule: Rule, options: set[str]) -> None:
+    given = {
+        "files": bool(rule.files),
+        "cron": bool(rule.cron),
+        "dependsOn": bool(phase.depends_on) or "dependsOn" in advice.fields[number].values,
+        "for": bool(rule.for_ns),
+        "for, meta or meta-file": rule.is_batch,
+    }
+    if rule.files:  # the options of files say what arrives; a schedule then only looks for it
+        given["cron"] = True
+    for option in sorted(options & _NEEDS.keys()):
+        needed, hint = _NEEDS[option]
+        if not given[needed]:
+            text = f"'{option}' does nothing without {needed}"
+            advice.at_option("FL028", number, option, text, hint, on_key=True)
+    if "catchup_window" in options and rule.catchup == "none" and rule.cron:
+        text = "'catchup_window' does nothing with catchup=none"
+        advice.at_option("FL028", number, "catchup_window", text, "take one of them out", on_key=True)
+    if "job" in options and phase.task.partition(":")[2]:
+        text = f"'job' does nothing: the task names its job, {phase.job!r}"
+        advice.at_option("FL028", number, "job", text, "name the job once", on_key=True)
+    _waits(advice, number, phase, rule, options)
+
+
+def _waits(advice: Advice, number: int, phase: Phase, rule: Rule, options: set[str]) -> None:
+    waits = [option for option in _OF_RETRIES if option in options]
+    written = advice.fields[number].values.get("retry", 0)
+    if waits and written == 0:
+        text = f"'{waits[0]}' does nothing: the phase has no retry"
+        advice.at_option("FL029", number, waits[0], text, "write retry = 3 beside the rule", on_key=True)
+    elif rule.max_delay_ns is not None and (rule.retry_delay_ns or 0) > rule.max_delay_ns:
+        longest = short_duration(rule.max_delay_ns)
+        text = f"retry_delay is never waited for: max_delay ends every wait after {longest}"
+        advice.at_option("FL028", number, "retry_delay", text, "make max_delay the longer one")

@@ -1,0 +1,133 @@
+"""Patterns of files: those that match nothing, those that leave everything out, those that two phases share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from flowlord.model.problem import Problem
+from flowlord.rules.errors import Unreadable
+from flowlord.rules.globs import Glob, share
+from flowlord.spec.author.advice import Advice
+from flowlord.spec.codes import problem
+from flowlord.spec.document import named
+
+_SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*://")
+_DOUBLED: Final = re.compile(r"//+")
+_DOTS: Final = re.compile(r"(?:^|/)(\.\.?)(?=/|$)")
+_BRACES: Final = re.compile(r"(?<!\\)\{[^{}/]*,[^{}/]*\}")
+_WILD: Final = re.compile(r"[*?\[\\]")
+MOST_COMPARED: Final = 20_000  # pairs of patterns of one tree
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A pattern of one phase and where it stands; `line` 0 when nobody asked for the place."""
+
+    pattern: str
+    phase: str
+    path: str
+    line: int
+    column: int
+    end: int
+
+
+def check(advice: Advice) -> list[tuple[str, int, int]]:
+    """Tell what is odd about the patterns of a file; return each with its phase and its number in the rule."""
+    found: list[tuple[str, int, int]] = []
+    for number, _, rule in advice.ruled():
+        for nth, pattern in enumerate(rule.files):
+            found.append((pattern, number, nth))
+            _pattern(advice, number, nth, pattern)
+            if rule.ignore and all(_left_out(each, rule.ignore) for each in rule.files) and nth == 0:
+                text = "every file that 'files' matches is left out again by 'ignore'"
+                advice.at_option("FL074", number, "ignore", text, "make one of them narrower")
+    return found
+
+
+def _pattern(advice: Advice, number: int, nth: int, pattern: str) -> None:
+    scheme = _SCHEME.match(pattern)
+    begin = scheme.end() if scheme else 0
+    if not scheme and (doubled := _DOUBLED.search(pattern)):
+        start, end = doubled.span()
+        text = "no path of a file holds //: the pattern matches nothing"
+        hint = "write one slash; ** stands for any folders in between"
+        advice.at_option("FL072", number, "files", text, hint, nth=nth, start=start, end=end, better="/")
+    elif dots := _DOTS.search(pattern, begin):
+        start, end = dots.span(1)
+        text = f"no path of a file holds {named(dots[1])}: the pattern matches nothing"
+        advice.at_option(
+            "FL072", number, "files", text, "write the whole path", nth=nth, start=start, end=end
+        )
+    elif pattern.endswith("/"):
+        text = "a pattern that ends in / matches no file"
+        advice.at_option("FL072", number, "files", text, "write /* or /** behind the folder", nth=nth)
+    elif not scheme and not pattern.startswith(("/", "*", "?", "[", "\\")):
+        text = f"{named(pattern)} is relative, and files are known by their whole path: it matches nothing"
+        advice.at_option("FL072", number, "files", text, "begin with / or with s3://, gs://", nth=nth)
+    if braces := _BRACES.search(pattern):
+        start, end = braces.span()
+        text = f"{named(braces[0])} is ordinary text: braces are no alternatives here"
+        advice.at_option(
+            "FL075", number, "files", text, "give files= once for each", nth=nth, start=start, end=end
+        )
+
+
+def _left_out(pattern: str, ignore: Iterable[str]) -> bool:
+    name = pattern.rpartition("/")[2]
+    for each in ignore:
+        if each in ("*", "**", pattern) or ("/" not in each and each == name):
+            return True
+        try:
+            if not _WILD.search(name) and "/" not in each and Glob.compile(each).matches(name):
+                return True
+        except Unreadable:
+            continue
+    return False
+
+
+def shared(watched: Iterable[Watched]) -> list[Problem]:
+    """Return a note for each pattern that takes files which a pattern before it takes too.
+
+    Patterns are compared with those whose beginning fits; no more than MOST_COMPARED pairs.
+    """
+    known = sorted(watched, key=lambda each: (_head(each.pattern), each.path, each.line, each.column))
+    told: list[Problem] = []
+    compared = 0
+    open_: list[Watched] = []  # those whose ordinary beginning the next one begins with
+    for each in known:
+        head = _head(each.pattern)
+        open_ = [other for other in open_ if head.startswith(_head(other.pattern))]
+        for other in open_:
+            compared += 1
+            if compared > MOST_COMPARED:
+                return told
+            if (other.phase, other.path) == (each.phase, each.path) or not _share(
+                each.pattern, other.pattern
+            ):
+                continue
+            later, earlier = (
+                (each, other) if (each.path, each.line) >= (other.path, other.line) else (other, each)
+            )
+            text = f"a file may match this and {named(earlier.pattern)}, too: both phases start"
+            hint = f"that is {named(earlier.phase)} ({earlier.path}:{earlier.line})"
+            told.append(
+                problem("FL073", later.path, later.line, later.column, text=text, hint=hint, end=later.end)
+            )
+            break
+        open_.append(each)
+    return told
+
+
+def _head(pattern: str) -> str:
+    found = _WILD.search(pattern)
+    return pattern[: found.start()] if found else pattern
+
+
+def _share(one: str, other: str) -> bool:
+    try:
+        return share(one, other)
+    except Unreadable:
+        return False

@@ -1,0 +1,68 @@
+"""Texts that should not stand in a file: secrets, and topics that other programs would trip over."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from flowlord.spec.author.advice import Advice
+from flowlord.spec.document import Finding, Path, named
+
+_TOPIC: Final = re.compile(r"[0-9A-Za-z_.-]*", re.ASCII)
+_ODD: Final = re.compile(r"[^0-9A-Za-z_.-]+", re.ASCII)
+_DEEPEST: Final = 8
+# What a secret looks like, in one pass over a whole file; each alternative names what it found.
+_SECRET: Final = re.compile(
+    r"[a-z][a-z0-9+.-]*://[^\s/?#@:{}\"'<>$]*:(?P<password>[^\s/?#@{}\"'<>$*]{3,})@"
+    r"|(?P<key>\b(?:AKIA|ASIA)[0-9A-Z]{16}\b)"
+    r"|(?P<token>\bgh[pousr]_[0-9A-Za-z]{30,}|\bglpat-[0-9A-Za-z_-]{20,}|\bxox[abprs]-[0-9A-Za-z-]{10,}"
+    r"|\bAIza[0-9A-Za-z_-]{35}|\bsk_live_[0-9A-Za-z]{16,}"
+    r"|\beyJ[0-9A-Za-z_-]{10,}\.eyJ[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]{10,})"
+    r"|hooks\.slack\.com/services/(?P<hook>T[0-9A-Z]+/B[0-9A-Z]+/[0-9A-Za-z]+)"
+    r"|(?P<private>-----BEGIN [A-Z ]*PRIVATE KEY-----)"
+    r"|[?&](?i:password|passwd|pwd|secret|client_secret|api_?key|access_?token|auth_?token|token|sig|signature)"
+    r"=(?P<value>[^&#\s{}<>$*\"']{6,})",
+    re.ASCII,
+)
+_NAMES: Final = {
+    "password": "a password",
+    "key": "an access key",
+    "token": "a token",
+    "hook": "the address of a web hook",
+    "private": "a private key",
+    "value": "a secret",
+}
+
+
+def check(advice: Advice) -> None:
+    """Tell the secrets and odd topics of a file."""
+    full = _TOPIC.fullmatch
+    for number, phase in enumerate(advice.phases):
+        if not full(phase.topic) and phase.topic.strip():
+            odd = _ODD.search(phase.topic)
+            assert odd is not None
+            text = f"the topic {named(phase.topic)} holds {named(odd[0])}"
+            hint = "letters, digits and . _ - are safe everywhere: in keys, command lines and file names"
+            start, end = odd.span()
+            advice.at_field("FL081", number, "task", text, hint, start=start, end=end)
+    if _SECRET.search(advice.document.source.text):
+        for item in advice.document.items:
+            for path, value in _texts(item.path, item.value, 0):
+                for found in _SECRET.finditer(value):
+                    kind = found.lastgroup or "value"
+                    text = f"{_NAMES[kind]} stands here for everybody who reads this file, a log or a task"
+                    hint = "let the worker take it from its environment"
+                    start, end = found.span(kind)
+                    advice.examined.findings.add(Finding("FL080", path, text, hint, False, start, end))
+
+
+def _texts(path: Path, value: object, depth: int) -> Iterator[tuple[Path, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict) and depth < _DEEPEST:
+        for key, each in value.items():
+            yield from _texts((*path, key), each, depth + 1)
+    elif isinstance(value, list) and depth < _DEEPEST:
+        for number, each in enumerate(value):
+            yield from _texts((*path, number), each, depth + 1)
