@@ -1,10 +1,11 @@
-"""Results to children on Redis: the shipped router and follower in two threads, as the daemon runs them."""
+"""Results to children on Redis: the shipped router, with the history in a process beside it, as in the daemon."""
 
 from __future__ import annotations
 
 import gc
-import threading
+import sqlite3
 import time
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +21,10 @@ from flowlord.bus.clock import SystemClock
 from flowlord.bus.open import open_bus
 from flowlord.bus.port import Bus
 from flowlord.cache.historian import Historian
+from flowlord.cli.historian import beside as process_beside
+from flowlord.config.settings import BusSettings, CacheSettings, Settings
 from flowlord.taskmaster.chance import Chance, Stamps
+from flowlord.taskmaster.chronicle import SUBJECT
 from flowlord.taskmaster.follower import Follower
 from flowlord.taskmaster.reload import Reloader
 from flowlord.taskmaster.router import Router
@@ -29,6 +33,7 @@ from flowlord.taskmaster.surroundings import Surroundings
 TASKS = 20_000
 GOAL, STRETCH = 0.5, 0.8
 LIMIT_S = 60.0
+LOOK_S = 0.01
 SEED = 1
 
 
@@ -50,44 +55,44 @@ def decide(address: str, port: int, results: int) -> float:
         where = Path(folder)
         (where / "flow").mkdir()
         (where / "flow" / "chain.toml").write_text(FLOW, "utf-8")
+        settings = Settings(BusSettings(address, accept_loss=True), CacheSettings(str(where / "tasks.db")))
         bus = open_bus(address, by="bench", accept_loss=True)
         try:
-            return follow(bus, where, results)
+            return follow(bus, settings, where, results)
         finally:
             bus.close()
 
 
-def follow(bus: Bus, where: Path, results: int) -> float:
-    """Decide in this thread, write history in another."""
+def follow(bus: Bus, settings: Settings, where: Path, results: int) -> float:
+    """Decide here, while a process beside this one writes history."""
     clock = SystemClock()
     chance = Chance(SEED)
     around = Surroundings(bus, clock, chance, Stamps(clock, chance.digit()), "bench")
     Reloader(around, str(where / "flow")).start()
+    here = Historian(settings.cache.path, clock)
+    history = process_beside(settings, around, Follower(bus, clock, lambda: here, timedelta(days=30)))
+    around.health.fault(SUBJECT, "it has not begun")
+    while around.health.faults():
+        history.step()
     revision = around.workflows.by_name["chain.toml"].revision
     fill(bus, [result(number, revision) for number in range(results)])
     router = Router(around)
-    historian = Historian(where / "tasks.db", clock)
-    follower = Follower(bus, clock, lambda: historian, timedelta(days=30))
-    routed = threading.Event()
-
-    def copy() -> None:
-        while follower.step(0.0 if routed.is_set() else 0.2) or not routed.is_set():
-            pass
-
-    thread = threading.Thread(target=copy)
     gc.collect()
     begin = time.perf_counter()
-    thread.start()
     try:
         heard = 0
         while heard < results:
             heard += router.step(0.0)
             assert time.perf_counter() - begin < LIMIT_S, f"only {heard:,} of {results:,} were heard"
+        last = bus.journal_bounds()[1]
+        while here.cursor() < last:
+            time.sleep(LOOK_S)
+            assert time.perf_counter() - begin < LIMIT_S, f"history has {here.cursor():,} of {last:,} entries"
+        took = time.perf_counter() - begin
     finally:
-        routed.set()
-        thread.join()
-    took = time.perf_counter() - begin
-    count, ended = historian.connection.execute("SELECT count(*), sum(ended_us > 0) FROM tasks").fetchone()
-    historian.close()
+        history.finish()
+        here.close()
+    with closing(sqlite3.connect(settings.cache.path)) as db:
+        count, ended = db.execute("SELECT count(*), sum(ended_us > 0) FROM tasks").fetchone()
     assert (count, ended) == (2 * results, results), f"{count:,} rows, {ended:,} of them ended"
     return results / took

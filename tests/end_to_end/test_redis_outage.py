@@ -1,6 +1,9 @@
 """Redis goes away, comes back, or comes back empty, under daemons and workers that run on."""
 
+import sqlite3
+from contextlib import closing
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +34,17 @@ def server():
 
 def lines(process: Running, *words: str) -> list[str]:
     return [line for line in process.err.splitlines() if any(word in line for word in words)]
+
+
+def follows(cache: Path) -> bool:
+    """Whether the history in this file has begun to follow a bus."""
+    if not cache.exists():
+        return False
+    with closing(sqlite3.connect(cache)) as db:
+        try:
+            return bool(db.execute("SELECT generation FROM cursor WHERE generation <> ''").fetchone())
+        except sqlite3.OperationalError:  # the tables are still being made
+            return False
 
 
 def completed(process: Running) -> int:
@@ -90,6 +104,8 @@ def test_a_server_that_was_emptied_is_told_aloud_and_everybody_goes_on(server, t
         running(*HANDS, cwd=home) as hands,
     ):
         until(lambda: completed(one) + completed(two) >= 2, "work that is done")
+        for cache in (".flowlord/tasks.db", "two.db"):
+            until(lambda cache=cache: follows(home / cache), "a history that knows this bus")
         kept = server.ask("HKEYS", "{flowlord}:marks")
         assert "workflow:a.toml" in kept
         server.ask("FLUSHALL")

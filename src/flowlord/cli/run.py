@@ -18,6 +18,7 @@ from flowlord.cache.historian import Historian
 from flowlord.cli import printer
 from flowlord.cli.buses import bus_at
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, WRONG_USE
+from flowlord.cli.historian import beside
 from flowlord.cli.signals import Signals
 from flowlord.cli.stores import storage_at
 from flowlord.cli.texts import some
@@ -26,6 +27,7 @@ from flowlord.model.problem import Severity
 from flowlord.spec.load import Loaded
 from flowlord.storage.address import is_remote
 from flowlord.taskmaster.chance import Chance, Stamps
+from flowlord.taskmaster.chronicle import Chronicle
 from flowlord.taskmaster.daemon import Pace, Taskmaster
 from flowlord.taskmaster.follower import Follower
 from flowlord.taskmaster.surroundings import Surroundings
@@ -62,7 +64,7 @@ def run(
         taskmaster = Taskmaster(
             around,
             path,
-            follower=_follower(settings, around),
+            follower=_follower(settings, around, is_short=once),
             hosted=_hosted(settings, bus, workers, app, concurrency),
             pace=Pace(_refresh_s(settings, path), settings.taskmaster.grace_ns / 1e9),
             presence=_presence(around),
@@ -133,11 +135,18 @@ def _surroundings(settings: Settings, bus: Bus, chance: Chance, consumer: str) -
     )
 
 
-def _follower(settings: Settings, around: Surroundings) -> Follower | None:
+def _follower(settings: Settings, around: Surroundings, *, is_short: bool) -> Follower | Chronicle | None:
+    """Return what writes the history: a process beside this one, or a thread of this one.
+
+    A bus in memory can be seen from here only, and for a short run it is not worth to wait for a process.
+    """
     if not settings.cache.enabled:
         return None
     keep = timedelta(microseconds=settings.cache.retention_ns // 1000)
-    return Follower(around.bus, around.clock, lambda: Historian(settings.cache.path, around.clock), keep)
+    here = Follower(around.bus, around.clock, lambda: Historian(settings.cache.path, around.clock), keep)
+    if is_short or around.bus.address.startswith("memory:"):
+        return here
+    return beside(settings, around, here)
 
 
 def _presence(around: Surroundings) -> Presence:

@@ -7,13 +7,13 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Protocol
 
 from flowlord.bus.port import Presence
 from flowlord.model.errors import BusError, BusUnavailable
 from flowlord.model.workflow import Workflows
 from flowlord.spec import load as files
 from flowlord.taskmaster.batches import Batches
-from flowlord.taskmaster.follower import Follower
 from flowlord.taskmaster.reaper import move_due, reap, sweep
 from flowlord.taskmaster.reload import Reloader
 from flowlord.taskmaster.router import Router
@@ -40,6 +40,20 @@ class Pace:
     grace_s: float = 25.0
 
 
+class Follows(Protocol):
+    """What writes the history, here or in a process of its own; `name` is that of its loop."""
+
+    name: str
+
+    def step(self) -> object:
+        """Do a little, waiting up to a second."""
+        ...
+
+    def finish(self) -> None:
+        """Write what is there still, for some seconds at most, and end."""
+        ...
+
+
 class Taskmaster:
     """Decides and publishes.
 
@@ -52,7 +66,7 @@ class Taskmaster:
         around: Surroundings,
         path: str,
         *,
-        follower: Follower | None = None,
+        follower: Follows | None = None,
         hosted: Callable[[threading.Event, threading.Event], None] | None = None,
         pace: Pace | None = None,
         presence: Presence,
@@ -96,7 +110,7 @@ class Taskmaster:
             "sweeper", self._every(SWEEP_EVERY_S, lambda: sweep(around, self._supervisor.stop))
         )
         if self._follower:
-            self._supervisor.start("history", discard(self._follower.step))
+            self._supervisor.start(self._follower.name, discard(self._follower.step))
         if self._hosted:
             self._hosted_thread = threading.Thread(
                 target=self._hosted,

@@ -22,6 +22,8 @@ class Follower:
     The history is opened by the first step, so that a history which cannot be opened hinders nothing else.
     """
 
+    name = "history"
+
     def __init__(
         self, bus: Bus, clock: Clock, open_history: Callable[[], Historian], keep: timedelta
     ) -> None:
