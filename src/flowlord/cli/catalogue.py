@@ -43,6 +43,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "Look at what flowlord stands on, and tell how to mend it; exits 1 when there is a fault.",
         ),
         "config": ("author", "Show every setting with its value and where it came from."),
+        "help": ("drafts", "Explain what all commands share: exit codes, times, output, rules."),
         "version": ("author", "Show the version."),
     },
 }

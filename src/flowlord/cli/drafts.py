@@ -1,4 +1,4 @@
-"""Commands about workflows that do not run: next, graph, schema, convert."""
+"""Commands that touch no task: next, graph, schema, convert, init, help."""
 
 from __future__ import annotations
 
@@ -186,3 +186,21 @@ def convert(
     from flowlord.cli.convert import run as body
 
     leave(body(source, to=to, source=kind, check=check, out=out, zone=tz))
+
+
+@app.command("help")
+def help_(
+    topic: Annotated[
+        str, typer.Argument(metavar="[TOPIC]", help="A topic or a command.", show_default=False)
+    ] = "",
+) -> None:
+    """Explain what all commands share: exit codes, times, output, rules.
+
+    \b
+      flowlord help
+      flowlord help exit-codes
+      flowlord help tasks
+    """
+    from flowlord.cli.guides import run as body
+
+    leave(body(topic))
