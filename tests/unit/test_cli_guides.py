@@ -22,7 +22,7 @@ def test_every_topic_fits_a_screen(topic, capsys):
     lines = told.out.splitlines()
     assert told.err == ""
     assert 5 < len(lines) <= 50
-    assert max(map(len, lines)) <= 115
+    assert max(map(len, lines)) <= 120
     assert told.out.isprintable() or all(line.isprintable() for line in lines)
 
 

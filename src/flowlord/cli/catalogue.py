@@ -14,6 +14,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Start": {
         "run": ("act", "Run the daemon: load, schedule, hear results, retry."),
         "worker": ("act", "Take tasks and run them."),
+        "init": ("drafts", "Start a new project that validates and runs; nothing is overwritten."),
     },
     "Author": {
         "validate": ("author", "Tell every problem in workflow files; exits 1 when any is an error."),

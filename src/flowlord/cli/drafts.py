@@ -188,6 +188,35 @@ def convert(
     leave(body(source, to=to, source=kind, check=check, out=out, zone=tz))
 
 
+@app.command()
+def init(
+    folder: Annotated[
+        str, typer.Argument(metavar="[DIR]", help="Where; default: here.", show_default=False)
+    ] = ".",
+    template: Annotated[
+        str, typer.Option("--template", metavar="NAME", help="minimal, files, batch or etl.")
+    ] = "minimal",
+    yaml: Annotated[bool, typer.Option("--yaml", help="Phase files in YAML instead of TOML.")] = False,
+    ci: Annotated[
+        str,
+        typer.Option(
+            "--ci", metavar="WHERE", help="Add a check for github, gitlab or pre-commit.", show_default=False
+        ),
+    ] = "",
+) -> None:
+    """Start a new project that validates and runs; nothing is overwritten.
+
+    \b
+      flowlord init pipelines
+      flowlord init --template etl --ci github pipelines
+
+    See also: validate, run.
+    """
+    from flowlord.cli.init import run as body
+
+    leave(body(folder, template=template, yaml=yaml, ci=ci))
+
+
 @app.command("help")
 def help_(
     topic: Annotated[
