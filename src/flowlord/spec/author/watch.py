@@ -64,9 +64,6 @@ def _pattern(advice: Advice, number: int, nth: int, pattern: str) -> None:
     elif pattern.endswith("/"):
         text = "a pattern that ends in / matches no file"
         advice.at_option("FL072", number, "files", text, "write /* or /** behind the folder", nth=nth)
-    elif not scheme and not pattern.startswith(("/", "*", "?", "[", "\\")):
-        text = f"{named(pattern)} is relative, and files are known by their whole path: it matches nothing"
-        advice.at_option("FL072", number, "files", text, "begin with / or with s3://, gs://", nth=nth)
     if braces := _BRACES.search(pattern):
         start, end = braces.span()
         text = f"{named(braces[0])} is ordinary text: braces are no alternatives here"
