@@ -8,10 +8,11 @@ from datetime import datetime
 from functools import cached_property
 from typing import Final
 
-from flowlord.model.problem import Problem
+from flowlord.model.problem import Problem, Severity
 from flowlord.model.workflow import Phase, Rule
 from flowlord.rules.metastring import unescape
 from flowlord.spec.check import Examined
+from flowlord.spec.codes import CODES
 from flowlord.spec.document import Document, Fields, Finding, Path
 from flowlord.spec.options import ALIASES
 from flowlord.spec.rule import decoded
@@ -27,10 +28,18 @@ class Advice:
     now: datetime
     phases: list[Phase] = field(init=False)
     fields: list[Fields] = field(init=False)
+    misread: set[Path] = field(init=False)  # phases whose rule was surely meant otherwise than it reads
 
     def __post_init__(self) -> None:
         self.phases = self.examined.phases
         self.fields = self.examined.fields
+        self.misread = {
+            found.path[:2]
+            for found in self.examined.findings.kept
+            if len(found.path) > 2
+            and str(found.path[2]).lower() == "rule"
+            and (found.code == "FL026" or CODES[found.code].severity is Severity.ERROR)
+        }
 
     @property
     def document(self) -> Document:
@@ -38,9 +47,9 @@ class Advice:
         return self.examined.document
 
     def ruled(self) -> Iterator[tuple[int, Phase, Rule]]:
-        """Yield number, phase and rule of every phase that has a rule."""
+        """Yield number, phase and rule of every phase whose rule says what it was meant to."""
         for number, phase in enumerate(self.phases):
-            if phase.rule_text:
+            if phase.rule_text and (not self.misread or self.fields[number].path not in self.misread):
                 yield number, phase, phase.rule
 
     def at_field(

@@ -105,12 +105,13 @@ def edited(data: bytes, edits: Sequence[Edit]) -> bytes:
 def _apart(problems: Sequence[Problem]) -> list[Problem]:
     """Return the problems whose edits do not touch each other, the first ones first; an edit told twice is one."""
     chosen: list[Problem] = []
-    end = -1
+    end, inserts = 0, False
     for each in sorted(problems, key=lambda each: each.fix.edits if each.fix else ()):
         assert each.fix is not None
-        if each.fix.edits[0].start > end:
+        first, last = each.fix.edits[0], each.fix.edits[-1]
+        if first.start > end or (first.start == end and first.end > first.start and not inserts):
             chosen.append(each)
-            end = each.fix.edits[-1].end
+            end, inserts = last.end, last.end == last.start
     return chosen
 
 

@@ -28,7 +28,7 @@ def check(advice: Advice) -> None:
         template = phase.template
         if phase.rule.require and phase.parent:
             _required(advice, number, phase)
-        if "{" not in template:
+        if "{" not in template or (advice.misread and advice.fields[number].path in advice.misread):
             continue
         if "{meta:" in template and (phase.parent or phase.rule.files):
             _values(advice, number, phase)

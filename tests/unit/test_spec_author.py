@@ -1,0 +1,164 @@
+"""Checks for authors: what surprises is told, what is meant is left alone."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from flowlord.model.problem import Problem, Severity
+from flowlord.rules.globs import share
+from flowlord.spec.author.inspect import Inspected, inspect, reader, verdict
+from flowlord.spec.load import load
+from flowlord.spec.parse import parse
+
+NOW = datetime(2026, 11, 27, tzinfo=UTC)
+
+
+def told(text: str, name: str = "a.toml") -> list[Problem]:
+    found = inspect(text.encode(), name, name, NOW)
+    return verdict([found], found.problems)
+
+
+def codes(text: str) -> list[str]:
+    return [each.code for each in told(text)]
+
+
+def phase(*lines: str, task: str = "load") -> str:
+    return "\n".join(("[[phase]]", f'task = "{task}"', *lines)) + "\n"
+
+
+def rule(text: str, *more: str, task: str = "load") -> str:
+    return phase(f"rule = '{text}'", *more, task=task)
+
+
+QUIET = {
+    "steps that divide": rule("cron=0 */15 */6 * * *"),
+    "a step in a range": rule("cron=0 8-18/3 * * *"),
+    "a star for the weekday": rule("cron=0 6 1 * *"),
+    "a question mark": rule("cron=0 6 ? * MON"),
+    "every full hour while clocks change": rule("cron=0 * * * *&tz=Europe/Berlin"),
+    "a fixed time in UTC": rule("cron=30 2 * * *"),
+    "a zone without changes of the clocks": rule("cron=30 2 * * *&tz=Asia/Tokyo"),
+    "a time that no clock skips": rule("cron=30 4 * * *&tz=Europe/Berlin"),
+    "a skipped time on another weekday": rule("cron=30 2 * * MON&tz=Europe/Berlin"),
+    "options of files with a schedule": rule(
+        "cron=*/5 * * * *&files=/in/*&count=3&settle=1m", 'template = "{meta:file}"'
+    ),
+    "no_alert and retry": rule("cron=@daily&no_alert", "retry = 2"),
+    "a limit in a batch": rule("cron=@daily&for=-2d&batch_limit=5"),
+    "rows that repeat where another list tells them apart": rule(
+        "cron=@daily&meta=a:1,1|b:1,2", 'template = "{meta:a}{meta:b}"'
+    ),
+    "jitter within the interval": rule("cron=*/5 * * * *&jitter=4m59s"),
+    "an end that comes": rule("cron=@daily&until=2027-01-01"),
+    "a child that waits for what it reads": rule("cron=@daily", task="a")
+    + rule("require={meta:x}", 'dependsOn = "a"', 'template = "{meta:x}"'),
+    "a child of a file": rule("files=/in/*", task="a") + phase('dependsOn = "a"', 'template = "{meta:filename}"'),
+    "a child of rows": rule("cron=@daily&meta=k:1,2", 'template = "{meta:k}"', task="a")
+    + phase('dependsOn = "a"', 'template = "{meta:k}"'),
+    "a parent elsewhere": "# flowlord: ignore-file FL102\n" + phase('dependsOn = "b"', 'template = "{meta:x}{min}"'),
+    "minutes of the schedule itself": rule("cron=*/5 * * * *", 'template = "{hh}:{min}"'),
+    "minutes that are always 00": rule("cron=0 5 * * *", task="a") + phase('dependsOn = "a"', 'template = "{min}"'),
+    "a day": rule("cron=@daily", 'template = "?date={yyyy}-{mm}-{dd}"'),
+    "a placeholder": rule("cron=@daily", 'template = "postgres://etl:{meta:cron}@db/x?token={meta:job}"'),
+    "a port": rule("cron=@daily", 'template = "http://host:8080/path@x"'),
+    "a pattern of a bucket": rule("files=s3://b//odd/*", 'template = "{meta:file}"'),
+    "an escaped brace": rule("files=/in/\\{a,b}", 'template = "{meta:file}"'),
+    "patterns apart": rule("files=/in/*.csv", task="a") + rule("files=/in/*.csv.gz", task="b"),
+    "one phase with two patterns": rule("files=/in/*&files=/in/*.csv"),
+    "a date in the path": rule("files=/in/2026/08/01/x.csv", 'template = "{yyyy}"'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", QUIET)
+def test_nothing_is_said_about(name):
+    assert [str(each) for each in told(QUIET[name])] == []
+
+
+LOUD = {
+    "a step beyond the field": (rule("cron=*/90 * * * *"), "only 0 is left"),
+    "a step of days": (rule("cron=0 0 */2 * *"), "begins again at the first of each month"),
+    "a step from a number": (rule("cron=5/20 * * * *"), None),
+    "a step behind a zone": (rule("cron=TZ=UTC */7 * * * *"), "0, 7, 14, … 56"),
+    "the days of a step": (rule("cron=0 0 1 * */2"), "either of them is enough"),
+    "the date of a skipped time": (
+        rule("cron=30 2 * * *&tz=Europe/Berlin"),
+        "02:30 Europe/Berlin does not exist on 2027-03-28; runs 03:00"),
+    "a skipped time that follows real time": (rule("cron=*/30 2 * * *&tz=Europe/Berlin"), "nothing starts then"),
+    "a zone in the schedule": (
+        rule("cron=TZ=America/New_York 15 2 * * *"),
+        "02:15 America/New_York does not exist on 2027-03-14"),
+    "jitter of a beat": (rule("cron=@every 5m&jitter=5m"), "which comes after 5m"),
+    "a retry_delay beyond max_delay": (
+        rule("cron=@daily&retry_delay=1h&max_delay=5m", "retry = 1"),
+        "ends every wait after 5m"),
+    "a job given twice": (rule("cron=@daily&job=b", task="load:a"), "the task names its job"),
+    "a window that is not used": (rule("cron=@daily&catchup=none&catchup_window=2h"), "with catchup=none"),
+    "a table": (phase('rule = {cron = "@daily", retry_delay = "3s"}'), "'retry_delay' does nothing"),
+    "two rows alike": (rule("cron=@daily&meta=a:1,1", 'template = "{meta:a}"'), "two rows of 'meta' are alike"),
+    "too many of lists and dates": (
+        rule("cron=@daily&for=-9d&batch_limit=19&meta=a:1,2", 'template = "{meta:a}{dd}"'), "makes 20 tasks",
+    ),
+    "a relative pattern": (rule("files=in/*.csv"), "is relative"),
+    "a pattern of a folder": (rule("files=/in/"), "ends in /"),
+    "a key of a cloud": (rule("cron=@daily&x=AKIAIOSFODNN7EXAMPLE"), "an access key"),
+    "a hook": (rule("cron=@daily", 'template = "https://hooks.slack.com/services/T0AA/B0BB/abcDEF"'), "a web hook"),
+    "a token in a query": (rule("cron=@daily", 'template = "https://x.org/?token=deadbeef01"'), "a secret"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOUD)
+def test_it_is_told(name):
+    text, words = LOUD[name]
+    found = [each.text for each in told(text) if each.severity is not Severity.NOTE and each.code != "FL020"]
+    if words is None:
+        assert found == []
+    else:
+        assert len(found) == (2 if "*/2" in text and "1 *" in text else 1), found
+        assert words in found[0]
+
+
+def test_a_secret_is_not_repeated():
+    [problem] = told(rule("cron=@daily", 'template = "postgres://etl:hunter2@db/users"'))
+    assert problem.code == "FL080"
+    assert "hunter2" not in problem.text + problem.hint
+    assert (problem.column, problem.end) == (28, 35)
+
+
+def test_patterns_of_several_files_are_compared(tmp_path):
+    (tmp_path / "a.toml").write_text(rule("files=/in/**", task="a"), "utf-8")
+    (tmp_path / "b.toml").write_text(rule("files=/out/*&files=/in/x/*.csv", task="b"), "utf-8")
+    loaded = load(tmp_path, reader(NOW))
+    [note] = verdict(loaded.parsed, loaded.problems)
+    assert (note.code, note.path, note.column) == ("FL073", str(tmp_path / "b.toml"), 28)
+    assert f"'a' ({tmp_path / 'a.toml'}:3)" in note.hint
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "together"),
+    [
+        ("/a/*", "/a/b", True), ("/a/*", "/a/b/c", False), ("/a/**", "/a/b/c", True), ("/a/?", "/a/[xyz]", True),
+        ("/a/[a-c]", "/a/[d-f]", False), ("/a/[^x]", "/a/x", False), ("/a/*.csv", "/a/*.gz", False),
+        ("/a/*.csv", "/a/x*", True), ("*", "/", False), ("**", "/", True), ("/a/\\*", "/a/b", False), ("", "*", True),
+        ("/*/b", "/a/*", True), ("/a*b", "/ab", True), ("[^a]", "[^b]", True),
+    ],
+)  # fmt: skip
+def test_two_patterns_share_a_path_or_do_not(one, other, together):
+    assert share(one, other) is together
+    assert share(other, one) is together
+
+
+def test_whatever_loading_tells_authors_are_told_as_well():
+    text = rule("crn=@daily", 'tempalte = "x"') + phase('dependsOn = "laod"')
+    assert set(parse(text.encode(), "a.toml")[1]) <= set(told(text))
+
+
+def test_a_file_that_is_refused_is_still_looked_at_for_everything_else():
+    assert codes(rule("cron=*/7 * * * *", 'retry = "3"')) == ["FL034", "FL010"]
+
+
+def test_any_bytes_give_the_workflow_that_loading_gives():
+    for data in (b"", b"\xff", b"[", b"[[phase]]\ntask = 'a'\nrule = 'cron=@daily'", b"\0", b"a: &a [*a]"):
+        for name in ("a.toml", "a.yaml"):
+            found = inspect(data, name, name, NOW)
+            assert isinstance(found, Inspected)
+            assert found.workflow == parse(data, name)[0]
