@@ -49,7 +49,8 @@ class TopicState(msgspec.Struct, frozen=True):
 class Presence(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a living process tells of itself with each heartbeat; `kind` is `worker` or `taskmaster`.
 
-    `beat_us` is set by the bus; `alive` is judged by the bus's own clock against `lease_ns`.
+    `reload` is the last request to look at the workflows that it has followed. `beat_us` is set by the bus; `alive` is
+    judged by the bus's own clock against `lease_ns`.
     """
 
     consumer: str
@@ -64,6 +65,7 @@ class Presence(msgspec.Struct, frozen=True, omit_defaults=True):
     revision: str = ""
     version: str = ""
     health: str = ""
+    reload: str = ""
     beat_us: int = 0
     alive: bool = True
 

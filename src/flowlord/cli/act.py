@@ -30,7 +30,11 @@ app = typer.Typer(rich_markup_mode=None)
 def run(
     path: Annotated[
         str,
-        typer.Argument(metavar="[PATH]", help="A workflow file, or a folder of them.", show_default=False),
+        typer.Argument(
+            metavar="[PATH]",
+            help="A workflow file, or a folder of them, also in a bucket.",
+            show_default=False,
+        ),
     ] = "",
     once: Annotated[
         bool, typer.Option("--once", help="Decide what is due, work until nothing is left, end.")
@@ -86,6 +90,7 @@ def run(
       flowlord run workflows/
       flowlord run workflows/ --worker 'load=python load.py {info}'
       flowlord run workflows/ --once          # from outside cron
+      flowlord run s3://bucket/workflows/     # looked at every minute
 
     See also: validate, send, tasks, worker.
     """

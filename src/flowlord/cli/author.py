@@ -26,7 +26,9 @@ app = typer.Typer(rich_markup_mode=None)
 def validate(
     paths: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[PATH]...", help="Files and folders; - is stdin.", show_default=False),
+        typer.Argument(
+            metavar="[PATH]...", help="Files and folders, also in buckets; - is stdin.", show_default=False
+        ),
     ] = None,
     output: Annotated[
         str,
@@ -71,6 +73,7 @@ def validate(
       flowlord validate workflows/
       flowlord validate --fix --strict workflows/users.toml
       flowlord validate workflows/ -o github        # in a pull request; sarif for code scanning
+      flowlord validate s3://bucket/workflows/
       git show HEAD:workflows/a.toml | flowlord validate -
 
     `# flowlord: ignore FL034` behind a line or above it keeps a warning quiet.
@@ -93,6 +96,7 @@ def validate(
         unsafe=unsafe,
         look_at_files=not no_file_checks,
         stdin_name=stdin_name,
+        config=config,
     )
     leave((body.watch if watch else body.run)(looked_at, wanted, color=color))
 

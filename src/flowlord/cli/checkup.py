@@ -119,7 +119,7 @@ def workers(visit: Visit) -> Iterator[Finding]:
     bus = visit.bus()
     presences, topics = (bus.presences(), bus.topics()) if bus is not None else ([], [])
     failed_topic = visit.settings.taskmaster.failed_topic
-    yield from at_work(presences, topics, failed_topic, to_us(visit.clock.now()))
+    yield from at_work(presences, topics, failed_topic, to_us(visit.clock.now()), bus)
 
 
 def cache(visit: Visit) -> Iterator[Finding]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from flowlord.bus.port import DONE, QUARANTINE, Presence, TopicState
+from flowlord.bus.port import DONE, QUARANTINE, Bus, Presence, TopicState
 from flowlord.cli.texts import some
 from flowlord.cli.times import relative
 from flowlord.model.finding import Finding, Level
+from flowlord.model.revision import MARK, files_apart
 
 NAMED = 3
 
 
-def differences(found: Sequence[Presence]) -> Iterator[Finding]:
-    """Tell where living processes differ that should be alike."""
+def differences(found: Sequence[Presence], bus: Bus | None = None) -> Iterator[Finding]:
+    """Tell where living processes differ that should be alike; the bus knows which files make a difference."""
     alive = [each for each in found if each.alive]
     if words := _apart({each.consumer: each.version for each in alive}):
         yield Finding(
@@ -22,17 +23,25 @@ def differences(found: Sequence[Presence]) -> Iterator[Finding]:
             f"different versions of flowlord are alive: {words}",
             "pip install --upgrade flowlord   # then restart the older ones",
         )
-    if words := _apart({each.consumer: each.revision for each in alive if each.kind == "taskmaster"}):
+    revisions = {
+        each.consumer: each.revision.partition("@")[0] for each in alive if each.kind == "taskmaster"
+    }
+    if words := _apart(revisions):
         yield Finding(
             "revisions",
             Level.WARN,
-            f"taskmasters run different workflow files: {words}; what starts depends on who is first",
-            "flowlord run workflows/   # the same files for each; changes are read within --reload",
+            f"taskmasters run different workflow files: {words}{_files(revisions.values(), bus)};"
+            " what starts depends on who is first",
+            "flowlord reload   # when all have the same files; it waits until they run",
         )
 
 
 def at_work(
-    found: Sequence[Presence], topics: Sequence[TopicState], failed_topic: str, now_us: int
+    found: Sequence[Presence],
+    topics: Sequence[TopicState],
+    failed_topic: str,
+    now_us: int,
+    bus: Bus | None = None,
 ) -> Iterator[Finding]:
     """Tell who is alive and what nobody does."""
     masters = [each for each in found if each.alive and each.kind == "taskmaster"]
@@ -65,7 +74,17 @@ def at_work(
             yield Finding(
                 "lost", Level.WARN, text, "flowlord tasks --running   # its tasks are offered again"
             )
-    yield from differences(found)
+    yield from differences(found, bus)
+
+
+def _files(revisions: Iterable[str], bus: Bus | None) -> str:
+    """Return which files differ, as far as anybody told; empty when nobody did."""
+    if bus is None:
+        return ""
+    marks = bus.marks([MARK + revision for revision in sorted(set(revisions)) if revision])
+    names = files_apart(marks.values())
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return f"; they differ in {', '.join(names[:NAMED])}{more}" if names else ""
 
 
 def _unwell(alive: Sequence[Presence]) -> Iterator[Finding]:

@@ -30,14 +30,13 @@ def run(
         printer.error(f"-o {output!r} is no form of a graph", hint=f"write one of {', '.join(FORMS)}")
         return WRONG_USE
     look = look or printer.Look()
+    from flowlord.cli.places import place_at, unreadable
     from flowlord.spec.load import load
 
     try:
-        loaded = load(path)
+        loaded = load(place_at(path))
     except OSError as error:
-        reason = "there is no such file or folder" if isinstance(error, FileNotFoundError) else error.strerror
-        printer.error(f"{path}: {reason}", hint="name a workflow file or a folder of them")
-        return WRONG_USE
+        return unreadable(path, error)
     for problem in loaded.problems:
         if problem.severity is Severity.ERROR:
             printer.problem(problem)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from flowlord.bus.clock import SystemClock
 from flowlord.cli import printer
-from flowlord.cli.exits import ANSWER_IS_BAD, DONE, NO_SUCH_THING, WRONG_USE
+from flowlord.cli.exits import ANSWER_IS_BAD, DONE, NO_SUCH_THING
 from flowlord.cli.printer import Look
 from flowlord.cli.table import DIM, RED, YELLOW, Column
 from flowlord.cli.texts import some
@@ -59,14 +59,13 @@ def run(settings: Settings, path: str, question: Question, *, clock: Clock | Non
     now = (clock or SystemClock()).now()
     first, last = _span(question, now)
     view = View.asked(question.zone, local=question.local)
+    from flowlord.cli.places import place_at, unreadable
     from flowlord.spec.load import load
 
     try:
-        loaded = load(path)
+        loaded = load(place_at(path, where=settings.storage))
     except OSError as error:
-        reason = "there is no such file or folder" if isinstance(error, FileNotFoundError) else error.strerror
-        printer.error(f"{path}: {reason}", hint="name a workflow file or a folder of them")
-        return WRONG_USE
+        return unreadable(path, error)
     for problem in loaded.problems:
         if problem.severity is Severity.ERROR:
             printer.problem(problem)

@@ -10,6 +10,7 @@ from flowlord.bus.port import Bus
 from flowlord.cli import printer
 from flowlord.decide.ask import Ask, workflows_with
 from flowlord.model.workflow import Workflows
+from flowlord.storage.address import is_remote
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +23,18 @@ class Known:
 
 def load_known(path: str, bus: Callable[[], Bus]) -> Known:
     """Return the workflows at `path`; a file that is broken now counts as it last worked, as in the daemon."""
-    if not path or not Path(path).exists():
+    if not path or (not is_remote(path) and not Path(path).exists()):
         return Known()
+    from flowlord.cli.places import place_at
     from flowlord.spec.load import load
 
-    loaded = load(path)
+    try:
+        loaded = load(place_at(path))
+    except OSError as error:
+        if not is_remote(path):
+            raise
+        printer.say(f"note: {path} cannot be read, so nobody knows whose phase this is: {error}")
+        return Known()
     if not loaded.broken:
         return Known(loaded.workflows)
     from flowlord.taskmaster.reload import last_good

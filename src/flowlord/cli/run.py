@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import threading
 from collections.abc import Callable, Sequence
@@ -19,13 +20,16 @@ from flowlord.cli import printer
 from flowlord.cli.buses import bus_at
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, WRONG_USE
 from flowlord.cli.historian import beside
+from flowlord.cli.places import place_at, unreadable
 from flowlord.cli.signals import Signals
 from flowlord.cli.stores import storage_at
 from flowlord.cli.texts import some
 from flowlord.config import Settings
 from flowlord.model.problem import Severity
+from flowlord.spec.disk import DiskTree
 from flowlord.spec.load import Loaded
 from flowlord.storage.address import is_remote
+from flowlord.storage.open import Storage
 from flowlord.taskmaster.chance import Chance, Stamps
 from flowlord.taskmaster.chronicle import Chronicle
 from flowlord.taskmaster.daemon import Pace, Taskmaster
@@ -50,7 +54,9 @@ def run(
     concurrency: int = 4,
 ) -> int:
     """Load, decide, publish, hear results, until told to stop; returns the exit code."""
-    if not Path(path).exists():
+    storage = storage_at(settings.storage)
+    tree = place_at(path, storage=storage)
+    if isinstance(tree, DiskTree) and not Path(tree.path).exists():
         printer.error(
             f"there is no file or folder {path}",
             hint="name the folder of your workflow files: flowlord run workflows/",
@@ -60,16 +66,19 @@ def run(
     consumer = f"{socket.gethostname()}-{os.getpid()}-{chance.token()[:6]}"
     bus = bus_at(settings.bus, by=consumer)
     try:
-        around = _surroundings(settings, bus, chance, consumer)
+        around = _surroundings(settings, bus, chance, consumer, storage)
         taskmaster = Taskmaster(
             around,
-            path,
+            tree,
             follower=_follower(settings, around, is_short=once),
             hosted=_hosted(settings, bus, workers, app, concurrency),
             pace=Pace(_refresh_s(settings, path), settings.taskmaster.grace_ns / 1e9),
             presence=_presence(around),
         )
-        loaded = taskmaster.load()
+        try:
+            loaded = taskmaster.load()
+        except OSError as error:
+            return unreadable(path, error)
         _tell_start(loaded, around, settings)
         if code := _refusal(loaded, around, strict):
             return code
@@ -95,10 +104,13 @@ def _until_told(taskmaster: Taskmaster, once: bool) -> int:
             signals.wake()
 
     code = DONE
-    with Signals() as signals:
+    with Signals(signal.SIGHUP) as signals:
         thread = threading.Thread(target=work, name="flowlord-run", daemon=True)
         thread.start()
         while number := signals.next():
+            if number == signal.SIGHUP:
+                taskmaster.reload()
+                continue
             if stop.is_set():
                 # What is on the bus is safe however we leave; hosted commands are ended and handed back.
                 taskmaster.hurry()
@@ -117,7 +129,9 @@ def _refresh_s(settings: Settings, path: str) -> float:
     return settings.taskmaster.reload_ns / 1e9 or (REMOTE_REFRESH_S if is_remote(path) else REFRESH_S)
 
 
-def _surroundings(settings: Settings, bus: Bus, chance: Chance, consumer: str) -> Surroundings:
+def _surroundings(
+    settings: Settings, bus: Bus, chance: Chance, consumer: str, storage: Storage
+) -> Surroundings:
     clock = SystemClock()
     return Surroundings(
         bus=bus,
@@ -131,7 +145,7 @@ def _surroundings(settings: Settings, bus: Bus, chance: Chance, consumer: str) -
         done_topic=settings.taskmaster.done_topic,
         max_deliveries=settings.bus.max_deliveries,
         lease_ns=settings.bus.lease_ns,
-        storage=storage_at(settings.storage),
+        storage=storage,
     )
 
 

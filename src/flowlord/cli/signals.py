@@ -8,18 +8,20 @@ from types import TracebackType
 
 
 class Signals:
-    """SIGTERM and SIGINT as bytes of a pipe, read by the main thread.
+    """SIGTERM, SIGINT and what else is named, as bytes of a pipe, read by the main thread.
 
     A handler that set an Event itself could find the lock of that Event held by the very thread that it interrupts.
     """
+
+    def __init__(self, *more: signal.Signals) -> None:
+        self._numbers = (signal.SIGTERM, signal.SIGINT, *more)
 
     def __enter__(self) -> Signals:
         self._read, self._write = os.pipe()
         os.set_blocking(self._write, False)
         self._fd = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         self._handlers = {
-            number: signal.signal(number, lambda number, frame: None)
-            for number in (signal.SIGTERM, signal.SIGINT)
+            number: signal.signal(number, lambda number, frame: None) for number in self._numbers
         }
         return self
 

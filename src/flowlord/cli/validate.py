@@ -10,12 +10,14 @@ from datetime import datetime
 
 from flowlord.cli import clock, printer, problems
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, WRONG_USE
+from flowlord.cli.places import place_at, unreadable
 from flowlord.cli.problems import OUTPUTS
 from flowlord.cli.texts import some
 from flowlord.model.problem import Problem, Severity
 from flowlord.spec.author.inspect import Inspected, inspect, reader, verdict
 from flowlord.spec.load import load, stamp
 from flowlord.spec.source import MAX_BYTES
+from flowlord.storage.address import is_remote
 
 STDIN = "stdin.toml"
 STDIN_PATH = "<stdin>"
@@ -29,7 +31,8 @@ class Wanted:
 
     `strict` lets warnings fail too; `select` and `ignore` are beginnings of codes, `select` empty is all; `fix` is
     nothing, `fix` or `diff`; `unsafe` mends also what a file means; `look_at_files` looks at the meta-files that
-    phases name. `stdin_name` tells the format of stdin by its ending; as it is here, stdin is TOML, or YAML when it
+    phases name. `config` is the file that tells how buckets are reached.
+    `stdin_name` tells the format of stdin by its ending; as it is here, stdin is TOML, or YAML when it
     is no TOML.
     """
 
@@ -44,6 +47,7 @@ class Wanted:
     unsafe: bool = False
     look_at_files: bool = True
     stdin_name: str = STDIN
+    config: str = ""
 
     def takes(self, problem: Problem) -> bool:
         """Return whether a problem is to be told."""
@@ -83,15 +87,20 @@ def run(
         return WRONG_USE
     look = printer.Look(color=color)  # refuses an unknown word
     paths = paths or ("workflows",)
-    found = _gathered(paths, wanted, now or clock.now())
-    if found is None:
+    if wanted.fix and any(map(is_remote, paths)):
+        printer.error(
+            "files in buckets are not mended where they lie", hint="mend a copy, and put that there"
+        )
         return WRONG_USE
+    found = _gathered(paths, wanted, now or clock.now())
+    if isinstance(found, int):
+        return found
     changed = 0
     if wanted.fix:
         changed = _mend(found, wanted, now or clock.now())
         if wanted.fix == "fix":
             again = _gathered(paths, wanted, now or clock.now(), found.texts)
-            found = again or found
+            found = found if isinstance(again, int) else again
     shows_text = wanted.fix and found.texts  # stdout holds the mended text, so words go elsewhere
     if wanted.statistics:
         problems.count(found.problems, wanted.output)
@@ -120,7 +129,7 @@ def watch(paths: Sequence[str], wanted: Wanted, *, color: str = "auto") -> int:
 
         never, seen = Event(), None
         while True:
-            now = [_stamps(path) for path in paths]
+            now = [_stamps(path, wanted.config) for path in paths]
             if now != seen:
                 seen = now
                 if printer.on_terminal():
@@ -135,17 +144,17 @@ def watch(paths: Sequence[str], wanted: Wanted, *, color: str = "auto") -> int:
     return printer.quietly(body)
 
 
-def _stamps(path: str) -> object:
+def _stamps(path: str, config: str) -> object:
     try:
-        return stamp(path)
+        return stamp(place_at(path, config=config))
     except OSError:
         return None
 
 
 def _gathered(
     paths: Sequence[str], wanted: Wanted, now: datetime, texts: dict[str, bytes] | None = None
-) -> _Found | None:
-    """Read everything; None when a path cannot be read at all, which was told then."""
+) -> _Found | int:
+    """Read everything; an exit code when a path cannot be read at all, which was told then."""
     found = _Found()
     read = reader(now)
     for path in paths:
@@ -157,14 +166,9 @@ def _gathered(
             found.phases += inspected.phases
             continue
         try:
-            loaded = load(path, read)
+            loaded = load(place_at(path, config=wanted.config), read)
         except OSError as error:
-            reason = (
-                "there is no such file or folder" if isinstance(error, FileNotFoundError) else error.strerror
-            )
-            hint = "name a workflow file or a folder of them: flowlord validate workflows/"
-            printer.error(f"{path}: {reason}", hint=hint)
-            return None
+            return unreadable(path, error)
         _conclude(
             found, [each for each in loaded.parsed if isinstance(each, Inspected)], loaded.problems, wanted
         )

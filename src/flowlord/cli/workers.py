@@ -38,7 +38,7 @@ def run(where: BusSettings, *, look: Look | None = None, clock: Clock | None = N
                 bus.presences() if bus is not None else [], key=lambda each: (not each.alive, each.consumer)
             )
             printer.rows(map(_record, found), FIELDS, columns=_columns(now_us), look=look or Look())
-            for finding in differences(found):
+            for finding in differences(found, bus):
                 printer.say(f"note: {finding.text}")
             if not any(each.alive for each in found) and printer.on_terminal():
                 printer.say("neither a worker nor a taskmaster is alive: flowlord run, flowlord worker")

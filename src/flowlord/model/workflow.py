@@ -98,13 +98,22 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Workflow:
-    """One file of phases; `revision` is a digest of its bytes, `path` where it was read, for people."""
+    """One file of phases; `path` is where it was read, for people.
+
+    `revision` is a digest of its bytes, and behind an `@`, when a repository holds it, the commit there: `+dirty` when
+    the folder differs from that. Nothing is recognised by it but the digest.
+    """
 
     name: str
     phases: tuple[Phase, ...] = ()
     revision: str = ""
     path: str = ""
     _index: _Index | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def digest(self) -> str:
+        """The part of the revision that is made of its bytes."""
+        return self.revision.partition("@")[0]
 
     @property
     def index(self) -> _Index:

@@ -6,14 +6,20 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Protocol
+
+from msgspec import structs
 
 from flowlord.bus.port import Presence
 from flowlord.model.errors import BusError, BusUnavailable
+from flowlord.model.revision import revision_of
 from flowlord.model.workflow import Workflows
 from flowlord.spec import load as files
+from flowlord.spec.disk import DiskTree
+from flowlord.spec.tree import Tree
 from flowlord.taskmaster.batches import Batches
+from flowlord.taskmaster.hints import Hints
+from flowlord.taskmaster.looking import Looking, asked
 from flowlord.taskmaster.reaper import move_due, reap, sweep
 from flowlord.taskmaster.reload import Reloader
 from flowlord.taskmaster.router import Router
@@ -64,7 +70,7 @@ class Taskmaster:
     def __init__(
         self,
         around: Surroundings,
-        path: str,
+        path: str | Tree,
         *,
         follower: Follows | None = None,
         hosted: Callable[[threading.Event, threading.Event], None] | None = None,
@@ -72,11 +78,14 @@ class Taskmaster:
         presence: Presence,
     ) -> None:
         self.around = around
-        self.reloader = Reloader(around, path)
+        self._tree = files.tree_of(path)
+        self.reloader = Reloader(around, self._tree)
         self._follower = follower
         self._hosted = hosted
         self._pace = pace or Pace()
         self._presence = presence
+        self._looking = Looking(around.bus, around.clock, self.reloader.step, self._beat, self._pace.reload_s)
+        self._hints: Hints | None = None
         self._supervisor = Supervisor(around.health, around.clock)
         self._router: Router | None = None
         self._batches = Batches(around)
@@ -88,7 +97,12 @@ class Taskmaster:
 
     def load(self) -> files.Loaded:
         """Load the workflow files; must come before `run`."""
+        self._looking.token = asked(self.around.bus)
         return self.reloader.start()
+
+    def reload(self) -> None:
+        """Look at the workflow files as soon as can be; for a signal."""
+        self._looking.now()
 
     def run(self, stop: threading.Event, *, once: bool = False) -> None:
         """Work until `stop` is set, or, with `once`, until nothing is left to do; then drain."""
@@ -99,7 +113,9 @@ class Taskmaster:
                 pass
         else:
             self._supervisor.start("scheduler", lambda: self._tick(scheduler))
-            self._supervisor.start("reload", self._every(self._pace.reload_s, self.reloader.step))
+            self._supervisor.start("reload", self._looking.step)
+            if isinstance(self._tree, DiskTree):
+                self._hints = Hints(self._tree.path, self._looking.hinted)
         self._supervisor.start("pauses", self._every(PAUSES_EVERY_S, self._look_at_pauses))
         self._supervisor.start("router", self._route)
         self._supervisor.start("promoter", self._every(PROMOTE_EVERY_S, self._move))
@@ -175,6 +191,8 @@ class Taskmaster:
         around = self.around
         log.info("finishing; a second signal leaves at once", extra={"action": "drain"})
         self._ticking.clear()
+        if self._hints:
+            self._hints.close()
         self._hosted_stop.set()
         if self._hosted_thread:
             # Workers keep the grace themselves; then they kill, hand back and tell, which takes a moment more.
@@ -216,16 +234,14 @@ class Taskmaster:
     def _beat(self) -> None:
         faults = "; ".join(f"{subject}: {text}" for subject, text in self.around.health.faults().items())
         colour = self.around.health.colour()
-        presence = Presence(
+        revision = revision_of(self.around.workflows)
+        presence = structs.replace(
+            self._presence,
             consumer=self.around.consumer,
-            kind="taskmaster",
-            host=self._presence.host,
-            pid=self._presence.pid,
-            started_us=self._presence.started_us,
-            version=self._presence.version,
             lease_ns=self.around.lease_ns,
-            revision=revision_of(self.around.workflows),
+            revision=f"{revision}@{self.reloader.commit}" if self.reloader.commit else revision,
             health=f"{colour}: {faults}" if faults else colour,
+            reload=self._looking.token,
         )
         self.around.bus.beat(presence)
 
@@ -249,9 +265,3 @@ def discard(step: Callable[[], object]) -> Callable[[], None]:
 def topics_of(flows: Workflows) -> set[str]:
     """Return the topics that the loaded phases publish to."""
     return {phase.topic for flow in flows.by_name.values() for phase in flow.phases}
-
-
-def revision_of(flows: Workflows) -> str:
-    """Return one short digest of everything loaded, equal where two daemons run the same files."""
-    text = "\n".join(f"{name} {flows.by_name[name].revision}" for name in sorted(flows.by_name))
-    return sha256(text.encode()).hexdigest()[:8]

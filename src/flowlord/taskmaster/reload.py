@@ -1,4 +1,4 @@
-"""Loads workflow files, watches them for change, and keeps each file's last good version working."""
+"""Loads workflow files, looks at them for changes, and keeps each file's last good version working."""
 
 from __future__ import annotations
 
@@ -9,66 +9,121 @@ from collections.abc import Iterable, Mapping, Sequence
 from flowlord.bus.port import Bus
 from flowlord.model.plan import ANY, Fact, FactKind, Mark, Plan
 from flowlord.model.problem import Problem, Severity
+from flowlord.model.revision import mark_of
 from flowlord.model.workflow import Workflow, Workflows
 from flowlord.spec import load as files
+from flowlord.spec.disk import DiskTree
+from flowlord.spec.tree import Tree
+from flowlord.taskmaster.commit import Repository, at_commit
 from flowlord.taskmaster.surroundings import Surroundings
 
 log = logging.getLogger("flowlord.reload")
 
 MARK = "workflow:"
 SUBJECT = "file "
+PLACE = "workflows"
+TOLD_AGAIN_NS = 24 * 3_600 * 1_000_000_000
 
 
 class Reloader:
-    """Holds what is loaded now; one step looks for changes and swaps the whole when there are any."""
+    """Holds what is loaded now; one step looks for changes and swaps the whole when there are any.
 
-    def __init__(self, around: Surroundings, path: str) -> None:
+    `path` is of this machine, or a Tree that lies elsewhere.
+    """
+
+    def __init__(self, around: Surroundings, path: str | Tree) -> None:
         self._around = around
-        self._path = path
+        self._tree = files.tree_of(path)
+        self._repository = Repository(self._tree.path) if isinstance(self._tree, DiskTree) else None
+        self._commit = self._described = ""
         self._missing: frozenset[str] = frozenset()
         self._loaded = files.Loaded(Workflows())
         self._stamp: object = None
         self._generation = ""
+        self._told_ns = 0
 
     @property
     def loaded(self) -> files.Loaded:
         """What the last look at the files found."""
         return self._loaded
 
+    @property
+    def commit(self) -> str:
+        """The commit of the folder as it was loaded, `+dirty` when it differs from that; empty without one."""
+        return self._described
+
     def start(self) -> files.Loaded:
         """Load for the first time; files that are broken now are taken from the bus as they last worked.
 
         A path that cannot be read at all raises OSError.
         """
-        self._stamp = files.stamp(self._path)
+        found = self._tree.find()
+        self._stamp = files.stamps(found)
         self._generation = self._around.bus.generation()
-        self._loaded = files.load(self._path)
+        self._loaded = files.load(self._tree)
+        self._describe()
         restored = last_good(self._around.bus, self._loaded.broken)
-        flows = dict(self._loaded.workflows.by_name) | {flow.name: flow for flow in restored}
+        flows = self._flows(Workflows()) | {flow.name: flow for flow in restored}
         self._swap(Workflows(flows), Workflows(), restored)
         return self._loaded
 
-    def step(self) -> None:
-        """Load again when a file has changed.
+    def step(self) -> bool:
+        """Load again when a file has changed; returns whether anything is to be told.
 
         A file counts as removed when two looks in a row do not find it: a checkout or an editor may take it away for a
-        moment, and results that come in between would start nothing.
+        moment, and results that come in between would start nothing. While the place cannot be looked at, what is
+        loaded goes on.
         """
         self._keep_again()
-        stamp = files.stamp(self._path)
-        if stamp == self._stamp and not self._missing:
-            return
+        try:
+            found = self._tree.find()
+        except OSError as error:
+            return self._lost(error)
+        if was_lost := self._around.health.mended(PLACE):
+            log.info("%s can be looked at again", self._tree.path, extra={"action": "reload.mended"})
+        stamp = files.stamps(found)
+        is_same = stamp == self._stamp and not self._missing and not self._loaded.unread
+        if is_same and (self._repository is None or self._repository.commit == self._commit):
+            return was_lost
         before = self._around.workflows
-        loaded = files.reload(self._loaded, self._path)
-        flows = dict(loaded.workflows.by_name)
-        for name in loaded.broken:  # one that was broken at the start goes on as it was kept on the bus
-            if name not in flows and name in before.by_name:
-                flows[name] = before.by_name[name]
+        loaded = files.reload(self._loaded, self._tree, found)
+        self._loaded = loaded
+        self._describe()
+        flows = self._flows(before)
         missing = frozenset(before.by_name.keys() - flows.keys())
         flows |= {name: before.by_name[name] for name in missing - self._missing}
-        self._loaded = loaded
         self._swap(Workflows(flows), before, ())
         self._stamp, self._missing = stamp, missing - self._missing
+        return True
+
+    def _describe(self) -> None:
+        """Find out which commit was loaded."""
+        if self._repository is not None:
+            self._commit = self._repository.commit
+            self._described = self._repository.described()
+
+    def _flows(self, before: Workflows) -> dict[str, Workflow]:
+        """Return what runs from now on: good files as they are, broken ones as they were."""
+        loaded = self._loaded
+        good = [flow for name, flow in loaded.workflows.by_name.items() if name not in loaded.broken]
+        flows = at_commit(good, self._described)
+        for name in loaded.broken:  # one that was broken at the start goes on as it was kept on the bus
+            kept = before.by_name.get(name) or loaded.workflows.by_name.get(name)
+            if kept is not None:
+                flows[name] = kept
+        return flows
+
+    def _lost(self, error: OSError) -> bool:
+        """Tell once that the place cannot be looked at; returns whether that is news."""
+        path = self._tree.path
+        reason = (error.strerror or str(error)).removeprefix(f"{path}: ")
+        text = f"{path} cannot be looked at: {reason}; what was loaded goes on"
+        if is_news := self._around.health.faults().get(PLACE) != text:
+            alert = Fact(FactKind.ALERT, phase=path, cause=f"workflows:{path}", text=text)
+            self._around.bus.commit(Plan(facts=(alert,)))
+            self._around.health.fault(PLACE, text, Severity.WARNING)
+            log.error("%s", text, extra={"action": "reload.lost"})
+        return is_news
 
     def _swap(self, flows: Workflows, before: Workflows, restored: Iterable[Workflow]) -> None:
         broken = _broken(self._loaded.problems)
@@ -79,7 +134,8 @@ class Reloader:
         marks = self._kept(flows, before)
         marks += [Mark(MARK + name, ANY, None) for name in before.by_name.keys() - flows.by_name.keys()]
         if facts or marks:
-            self._around.bus.commit(Plan(facts=tuple(facts)), marks=marks)
+            self._around.bus.commit(Plan(facts=tuple(facts)), marks=[*marks, mark_of(flows)])
+            self._told_ns = self._around.clock.monotonic_ns()
         self._around.workflows = flows
         self._around.changed.set()
         self._note(broken)  # only now that the alert is on the bus
@@ -90,15 +146,19 @@ class Reloader:
     def _kept(self, flows: Workflows, before: Workflows) -> list[Mark]:
         """Return the marks that keep the texts of new and changed files on the bus."""
         return [
-            Mark(MARK + name, ANY, json.dumps({"revision": flow.revision, "text": text}))
+            Mark(MARK + name, ANY, json.dumps({"revision": flow.digest, "text": text}))
             for name, flow in flows.by_name.items()
             if (text := self._loaded.text_of(name))
-            and (name not in before.by_name or before.by_name[name].revision != flow.revision)
+            and (name not in before.by_name or before.by_name[name].digest != flow.digest)
         ]
 
     def _keep_again(self) -> None:
         """Keep all files once more when the bus lost its data: daemons look there for what they do not run."""
         generation = self._around.bus.generation()
+        now_ns = self._around.clock.monotonic_ns()
+        if generation != self._generation or now_ns - self._told_ns > TOLD_AGAIN_NS:
+            self._around.bus.commit(Plan(), marks=[mark_of(self._around.workflows)])
+            self._told_ns = now_ns
         if generation != self._generation:
             if marks := self._kept(self._around.workflows, Workflows()):
                 self._around.bus.commit(Plan(), marks=marks)
@@ -128,7 +188,7 @@ class Reloader:
             new, old = flows.by_name.get(name), before.by_name.get(name)
             if new is None:
                 facts.append(Fact(FactKind.RELOAD, phase=name, text=f"{name} was removed"))
-            elif old is None or old.revision != new.revision:
+            elif old is None or old.digest != new.digest:
                 verb = "changed" if old else "loaded"
                 phases = "1 phase" if len(new.phases) == 1 else f"{len(new.phases)} phases"
                 text = f"{name} was {verb}: {phases}"

@@ -1,0 +1,52 @@
+"""Places with workflows: a path of this machine or in a bucket; and what is said when nothing can be read there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowlord.cli import printer
+from flowlord.cli.exits import UNREACHABLE, WRONG_USE
+from flowlord.spec.disk import DiskTree
+from flowlord.storage.address import is_remote, local_path
+
+if TYPE_CHECKING:
+    from flowlord.config import StorageSettings
+    from flowlord.spec.tree import Tree
+    from flowlord.storage.open import Storage
+
+
+def place_at(
+    path: str, *, storage: Storage | None = None, where: StorageSettings | None = None, config: str = ""
+) -> Tree:
+    """Return the place with workflows at a path.
+
+    A bucket is reached by `storage`, else as `where` says, else as the settings say that `config` names.
+
+    Raises:
+        Unavailable: a scheme that is none of ours.
+    """
+    if not is_remote(path):
+        return DiskTree(local_path(path))
+    from flowlord.cli.stores import storage_at
+    from flowlord.config import resolve
+    from flowlord.spec.bucket import BucketTree
+
+    if storage is None:
+        storage = storage_at(where or resolve({"config": config} if config else {}).storage)
+    return BucketTree(path, storage)
+
+
+def unreadable(path: str, error: OSError) -> int:
+    """Say that nothing can be read at a path with workflows; returns the exit code."""
+    hint = "name a workflow file or a folder of them: flowlord validate workflows/"
+    if is_remote(path):
+        missing = isinstance(error, FileNotFoundError) or type(error).__name__ == "Missing"
+        reason = error.strerror or str(error).removeprefix(f"{path}: ").removeprefix(f"{path}/: ")
+        printer.error(
+            f"{path}: {reason}", hint=hint if missing else "docs/storage.md tells what buckets need"
+        )
+        return WRONG_USE if missing else UNREACHABLE
+    is_missing = isinstance(error, FileNotFoundError)
+    reason = "there is no such file or folder" if is_missing else error.strerror or str(error)
+    printer.error(f"{path}: {reason}", hint=hint)
+    return WRONG_USE

@@ -1,0 +1,116 @@
+"""`flowlord reload`: ask every taskmaster on a bus to look at its workflows, and hear what each of them runs then."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from flowlord.bus.clock import SystemClock
+from flowlord.cli import printer
+from flowlord.cli.exits import ANSWER_IS_BAD, DONE, NO_SUCH_THING, TIMED_OUT
+from flowlord.cli.fleet import differences
+from flowlord.cli.printer import Look
+from flowlord.cli.sources import opened
+from flowlord.cli.table import GREEN, YELLOW, Column
+from flowlord.cli.texts import some
+from flowlord.model.clock import Clock
+from flowlord.taskmaster.chance import Chance
+from flowlord.taskmaster.looking import ask
+from flowlord.taskmaster.reload import PLACE, SUBJECT
+
+if TYPE_CHECKING:
+    from flowlord.bus.port import Bus, Presence
+    from flowlord.config import BusSettings
+
+FIELDS: Final = ("consumer", "host", "pid", "state", "revision", "health")
+LOOK_S: Final = 0.1
+
+
+def run(
+    where: BusSettings,
+    *,
+    wait: bool = True,
+    timeout_s: float = 30.0,
+    look: Look | None = None,
+    clock: Clock | None = None,
+) -> int:
+    """Ask, and print what each taskmaster runs once it has looked; returns the exit code."""
+    clock = clock or SystemClock()
+
+    def body() -> int:
+        with opened(where, None, clock) as sources:
+            bus = sources.bus()
+            alive = _masters(bus)
+            if bus is None or not alive:
+                printer.error(
+                    "no taskmaster is alive", hint="flowlord run reads its workflows when it starts"
+                )
+                return NO_SUCH_THING
+            token = Chance().token()
+            ask(bus, token)
+            if not wait:
+                printer.say(f"{some(len(alive), 'taskmaster')} asked")
+                return DONE
+            found = _wait(bus, token, clock, timeout_s)
+            printer.rows(
+                [_record(each, token) for each in found], FIELDS, columns=_columns(), look=look or Look()
+            )
+            for finding in differences(found, bus):
+                printer.say(f"note: {finding.text}")
+            late = [each.consumer for each in found if each.reload != token]
+            if late:
+                printer.error(
+                    f"{', '.join(late)} did not answer within {timeout_s:g} s", hint="flowlord doctor workers"
+                )
+                return TIMED_OUT
+            return ANSWER_IS_BAD if any(map(_keeps_old, found)) else DONE
+
+    return printer.quietly(body)
+
+
+def _masters(bus: Bus | None) -> list[Presence]:
+    found = bus.presences() if bus is not None else []
+    return sorted(
+        (each for each in found if each.alive and each.kind == "taskmaster"), key=lambda each: each.consumer
+    )
+
+
+def _wait(bus: Bus, token: str, clock: Clock, timeout_s: float) -> list[Presence]:
+    """Return all living taskmasters once each has looked, or as they are when the time is over."""
+    end_ns = clock.monotonic_ns() + int(timeout_s * 1e9)
+    pause = threading.Event()
+    while True:
+        found = _masters(bus)
+        if all(each.reload == token for each in found) or clock.monotonic_ns() >= end_ns:
+            return found
+        pause.wait(LOOK_S)
+
+
+def _keeps_old(found: Presence) -> bool:
+    """Whether it goes on with an older version of something that is broken or out of reach now."""
+    faults = found.health.partition(": ")[2].split("; ")
+    return any(fault.startswith((SUBJECT, f"{PLACE}: ")) for fault in faults)
+
+
+def _record(found: Presence, token: str) -> Mapping[str, object]:
+    state = "late" if found.reload != token else "older" if _keeps_old(found) else "reloaded"
+    return {
+        "consumer": found.consumer,
+        "host": found.host,
+        "pid": found.pid,
+        "state": state,
+        "revision": found.revision,
+        "health": found.health,
+    }
+
+
+def _columns() -> list[Column]:
+    return [
+        Column("taskmaster", lambda each, _: str(each["consumer"])),
+        Column("state", paint=lambda each: GREEN if each["state"] == "reloaded" else YELLOW),
+        Column("host"),
+        Column("pid", right=True),
+        Column("revision", lambda each, _: str(each["revision"]) or "-"),
+        Column("health", gives=True),
+    ]

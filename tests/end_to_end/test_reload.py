@@ -1,0 +1,171 @@
+"""Daemons that reload: by a signal, by a command for all of them, and out of buckets; who runs what can be seen."""
+
+import os
+import signal
+import subprocess
+
+import pytest
+
+from support.object_servers import bucket_on, shared_gcs, shared_s3
+from support.processes import flowlord, running, until, write
+
+PHASE = '[[phase]]\ntask = "{name}"\nrule = "cron=@yearly"\n'
+BROKEN = '[[phase]]\ntask = "a"\nrule = "cron=@yearly&ofset=-1h"\n'
+SLOW = ("--reload", "1h")
+
+
+def masters(home, env=None) -> list[dict]:
+    rows = flowlord("workers", "-o", "json", cwd=home, env=env).data
+    return [row for row in rows if row["kind"] == "taskmaster" and row["state"] == "alive"]
+
+
+def test_a_change_is_picked_up_at_once_by_a_hint_and_a_signal_asks_for_a_look(tmp_path):
+    write(tmp_path, {"workflows/a.toml": PHASE.format(name="one")})
+    with running("run", "workflows", *SLOW, cwd=tmp_path) as daemon:
+        daemon.says("a.toml was loaded")
+        until(lambda: masters(tmp_path), "a heartbeat")
+        write(tmp_path, {"workflows/sub/b.toml": PHASE.format(name="two")})
+        daemon.says("sub/b.toml was loaded")
+        daemon.tell(signal.SIGHUP)
+        write(tmp_path, {"workflows/a.toml": BROKEN})
+        daemon.says("did you mean 'offset'?")
+        daemon.tell(signal.SIGHUP)
+        daemon.tell(signal.SIGHUP)
+        write(tmp_path, {"workflows/a.toml": PHASE.format(name="three")})
+        daemon.says("a.toml was changed")
+        assert daemon.err.count("did you mean 'offset'?") == 1
+        assert daemon.end() == 0
+
+
+def test_a_reload_reaches_every_daemon_and_waits_until_each_runs_what_it_found(tmp_path):
+    """Two daemons with folders of their own: one falls behind, is named with the file, and catches up."""
+    env = {"FLOWLORD_BUS": f"sqlite:///{tmp_path / 'bus.db'}"}
+    for name in ("one", "two"):
+        write(
+            tmp_path / name,
+            {"workflows/a.toml": PHASE.format(name="a"), "workflows/b.toml": PHASE.format(name="b")},
+        )
+    nobody = flowlord("reload", cwd=tmp_path, env=env)
+    assert (nobody.code, nobody.out) == (5, "")
+    with (
+        running("run", "workflows", *SLOW, cwd=tmp_path / "one", env=env) as one,
+        running("run", "workflows", *SLOW, cwd=tmp_path / "two", env=env) as two,
+    ):
+        until(lambda: len(masters(tmp_path, env)) == 2, "both")
+        assert len({row["revision"] for row in masters(tmp_path, env)}) == 1
+        write(tmp_path / "one", {"workflows/b.toml": PHASE.format(name="changed")})
+        told = flowlord("reload", "-o", "json", cwd=tmp_path, env=env)
+        assert told.code == 0, told.err
+        assert {row["state"] for row in told.data} == {"reloaded"}
+        assert {row["pid"] for row in told.data} == {one.process.pid, two.process.pid}
+        assert len({row["revision"] for row in told.data}) == 2
+        assert "they differ in b.toml" in told.err
+        for words in (
+            flowlord("workers", cwd=tmp_path, env=env),
+            flowlord("doctor", "workers", cwd=tmp_path, env=env),
+        ):
+            assert "they differ in b.toml" in words.out + words.err
+        write(tmp_path / "two", {"workflows/b.toml": PHASE.format(name="changed")})
+        told = flowlord("reload", "-o", "json", cwd=tmp_path, env=env)
+        assert (told.code, len({row["revision"] for row in told.data})) == (0, 1)
+        assert "differ" not in told.err
+        write(tmp_path / "two", {"workflows/b.toml": BROKEN})
+        told = flowlord("reload", "-o", "json", cwd=tmp_path, env=env)
+        assert told.code == 1
+        assert {row["pid"]: row["state"] for row in told.data} == {
+            one.process.pid: "reloaded", two.process.pid: "older"
+        }  # fmt: skip
+        two.tell(signal.SIGSTOP)
+        late = flowlord("reload", "--timeout", "0.5", cwd=tmp_path, env=env)
+        two.tell(signal.SIGCONT)
+        assert late.code == 124
+        assert "did not answer within 0.5 s" in late.err
+        assert flowlord("reload", "--no-wait", cwd=tmp_path, env=env).code == 0
+        assert (one.end(), two.end()) == (0, 0)
+
+
+def test_tasks_carry_the_digest_of_their_file_and_the_commit_of_its_folder(tmp_path):
+    write(tmp_path, {"workflows/a.toml": '[[phase]]\ntask = "a"\nrule = "cron=* * * * * *"\n'})
+    names = ("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL", "GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME")
+    env = os.environ | dict.fromkeys(names, "a@b")
+
+    def git(*words):
+        done = subprocess.run(
+            ["git", *words],
+            cwd=tmp_path / "workflows",
+            env=env,
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        return done.stdout.strip()
+
+    def carried():
+        return {row["revision"] for row in flowlord("tasks", "-o", "json", cwd=tmp_path).data}
+
+    git("init", "-q")
+    with running("run", "workflows", "--reload", "300ms", cwd=tmp_path) as daemon:
+        daemon.says("tick.sent")
+        git("add", ".")
+        git("commit", "-q", "-m", "one")
+        commit = git("rev-parse", "HEAD")[:7]
+        until(
+            lambda: any(each.endswith(f"@{commit}") for each in carried()),
+            "a task with the commit",
+            every_s=0.3,
+        )
+        assert len({each.partition("@")[0] for each in carried()}) == 1
+        until(lambda: masters(tmp_path)[0]["revision"].endswith(f"@{commit}"), "the daemon with the commit")
+        assert "a.toml was changed" not in daemon.err
+        assert daemon.end() == 0
+
+
+@pytest.mark.parametrize("kind", ["s3", "gs"])
+def test_workflows_run_out_of_a_bucket_and_outlive_it(tmp_path, kind):
+    server = shared_s3() if kind == "s3" else shared_gcs()
+    with bucket_on(server) as root:
+        storage, env = server.storage(), server.variables
+        storage.write(f"{root}/flows/a.toml", PHASE.format(name="one").encode())
+        storage.write(f"{root}/flows/deep/b.yaml", b"phases:\n- {task: two, rule: 'cron=@yearly'}\n")
+        checked = flowlord("validate", f"{root}/flows/", cwd=tmp_path, env=env)
+        assert (checked.code, checked.err.strip()) == (0, "2 files, 2 phases: ok")
+        with running("run", f"{root}/flows/", "--reload", "200ms", cwd=tmp_path, env=env) as daemon:
+            daemon.says("deep/b.yaml was loaded")
+            storage.write(f"{root}/flows/a.toml", PHASE.format(name="changed").encode())
+            daemon.says("a.toml was changed")
+            storage.write(f"{root}/flows/deep/b.yaml", b"phases: [")
+            daemon.says(f"{root}/flows/deep/b.yaml:1:")
+            wrong = flowlord("validate", f"{root}/flows/", cwd=tmp_path, env=env)
+            assert wrong.code == 1
+            assert f"{root}/flows/deep/b.yaml:1:" in wrong.out
+            server.drop_bucket(root.partition("://")[2])
+            daemon.says("cannot be looked at: there is no bucket")
+            sent = flowlord(
+                "send", "changed", "--workflow", "a.toml", "--workflows", "none", cwd=tmp_path, env=env
+            )
+            assert sent.code != 0, "a folder of our own was asked for"
+            until(lambda: "there is no bucket" in masters(tmp_path, env)[0]["health"], "the daemon to tell")
+            assert daemon.err.count("cannot be looked at") == 1
+            assert "Traceback" not in daemon.err
+            server.make_bucket(root.partition("://")[2])
+            storage.write(f"{root}/flows/a.toml", PHASE.format(name="again").encode())
+            daemon.says("can be looked at again")
+            daemon.says("a.toml was changed", times=2)
+            assert daemon.end() == 0
+    gone = flowlord("run", f"{root}/flows/", cwd=tmp_path, env=env)
+    assert gone.code == 2
+    assert "there is no bucket" in gone.err
+
+
+def test_a_bucket_out_of_reach_is_told_without_the_keys(tmp_path):
+    env = {
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "AWS_ACCESS_KEY_ID": "a",
+        "AWS_SECRET_ACCESS_KEY": "hush-hush",
+    }
+    for command in ("run", "validate"):
+        ended = flowlord(command, "s3://bucket/flows/", cwd=tmp_path, env=env)
+        assert ended.code == 3
+        assert "error: s3://bucket/flows/: http://127.0.0.1:9 cannot be reached" in ended.err
+        assert "hush-hush" not in ended.out + ended.err
