@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from flowlord.cache.attempt import COLUMNS, FAILED, Attempt, State
 from flowlord.cache.schema import open_reader
@@ -20,15 +21,14 @@ _NOT_COMPLETE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(msgspec.Struct, frozen=True):
     """Which attempts are wanted; what is empty does not matter.
 
     `states` may name WAITING and LATER, which depend on `now_us`; RUNNING selects nothing, since history does not know
     it. `since_us` and `until_us` (excluded) bound when something happened last; `id` is the beginning of a task's id.
     """
 
-    states: frozenset[State] = field(default_factory=frozenset)
+    states: frozenset[State] = msgspec.field(default_factory=frozenset)
     topic: str = ""
     job: str = ""
     workflow: str = ""
@@ -49,8 +49,7 @@ class Filter:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where a page ended: give it back to get what follows, whatever has been added meanwhile."""
 
     happened_us: int

@@ -10,9 +10,10 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, TextIO
+
+import msgspec
 
 from flowlord.cli.exits import DONE, INTERRUPTED
 from flowlord.cli.table import Column, Layout
@@ -28,8 +29,7 @@ FORMS = ("table", "json", "jsonl", "csv", "tsv", "name")
 Record = Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(msgspec.Struct, frozen=True):
     """How a list is to look; `form` empty is a table on a terminal and lines of tabs in a pipe.
 
     `wide` cuts nothing; `color` is auto, always or never.

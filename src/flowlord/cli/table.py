@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from flowlord.cli.texts import printable
 
@@ -13,8 +14,7 @@ RED, GREEN, YELLOW, BLUE, DIM = "31", "32", "33", "34", "2"
 _BOLD = "1"
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(msgspec.Struct, frozen=True):
     """A column of a table.
 
     `text` makes the cell out of a record and of whether it must be plain ASCII, `paint` its colour (an SGR code, or

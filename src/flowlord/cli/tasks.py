@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from flowlord.bus.clock import SystemClock
 from flowlord.cache.attempt import FAILED, OPEN, Attempt, State
@@ -31,8 +32,7 @@ COUNTED = 10_000
 HELD = 100_000  # open attempts that a follower remembers
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True):
     """What the command line asked; texts as typed, `limit` None for the usual one, 0 for all."""
 
     state: str = ""
@@ -49,7 +49,7 @@ class Question:
     follow: bool = False
     exit_code: bool = False
     count: bool = False
-    look: Look = field(default_factory=Look)
+    look: Look = msgspec.field(default_factory=Look)
 
     def wanted(self, clock: Clock) -> Filter:
         """Return the filter; raises FlowlordError for words that mean nothing."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
+
 from flowlord.model.problem import Problem
 
 SECOND: Final = 1_000_000_000
 DAY: Final = 86_400 * SECOND
 
 
-@dataclass(frozen=True, slots=True)
-class BusSettings:
+class BusSettings(msgspec.Struct, frozen=True):
     """Where tasks travel, and for how long a claim of one holds.
 
     `namespace` separates several buses on one server; `accept_loss` uses a server that is set up to lose tasks.
@@ -25,8 +26,7 @@ class BusSettings:
     max_deliveries: int = 3
 
 
-@dataclass(frozen=True, slots=True)
-class CacheSettings:
+class CacheSettings(msgspec.Struct, frozen=True):
     """The history."""
 
     path: str = ".flowlord/tasks.db"
@@ -34,8 +34,7 @@ class CacheSettings:
     retention_ns: int = 90 * DAY
 
 
-@dataclass(frozen=True, slots=True)
-class TaskmasterSettings:
+class TaskmasterSettings(msgspec.Struct, frozen=True):
     """What the daemon runs; an empty `failed_topic` sends dead letters nowhere, an empty `zone` is UTC."""
 
     workflows: str = "workflows"
@@ -58,23 +57,20 @@ class StorageSettings:
     gcs_credentials: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerSettings:
+class WorkerSettings(msgspec.Struct, frozen=True):
     """How a worker ends."""
 
     grace_ns: int = 25 * SECOND
 
 
-@dataclass(frozen=True, slots=True)
-class LogSettings:
+class LogSettings(msgspec.Struct, frozen=True):
     """What is logged, and how."""
 
     level: str = "info"
     format: str = "text"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One setting as `flowlord config` shows it: its value as it was written, and who wrote it."""
 
     name: str
@@ -84,16 +80,15 @@ class Entry:
     help: str
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """All settings; `notes` tell what was read and is not honoured yet."""
 
-    bus: BusSettings = field(default_factory=BusSettings)
-    cache: CacheSettings = field(default_factory=CacheSettings)
-    taskmaster: TaskmasterSettings = field(default_factory=TaskmasterSettings)
-    worker: WorkerSettings = field(default_factory=WorkerSettings)
-    log: LogSettings = field(default_factory=LogSettings)
-    storage: StorageSettings = field(default_factory=StorageSettings)
+    bus: BusSettings = msgspec.field(default_factory=BusSettings)
+    cache: CacheSettings = msgspec.field(default_factory=CacheSettings)
+    taskmaster: TaskmasterSettings = msgspec.field(default_factory=TaskmasterSettings)
+    worker: WorkerSettings = msgspec.field(default_factory=WorkerSettings)
+    log: LogSettings = msgspec.field(default_factory=LogSettings)
+    storage: StorageSettings = msgspec.field(default_factory=StorageSettings)
     entries: tuple[Entry, ...] = ()
     notes: tuple[Problem, ...] = ()
     file: str = ""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from flowlord.config import values as v
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(msgspec.Struct, frozen=True):
     """`name` is `section.name` in the file, `keys` where else it may stand.
 
     `also` are other variables that mean the same; `aliases` are such of the Go program, whose use is noted.

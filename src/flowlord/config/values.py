@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from flowlord.config.settings import DAY, SECOND
 
@@ -119,8 +120,7 @@ def _allowed(topic: str, *reserved: str) -> str:
     return topic
 
 
-@dataclass(frozen=True, slots=True)
-class OneOf:
+class OneOf(msgspec.Struct, frozen=True):
     """Reads one of some words, in any case."""
 
     words: tuple[str, ...]
