@@ -105,6 +105,7 @@ fi
 @echo "installing $< into $(VENV)" >&2
 @$(PIP) install --require-hashes --no-deps -r $<
 @$(PIP) install --no-deps --no-build-isolation --editable .
+@$(BIN)/python -m compileall -q src
 @touch $@
 endef
 

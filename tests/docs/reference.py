@@ -23,9 +23,9 @@ ORDER = list(COMMANDS)  # of the help; typer tells groups last
 
 def program() -> Any:
     """The command line as a tree; typer brings its own click, so a group is known by its `commands`."""
-    from flowlord.cli import entry
+    from flowlord.cli import program
 
-    return typer.main.get_command(entry.program())
+    return typer.main.get_command(program.program())
 
 
 def commands(command: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -2,13 +2,12 @@
 
 import re
 import shlex
-from importlib import import_module
 
 import pytest
 
 from docs.reference import BEGIN, PAGE, commands, help_of, program, written
-from flowlord.cli import entry
 from flowlord.cli.catalogue import COMMANDS, SECTIONS, overview
+from flowlord.cli.program import part_of, word_of
 
 ALL = [pytest.param(path, command, id=" ".join(path)) for path, command in commands()]
 SCREEN = 50  # lines
@@ -42,8 +41,8 @@ def test_the_overview_lists_every_command_with_the_first_line_of_its_own_help():
 
 def test_every_command_of_a_module_is_in_the_catalogue():
     for module in sorted(set(COMMANDS.values())):
-        app = import_module(f"flowlord.cli.{module}").app
-        found = {entry.word_of(one) for one in app.registered_commands}
+        app = part_of(module)
+        found = {word_of(one) for one in app.registered_commands}
         found |= {one.name for one in app.registered_groups}
         assert found == {word for word, where in COMMANDS.items() if where == module}
 

@@ -10,10 +10,12 @@ import pytest
 
 from flowlord.cli.catalogue import COMMANDS
 from guard.source import PACKAGE, ROOT
+from support.redis_servers import drop_namespace, fresh_namespace, shared_server
 
 WORKFLOW = '[[phase]]\ntask = "extract"\nrule = "cron=0 0 1 * * *"\n'
 # typer draws on these two; it brings click inside itself.
 TYPER = {"typer", "annotated_doc", "shellingham", "typing_extensions"}
+READS = {"msgspec", "typing_extensions"}
 DATA = {"msgspec", "yaml", "_yaml", "croniter", "dateutil", "tzdata"}
 # Packages that each command may load, besides the standard library and flowlord itself. redis, httpx, starlette,
 # pydantic, sqlite_utils, obstore and rich.console in a pipe are missing on purpose.
@@ -23,9 +25,10 @@ MAY_LOAD: dict[str, tuple[list[str], set[str]]] = {
     "--help": (["--help"], set()),
     "validate": (["validate", "one.toml"], TYPER | DATA),
     "config": (["config"], TYPER | DATA),
-    "tasks": (["tasks"], TYPER | DATA),
-    "topics": (["topics"], TYPER | DATA),
-    "doctor": (["doctor"], TYPER | DATA),
+    "tasks": (["tasks"], READS),
+    "topics": (["topics"], READS),
+    "workers": (["workers"], READS),
+    "doctor": (["doctor"], READS),
 }
 # Rooms of ours that an offline command does not need.
 NOT_OURS: dict[str, set[str]] = {
@@ -36,6 +39,7 @@ NOT_OURS: dict[str, set[str]] = {
     "config": {"rules", "spec", "decide", "bus", "cache", "worker", "taskmaster"},
     "tasks": {"spec", "decide", "worker", "taskmaster"},
     "topics": {"spec", "decide", "worker", "taskmaster"},
+    "workers": {"spec", "decide", "worker", "taskmaster"},
     "doctor": {"rules", "spec", "decide", "worker", "taskmaster"},
 }
 # Of the standard library: 51, 30 and 25 ms.
@@ -115,7 +119,7 @@ def test_a_command_loads_the_flags_of_its_own_module_and_builds_none_but_its_own
     word = next(word for word, where in COMMANDS.items() if where == module)
     asked = (
         "import sys, typer\n"
-        "from flowlord.cli.entry import program\n"
+        "from flowlord.cli.program import program\n"
         f"print(*typer.main.get_command(program({word!r})).commands)\n"
         "print(*(name for name in sys.modules if name.startswith('flowlord.cli.')))\n"
     )
@@ -127,6 +131,17 @@ def test_a_command_loads_the_flags_of_its_own_module_and_builds_none_but_its_own
     assert {f"flowlord.cli.{other}" for other in COMMANDS.values()} & set(names.split()) == {
         f"flowlord.cli.{module}"
     }
+
+
+@pytest.mark.parametrize("command", ["topics", "tasks", "workers"])
+def test_a_command_that_asks_redis_loads_the_parser_of_its_replies_and_no_more(command, bare, tmp_path):
+    url, namespace = shared_server().url, fresh_namespace()
+    words = ["-m", "flowlord", command, "--bus", url, "--namespace", namespace]
+    names = loaded(words, tmp_path) - bare
+    drop_namespace(namespace, [shared_server()])
+    assert "hiredis" in names
+    assert outside(names) - READS == {"hiredis"}
+    assert not names & HEAVY
 
 
 def test_a_stray_import_is_found(bare, tmp_path):

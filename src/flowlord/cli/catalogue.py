@@ -3,7 +3,8 @@
 To add a command: write its flags into a module of this folder as `app = typer.Typer(rich_markup_mode=None)` with a
 function under `@app.command()` whose body imports what it needs, and give it a line here. Its text is the first line of
 the function's docstring; a test compares the two. Nothing else has to know of it: a command loads the module that its
-line names, and of that module only itself, so that one more command costs the others nothing.
+line names, and of that module only itself, so that one more command costs the others nothing. A reading command should
+answer fast: its module has `app = Commands()` and tells its flags by `option` and `argument` (see `flags` and `look`).
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ TASK_VARIABLES: Final = "TYPE JOB INFO ID META CREATED KEY DELIVERIES"
 def run(topic: str = "") -> int:
     """Print a topic, the help of a command, or what there is; returns the exit code."""
     if topic in catalogue.COMMANDS:
-        from flowlord.cli.entry import program
+        from flowlord.cli.program import program
 
         program(topic)([topic, "--help"], prog_name="flowlord", standalone_mode=False)
         return DONE

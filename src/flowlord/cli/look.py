@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
+from flowlord.cli.flags import Commands, argument, option
 from flowlord.cli.options import (
     Ascii,
     BusAddress,
@@ -20,43 +19,39 @@ from flowlord.cli.options import (
     settings_of,
 )
 
-app = typer.Typer(rich_markup_mode=None)
+app = Commands()
 
 
 @app.command()
 def tasks(
-    failed: Annotated[bool, typer.Option("--failed", help="Those that failed for good.")] = False,
-    running: Annotated[bool, typer.Option("--running", help="Those that a worker holds now.")] = False,
+    failed: Annotated[bool, option("--failed", help="Those that failed for good.")] = False,
+    running: Annotated[bool, option("--running", help="Those that a worker holds now.")] = False,
     waiting: Annotated[
-        bool, typer.Option("--waiting", help="Those that wait, for a worker or for their time.")
+        bool, option("--waiting", help="Those that wait, for a worker or for their time.")
     ] = False,
     state: Annotated[
-        str, typer.Option("--state", metavar="S,S", help="Those in these states.", show_default=False)
+        str, option("--state", metavar="S,S", help="Those in these states.", show_default=False)
     ] = "",
-    topic: Annotated[
-        str, typer.Option("--topic", metavar="T", help="Of this topic.", show_default=False)
-    ] = "",
-    job: Annotated[str, typer.Option("--job", metavar="J", help="Of this job.", show_default=False)] = "",
+    topic: Annotated[str, option("--topic", metavar="T", help="Of this topic.", show_default=False)] = "",
+    job: Annotated[str, option("--job", metavar="J", help="Of this job.", show_default=False)] = "",
     workflow: Annotated[
-        str, typer.Option("--workflow", metavar="FILE", help="Of this workflow.", show_default=False)
+        str, option("--workflow", metavar="FILE", help="Of this workflow.", show_default=False)
     ] = "",
     since: Annotated[
         str,
-        typer.Option(
+        option(
             "--since", metavar="WHEN", help="Not before: 24h, yesterday, 2026-08-01T05.", show_default=False
         ),
     ] = "",
-    until: Annotated[
-        str, typer.Option("--until", metavar="WHEN", help="Not after.", show_default=False)
-    ] = "",
+    until: Annotated[str, option("--until", metavar="WHEN", help="Not after.", show_default=False)] = "",
     limit: Annotated[
         int | None,
-        typer.Option("--limit", min=0, metavar="N", help="At most so many; 0 is all.", show_default=False),
+        option("--limit", min=0, metavar="N", help="At most so many; 0 is all.", show_default=False),
     ] = None,
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with what happens next.")] = False,
-    count: Annotated[bool, typer.Option("--count", help="Only how many.")] = False,
-    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 1 when there are any.")] = False,
-    wide: Annotated[bool, typer.Option("--wide", help="Cut nothing to the width of the terminal.")] = False,
+    follow: Annotated[bool, option("-f", "--follow", help="Go on with what happens next.")] = False,
+    count: Annotated[bool, option("--count", help="Only how many.")] = False,
+    exit_code: Annotated[bool, option("--exit-code", help="Exit 1 when there are any.")] = False,
+    wide: Annotated[bool, option("--wide", help="Cut nothing to the width of the terminal.")] = False,
     output: Output = "",
     no_headers: NoHeaders = False,
     ascii_: Ascii = False,
@@ -64,7 +59,7 @@ def tasks(
     bus: BusAddress = "",
     namespace: Namespace = "",
     cache: Cache = "",
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Answer from the bus alone.")] = False,
+    no_cache: Annotated[bool, option("--no-cache", help="Answer from the bus alone.")] = False,
     config: Config = "",
 ) -> None:
     """List tasks, the newest first: one line for each attempt.
@@ -106,7 +101,7 @@ def tasks(
 def task(
     what: Annotated[
         str,
-        typer.Argument(metavar="ID", help="The beginning of an id, @last or @failed.", show_default=False),
+        argument(metavar="ID", help="The beginning of an id, @last or @failed.", show_default=False),
     ],
     output: Output = "",
     no_headers: NoHeaders = False,
@@ -132,13 +127,7 @@ def task(
     leave(body(settings.bus, cache_of(settings), what, look=Look(output, no_headers, ascii_, color)))
 
 
-topics_app = typer.Typer(rich_markup_mode=None, add_completion=False)
-app.add_typer(topics_app, name="topics")
-
-
-@topics_app.callback(invoke_without_command=True)
 def topics(
-    context: typer.Context,
     output: Output = "",
     no_headers: NoHeaders = False,
     ascii_: Ascii = False,
@@ -156,8 +145,6 @@ def topics(
 
     See also: tasks, workers.
     """
-    if context.invoked_subcommand:
-        return
     settings = settings_of(config=config, bus=bus, namespace=namespace, cache=cache)
     from flowlord.cli.printer import Look
     from flowlord.cli.topics import run as body
@@ -165,11 +152,14 @@ def topics(
     leave(body(settings.bus, cache_of(settings), look=Look(output, no_headers, ascii_, color)))
 
 
-@topics_app.command()
+app.groups["topics"] = Commands(alone=topics)
+
+
+@app.groups["topics"].command()
 def peek(
-    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="The topic.", show_default=False)],
-    number: Annotated[int, typer.Option("-n", "--number", min=0, help="So many messages.")] = 10,
-    newest: Annotated[bool, typer.Option("--newest", help="The last ones instead of the first.")] = False,
+    topic: Annotated[str, argument(metavar="TOPIC", help="The topic.", show_default=False)],
+    number: Annotated[int, option("-n", "--number", min=0, help="So many messages.")] = 10,
+    newest: Annotated[bool, option("--newest", help="The last ones instead of the first.")] = False,
     output: Output = "",
     no_headers: NoHeaders = False,
     ascii_: Ascii = False,
@@ -221,13 +211,13 @@ def workers(
 def doctor(
     parts: Annotated[
         list[str] | None,
-        typer.Argument(
+        argument(
             metavar="[PART]...",
             help="Of redis, clock, workers, cache, files; default: all.",
             show_default=False,
         ),
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Warnings fail too.")] = False,
+    strict: Annotated[bool, option("--strict", help="Warnings fail too.")] = False,
     output: Output = "",
     no_headers: NoHeaders = False,
     color: Color = "auto",

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from flowlord.cli.flags import option
 from flowlord.model.errors import FlowlordError
 
 if TYPE_CHECKING:
     from flowlord.config import Settings
 
-Config = Annotated[
-    str, typer.Option("--config", metavar="FILE", help="Configuration file.", show_default=False)
-]
+Config = Annotated[str, option("--config", metavar="FILE", help="Configuration file.", show_default=False)]
 BusAddress = Annotated[
     str,
-    typer.Option(
+    option(
         "--bus",
         "--redis",
         metavar="URL",
@@ -26,17 +24,15 @@ BusAddress = Annotated[
 ]
 Namespace = Annotated[
     str,
-    typer.Option(
+    option(
         "--namespace", metavar="NAME", help="Which of several buses on a Redis server.", show_default=False
     ),
 ]
-AcceptLoss = Annotated[
-    bool, typer.Option("--accept-loss", help="Use a Redis server that is set up to lose tasks.")
-]
-Cache = Annotated[str, typer.Option("--cache", metavar="FILE", help="The history file.", show_default=False)]
+AcceptLoss = Annotated[bool, option("--accept-loss", help="Use a Redis server that is set up to lose tasks.")]
+Cache = Annotated[str, option("--cache", metavar="FILE", help="The history file.", show_default=False)]
 Workflows = Annotated[
     str,
-    typer.Option(
+    option(
         "--workflows",
         metavar="PATH",
         help="File or folder of workflows; default: configuration, else ./workflows.",
@@ -45,20 +41,16 @@ Workflows = Annotated[
 ]
 Output = Annotated[
     str,
-    typer.Option(
+    option(
         "-o", "--output", metavar="FORM", help="table, json, jsonl, csv, tsv or name.", show_default=False
     ),
 ]
-Color = Annotated[str, typer.Option("--color", metavar="WHEN", help="auto, always or never.")]
-NoHeaders = Annotated[bool, typer.Option("--no-headers", help="Leave out the header line.")]
-Ascii = Annotated[bool, typer.Option("--ascii", help="Letters instead of symbols.")]
-LogForm = Annotated[
-    str, typer.Option("--log-format", metavar="FORM", help="text or json.", show_default=False)
-]
-Verbose = Annotated[
-    int, typer.Option("-v", "--verbose", count=True, help="More log lines.", show_default=False)
-]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Warnings and errors only.")]
+Color = Annotated[str, option("--color", metavar="WHEN", help="auto, always or never.")]
+NoHeaders = Annotated[bool, option("--no-headers", help="Leave out the header line.")]
+Ascii = Annotated[bool, option("--ascii", help="Letters instead of symbols.")]
+LogForm = Annotated[str, option("--log-format", metavar="FORM", help="text or json.", show_default=False)]
+Verbose = Annotated[int, option("-v", "--verbose", count=True, help="More log lines.", show_default=False)]
+Quiet = Annotated[bool, option("-q", "--quiet", help="Warnings and errors only.")]
 
 
 def settings_of(**flags: object) -> Settings:
@@ -85,7 +77,7 @@ def set_up_logs(settings: Settings, verbose: int = 0, *, quiet: bool = False) ->
 def leave(code: int) -> None:
     """End the command with this exit code."""
     if code:
-        raise typer.Exit(code)
+        sys.exit(code)
 
 
 def cache_of(settings: Settings) -> str | None:

@@ -1,0 +1,130 @@
+"""Reading usual words without the command line library: the same values, or none at all."""
+
+from importlib import import_module
+
+import pytest
+import typer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowlord.cli.catalogue import COMMANDS
+from flowlord.cli.flags import Commands, argument, flags_of, option, read
+from flowlord.cli.program import program
+
+APPS = {module: import_module(f"flowlord.cli.{module}").app for module in set(COMMANDS.values())}
+USUAL = {
+    word: APPS[module].usual(word) for word, module in COMMANDS.items() if isinstance(APPS[module], Commands)
+}
+
+
+@pytest.fixture(scope="module")
+def library():
+    """What the library makes of words behind a command; None when it complains or helps."""
+    tree = typer.main.get_command(program())
+    top = tree.make_context("flowlord", [], resilient_parsing=True)
+
+    def parse(word, words):
+        command = tree.commands[word]
+        try:
+            context = command.make_context(word, list(words), parent=top)
+        except BaseException:  # usage errors, and the exit of --help
+            return None
+        left = [*context._protected_args, *context.args] if hasattr(command, "commands") else []
+        return None if left else context.params
+
+    return parse
+
+
+def words_of(word):
+    """Words that are near to what is right for a command."""
+    flags = [flag for _, flag in flags_of(USUAL[word]).values() if flag]
+    names = [name for flag in flags for name in flag.names]
+    texts = st.sampled_from(
+        ["a", "", "-", "--", "0", "12", "-3", " 7", "1_0", "x y", "--failed", "-6h", "@last", "ü"]
+    )
+    one = st.sampled_from([*names, "-h", "--help", "--no-failed", "--nope", "-ojson", "-fo", "peek"])
+    glued = st.builds("{}={}".format, st.sampled_from(names), texts)
+    return st.lists(st.one_of(one, texts, glued, st.builds("{}".format, one)), max_size=6)
+
+
+@pytest.mark.parametrize("word", USUAL)
+def test_what_is_read_without_the_library_is_what_the_library_reads(word, library):
+    body = USUAL[word]
+    read_at_all = 0
+
+    @given(words_of(word))
+    def same(words):
+        nonlocal read_at_all
+        values = read(body, words)
+        if values is None:
+            return
+        read_at_all += 1
+        expected = library(word, words)
+        assert expected is not None, "the library would have complained"
+        assert values == {name: listed(expected[name]) for name in values}
+        for name in expected.keys() - values.keys():
+            default = default_of(body, name)
+            assert expected[name] == default or not (
+                expected[name] or default
+            )  # no words are () there, None here
+
+    same()
+    assert read_at_all
+
+
+def listed(value):
+    return list(value) if isinstance(value, tuple) else value
+
+
+def default_of(body, name):
+    names = body.__code__.co_varnames[: body.__code__.co_argcount]
+    defaults = dict(zip(reversed(names), reversed(body.__defaults__ or ()), strict=False))
+    return defaults.get(name)
+
+
+@pytest.mark.parametrize(
+    ("word", "words", "values"),
+    [
+        ("tasks", [], {}),
+        ("tasks", ["--failed", "-o", "json", "--limit=3"], {"failed": True, "output": "json", "limit": 3}),
+        ("tasks", ["--since", "-6h"], {"since": "-6h"}),
+        ("task", ["@failed", "--bus", "redis://h:6379"], {"what": "@failed", "bus": "redis://h:6379"}),
+        ("topics", ["--redis", "h:1"], {"bus": "h:1"}),
+        ("doctor", ["redis", "--strict", "clock"], {"parts": ["redis", "clock"], "strict": True}),
+    ],
+)
+def test_usual_words_are_read(word, words, values):
+    assert read(USUAL[word], words) == values
+
+
+@pytest.mark.parametrize(
+    ("word", "words"),
+    [
+        ("tasks", ["--help"]),
+        ("tasks", ["-ojson"]),
+        ("tasks", ["--limit", "many"]),
+        ("tasks", ["--limit", "-1"]),
+        ("tasks", ["--since"]),
+        ("tasks", ["--failed=yes"]),
+        ("tasks", ["stray"]),
+        ("tasks", ["--", "stray"]),
+        ("task", []),
+        ("task", ["one", "two"]),
+        ("topics", ["peek", "load"]),
+    ],
+)
+def test_what_is_not_usual_is_left_to_the_library(word, words):
+    assert read(USUAL[word], words) is None
+
+
+def test_a_command_with_flags_that_are_counted_is_left_to_the_library():
+    from typing import Annotated
+
+    def body(loud: Annotated[int, option("-v", count=True)] = 0) -> None:
+        """Count."""
+
+    def two(a: Annotated[str, argument()], b: Annotated[str, argument()]) -> None:
+        """Take two."""
+
+    assert read(body, []) is None
+    assert read(two, ["a", "b"]) is None
