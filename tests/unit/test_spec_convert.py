@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import pytest
@@ -382,3 +383,34 @@ def test_any_crontab_becomes_a_file_that_loads(text):
             assert flow is not None, (made, [str(each) for each in problems])
             assert len(flow.phases) == len(draft.phases)
         assert all(note.text for note in notes)
+
+
+BLANKS = " " * 16_000
+SLOW = {
+    "a variable of blanks": f"A={BLANKS}x\n" * 60,
+    "blanks behind a schedule": f"1 2 3 4 5{BLANKS}\n" * 60,
+    "four fields and blanks": f"1 2 3 4{BLANKS}\n" * 60,
+    "a folder of blanks": f"1 2 3 4 * cd{BLANKS}x\n" * 60,
+    "percent signs": "1 2 3 4 * " + "%" * 16_000 + "\n",
+    "users": f"1 2 3 4 * root{BLANKS}\n" * 60,
+    "many comments": "#\n" * 300_000,
+}
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_no_crontab_takes_long(name):
+    begin = process_time()
+    draft, _ = read_crontab(Source("crontab", SLOW[name]))
+    write(draft, "toml")
+    assert process_time() - begin < 5.0  # what grows with the square takes minutes
+
+
+@pytest.mark.parametrize("kind", ["toml", "yaml"])
+def test_no_file_takes_long_for_its_comments(kind):
+    start = '[[phase]]\ntask = "a"\n' if kind == "toml" else "phases:\n  - task: a\n"
+    data = ("# x\n" * 30_000 + start + "# y\n" * 30_000).encode()
+    begin = process_time()
+    found = convert(data, path="x", source=kind, to="yaml" if kind == "toml" else "toml")
+    assert process_time() - begin < 5.0
+    assert found.text is not None
+    assert found.text.count("# x") == found.text.count("# y") == 30_000

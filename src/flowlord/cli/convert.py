@@ -116,7 +116,11 @@ def _crontab(data: bytes, path: str, to: Format, zone: str) -> Converted:
         return Converted(None, (error.problem,))
     system = True if os.path.abspath(path).startswith(SYSTEM) and path != "-" else None
     draft, notes = read_crontab(source, zone=zone or _zone_of_machine(), system=system, users=_users())
-    return Converted(write(draft, to), (), tuple(notes))
+    text = write(draft, to)
+    flow, problems = parse(text.encode("utf-8", "replace"), f"x.{to}", path)
+    if flow is None:  # too much for one file
+        return Converted(None, problems)
+    return Converted(text, (), tuple(notes))
 
 
 def _users() -> list[str]:
@@ -158,7 +162,7 @@ def _written() -> str:
 def _refuse(problems: Sequence[Problem], path: str) -> None:
     for problem in problems:
         printer.problem(problem)
-    printer.error(f"{path} is not converted: what it means is not known while it has errors")
+    printer.error(f"{path} is not converted: it is no good file as it is, or would be none")
 
 
 def _tell(path: str, notes: Sequence[Note]) -> None:

@@ -50,6 +50,7 @@ def run(
     except ValueError as error:
         raise FlowlordError(str(error)) from error
     schedule, zone = _schedule(text, zone)
+    View.asked(zone, local=False)  # refuses one that is none, before it looks like a fault of the schedule
     try:
         cron = Cron.parse(schedule, zone)
     except Unreadable as error:

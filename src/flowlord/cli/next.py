@@ -115,7 +115,7 @@ class View:
         try:
             return cls(name, zone_of(name))
         except Unreadable as error:
-            raise FlowlordError(f"--tz: {error.text}", hint="--local is the zone of this machine") from error
+            raise FlowlordError(error.text, hint="--local is the zone of this machine") from error
 
     def of(self, instant: datetime) -> datetime:
         """Return the instant as its clocks show it."""

@@ -86,7 +86,7 @@ def _end(node: Node) -> int:
 def _attach(comments: list[_Comment], anchors: list[_Anchor], draft: Draft, text: str) -> None:
     """Give each comment to a key: beside it, inside its value or over it; over the first phase a blank line parts."""
     starts = [anchor.start for anchor in anchors]
-    first = starts[0] if starts else len(text)
+    head_ends = _last_blank(text, starts[0]) if starts else len(text)
     for comment in comments:
         at = bisect_right(starts, comment.start)
         before = anchors[at - 1] if at else None
@@ -95,8 +95,7 @@ def _attach(comments: list[_Comment], anchors: list[_Anchor], draft: Draft, text
         elif not comment.alone and before is not None:
             _beside(before, comment)
         elif at < len(anchors):
-            is_head = comment.start < first and "\n\n" in _lines_between(comment, first, text)
-            (draft.head if is_head else anchors[at].above).append(comment.text)
+            (draft.head if comment.start < head_ends else anchors[at].above).append(comment.text)
         else:
             draft.tail.append(comment.text)
 
@@ -108,10 +107,15 @@ def _beside(anchor: _Anchor, comment: _Comment) -> None:
         anchor.entry.beside = comment.text
 
 
-def _lines_between(comment: _Comment, until: int, text: str) -> str:
-    """Return what stands between a comment and the first key, other comments and blanks left out."""
-    between = text[comment.start : until]
-    return re.sub(r"[ \t]+", "", re.sub(r"#[^\n]*", "#", between))
+def _last_blank(text: str, until: int) -> int:
+    """Return where the last empty line in front of `until` stands; 0 when there is none."""
+    lines = text[:until].split("\n")
+    at = until
+    for line in reversed(lines[:-1]):
+        at -= len(line) + 1
+        if not line.strip():
+            return at
+    return 0
 
 
 def _toml_comments(text: str) -> Iterator[_Comment]:

@@ -20,8 +20,8 @@ from flowlord.spec.draft import Draft, DraftPhase, Entry
 from flowlord.spec.source import MAX_PHASES, Source
 
 LONGEST_LINE: Final = 16 * 1024
-_VARIABLE: Final = re.compile(r"""\s*(["']?)([A-Za-z_][A-Za-z0-9_]*)\1\s*=\s*(.*?)\s*""", re.ASCII)
-_ENTRY: Final = re.compile(r"\s*(@\S+|(?:\S+\s+){4}\S+)(?:\s+(.*\S))?\s*")
+_VARIABLE: Final = re.compile(r"""(["']?)([A-Za-z_][A-Za-z0-9_]*)\1\s*=(.*)""", re.ASCII)
+_ENTRY: Final = re.compile(r"(@\S+|(?:\S+\s+){4}\S+)(?:\s+(.*))?")
 _USER: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_.-]*\$?)(?::\S+)?\s+(\S.*)", re.ASCII)
 _KNOWN: Final = frozenset(("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"))
 _USUAL_USERS: Final = frozenset(
@@ -70,13 +70,13 @@ class _Reader:
                 self.comments.append(stripped[1:])
             elif len(line) > LONGEST_LINE:
                 self._lost(number, stripped[:40], f"it has more than {LONGEST_LINE} characters")
-            elif found := _VARIABLE.fullmatch(line):
-                self._variable(number, found[2], found[3])
+            elif found := _VARIABLE.fullmatch(stripped):
+                self._variable(number, found[2], found[3].strip())
             elif len(self.draft.phases) == MAX_PHASES:
                 self.note(number, f"a file has at most {MAX_PHASES:,} phases; the rest is left out")
                 break
             else:
-                self._line(number, line)
+                self._line(number, stripped)
         self.draft.tail = self.comments
 
     def _blank(self) -> None:
@@ -101,13 +101,13 @@ class _Reader:
     def _line(self, number: int, line: str) -> None:
         found = _ENTRY.fullmatch(line)
         if found is None or not found[2]:
-            self._lost(number, line.strip(), "it is neither a variable nor a schedule with a command")
+            self._lost(number, line, "it is neither a variable nor a schedule with a command")
             return
         schedule, command, user = " ".join(found[1].split()), found[2], ""
         if self.system:
             named = _USER.fullmatch(command)
             if named is None:
-                self._lost(number, line.strip(), "no command follows the user")
+                self._lost(number, line, "no command follows the user")
                 return
             user, command = named[1], named[2]
         if command.startswith("-") and " " in command:  # of cron on SUSE and of newer ones: no mail, no log
@@ -117,7 +117,7 @@ class _Reader:
         if tokens := _tokens(made):
             wrong = f"the command holds {', '.join(tokens)}, which a template fills in"
         if wrong:
-            self._lost(number, line.strip(), wrong)
+            self._lost(number, line, wrong)
         else:
             self._phase(number, cron, f"cron-{_word(user)}" if user else "cron", self._name(command), made)
 
@@ -211,9 +211,10 @@ def _explained(topics: list[str]) -> Iterator[str]:
 
 
 def _trimmed(comments: list[str]) -> list[str]:
-    while comments and not comments[-1]:
-        comments = comments[:-1]
-    return comments
+    end = len(comments)
+    while end and not comments[end - 1]:
+        end -= 1
+    return comments[:end]
 
 
 def _has_users(lines: list[str], users: Collection[str]) -> bool:
@@ -222,8 +223,8 @@ def _has_users(lines: list[str], users: Collection[str]) -> bool:
         found[2]
         for line in lines
         if not line.lstrip().startswith("#")
-        and not _VARIABLE.fullmatch(line[:LONGEST_LINE])
-        and (found := _ENTRY.fullmatch(line[:LONGEST_LINE]))
+        and not _VARIABLE.fullmatch(line.strip()[:LONGEST_LINE])
+        and (found := _ENTRY.fullmatch(line.strip()[:LONGEST_LINE]))
     ]
     named = [_USER.fullmatch(command or "") for command in commands]
     return bool(named) and all(found is not None and found[1] in users for found in named)

@@ -1,0 +1,35 @@
+"""`flowlord next --explain` stands any text."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flowlord.cli.explain import run
+from flowlord.cli.printer import Look
+from flowlord.model.errors import FlowlordError
+from support.clock import VirtualClock
+
+NOW = datetime(2026, 8, 3, 5, tzinfo=UTC)
+
+
+@given(
+    st.text(st.sampled_from("0123456789*/,-?@ TZ=UCaeinmonrvy&%+\t\n\x1b\ud800"), max_size=40)
+    | st.text(max_size=40),
+    st.sampled_from(["", "Europe/Berlin", "UTC"]),
+    st.sampled_from(["", "json"]),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_asked_is_answered_or_told(capsys, text, zone, form):
+    code = run(text, zone=zone, look=Look(form), clock=VirtualClock(NOW))
+    told = capsys.readouterr()
+    assert code in (0, 1)
+    assert bool(told.err) == (code == 1)
+    assert "\x1b" not in told.out + told.err
+
+
+def test_a_zone_that_is_none_is_wrong_use():
+    for text, zone in (("@daily", "Mars/Base"), ("cron=@daily&tz=Mars", "")):
+        with pytest.raises(FlowlordError, match="is no time zone"):
+            run(text, zone=zone, clock=VirtualClock(NOW))
