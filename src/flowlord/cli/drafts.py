@@ -115,9 +115,9 @@ def graph(
     from flowlord.cli.graph import run as body
     from flowlord.cli.printer import Look
 
-    leave(
-        body(settings.taskmaster.workflows, topic=topic, output=output, look=Look(ascii=ascii_, color=color))
-    )
+    look = Look(ascii=ascii_, color=color)
+    path, where = settings.taskmaster.workflows, settings.storage
+    leave(body(path, where=where, topic=topic, output=output, look=look))
 
 
 @app.command()

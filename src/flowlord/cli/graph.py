@@ -14,6 +14,7 @@ from flowlord.rules.durations import short_duration
 from flowlord.spec.graph import Graph, Node, graph_of, only
 
 if TYPE_CHECKING:
+    from flowlord.config import StorageSettings
     from flowlord.model.workflow import Rule
 
 FORMS = ("text", "json", "mermaid", "dot")
@@ -22,7 +23,12 @@ DEEPEST = 40
 
 
 def run(
-    path: str, *, topic: str = "", output: str = "", look: printer.Look | None = None, quiet: bool = False
+    path: str,
+    *,
+    where: StorageSettings | None = None,
+    topic: str = "",
+    output: str = "",
+    look: printer.Look | None = None,
 ) -> int:
     """Print how the phases at `path` hang together; returns the exit code, 1 when a file is broken."""
     output = output or "text"
@@ -34,7 +40,7 @@ def run(
     from flowlord.spec.load import load
 
     try:
-        loaded = load(place_at(path))
+        loaded = load(place_at(path, where=where))
     except OSError as error:
         return unreadable(path, error)
     for problem in loaded.problems:
@@ -59,7 +65,7 @@ def run(
                 printer.lines(tree(graph, plain=look.plain(), colored=look.colored()))
         if graph.dropped:
             printer.say(f"note: {graph.dropped:,} arrows are left out; --topic draws a part of the graph")
-        if not graph.nodes and not quiet:
+        if not graph.nodes:
             printer.say("there are no phases")
         return ANSWER_IS_BAD if loaded.failed else DONE
 
