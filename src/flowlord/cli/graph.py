@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from flowlord.cli import printer
 from flowlord.cli.drawing import dot, mermaid
-from flowlord.cli.exits import ANSWER_IS_BAD, DONE, NO_SUCH_THING, WRONG_USE
+from flowlord.cli.exits import ANSWER_IS_BAD, DONE, WRONG_USE
 from flowlord.cli.texts import printable
 from flowlord.model.problem import Severity
 from flowlord.rules.durations import short_duration
@@ -36,7 +36,7 @@ def run(
         printer.error(f"-o {output!r} is no form of a graph", hint=f"write one of {', '.join(FORMS)}")
         return WRONG_USE
     look = look or printer.Look()
-    from flowlord.cli.places import place_at, unreadable
+    from flowlord.cli.places import place_at, unknown_topic, unreadable
     from flowlord.spec.load import load
 
     try:
@@ -50,8 +50,7 @@ def run(
     if topic:
         graph = only(graph, topic)
         if not graph.nodes:
-            _tell_unknown(graph_of(loaded.drafts), topic)
-            return NO_SUCH_THING
+            return unknown_topic(topic, (phase for flow in loaded.drafts for phase in flow.phases))
 
     def body() -> int:
         match output:
@@ -224,12 +223,3 @@ def _document(graph: Graph) -> dict[str, object]:
         "cycles": [[names[each] for each in cycle] for cycle in graph.cycles],
         "left_out": graph.dropped,
     }
-
-
-def _tell_unknown(graph: Graph, topic: str) -> None:
-    from flowlord.spec.near import nearest
-
-    names = sorted({name for node in graph.nodes for name in (node.phase.topic, node.phase.base_name)})
-    like = nearest(topic, names)
-    hint = f"did you mean {like}?" if like else f"there are {', '.join(names[:8]) or 'no phases'}"
-    printer.error(f"no phase has the topic {topic}", hint=hint)

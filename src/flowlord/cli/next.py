@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from flowlord.bus.clock import SystemClock
 from flowlord.cli import printer
-from flowlord.cli.exits import ANSWER_IS_BAD, DONE, NO_SUCH_THING
+from flowlord.cli.exits import ANSWER_IS_BAD, DONE
 from flowlord.cli.printer import Look
 from flowlord.cli.table import DIM, RED, YELLOW, Column
 from flowlord.cli.texts import some
@@ -27,7 +27,6 @@ from flowlord.rules.errors import Unreadable
 
 if TYPE_CHECKING:
     from flowlord.config import Settings
-    from flowlord.model.workflow import Workflows
 
 FIELDS = (
     "at", "local", "zone", "task", "info", "tasks", "workflow", "place", "rule", "offset", "notes", "fault",
@@ -59,7 +58,7 @@ def run(settings: Settings, path: str, question: Question, *, clock: Clock | Non
     now = (clock or SystemClock()).now()
     first, last = _span(question, now)
     view = View.asked(question.zone, local=question.local)
-    from flowlord.cli.places import place_at, unreadable
+    from flowlord.cli.places import place_at, unknown_topic, unreadable
     from flowlord.spec.load import load
 
     try:
@@ -70,9 +69,10 @@ def run(settings: Settings, path: str, question: Question, *, clock: Clock | Non
         if problem.severity is Severity.ERROR:
             printer.problem(problem)
     entries = scheduled(loaded.workflows, settings.taskmaster.zone, question.topic)
-    if question.topic and not entries and not _exists(loaded.workflows, question.topic):
-        _tell_unknown(loaded.workflows, question.topic)
-        return NO_SUCH_THING
+    if question.topic and not entries:
+        phases = [phase for flow in loaded.workflows.by_name.values() for phase in flow.phases]
+        if not any(question.topic in (phase.topic, phase.base_name, phase.name) for phase in phases):
+            return unknown_topic(question.topic, phases)
     marks, paused = _asked_of_bus(settings, entries) if entries and not question.offline else ({}, NOTHING)
     if marks:
         entries = scheduled(loaded.workflows, settings.taskmaster.zone, question.topic, marks)
@@ -142,23 +142,6 @@ def _length(text: str) -> timedelta | None:
     if length < timedelta(0):
         raise ValueError(f"--for {text} runs backwards: it is how far to look ahead")
     return length
-
-
-def _exists(flows: Workflows, topic: str) -> bool:
-    return any(
-        topic in (phase.topic, phase.base_name, phase.name)
-        for flow in flows.by_name.values()
-        for phase in flow.phases
-    )
-
-
-def _tell_unknown(flows: Workflows, topic: str) -> None:
-    from flowlord.spec.near import nearest
-
-    names = {name for flow in flows.by_name.values() for p in flow.phases for name in (p.topic, p.base_name)}
-    like = nearest(topic, sorted(names))
-    hint = f"did you mean {like}?" if like else f"there are {', '.join(sorted(names)[:8]) or 'no phases'}"
-    printer.error(f"no phase has the topic {topic}", hint=hint)
 
 
 def _asked_of_bus(settings: Settings, entries: Sequence[Scheduled]) -> tuple[dict[str, datetime], Paused]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from flowlord.cli import printer
-from flowlord.cli.exits import UNREACHABLE, WRONG_USE
+from flowlord.cli.exits import NO_SUCH_THING, UNREACHABLE, WRONG_USE
 from flowlord.spec.disk import DiskTree
 from flowlord.storage.address import is_remote, local_path
 
 if TYPE_CHECKING:
     from flowlord.config import StorageSettings
+    from flowlord.model.workflow import Phase
     from flowlord.spec.tree import Tree
     from flowlord.storage.open import Storage
+
+NAMED = 8
 
 
 def place_at(
@@ -50,3 +54,14 @@ def unreadable(path: str, error: OSError) -> int:
     reason = "there is no such file or folder" if is_missing else error.strerror or str(error)
     printer.error(f"{path}: {reason}", hint=hint)
     return WRONG_USE
+
+
+def unknown_topic(topic: str, phases: Iterable[Phase]) -> int:
+    """Say that no phase is of that topic, or `topic:job`, and which ones there are; returns the exit code."""
+    from flowlord.spec.near import nearest
+
+    names = sorted({name for phase in phases for name in (phase.topic, phase.base_name)})
+    like = nearest(topic, names)
+    hint = f"did you mean {like}?" if like else f"there are {', '.join(names[:NAMED]) or 'no phases'}"
+    printer.error(f"no phase has the topic {topic}", hint=hint)
+    return NO_SUCH_THING
