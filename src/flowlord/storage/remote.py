@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from obstore.store import GCSStore, S3Store
 
 CALL_LIMIT_S: Final = 30
-"""How long one request may take; with what is tried again, a call takes at most twice that."""
+"""How long one request may take."""
 CONNECT_LIMIT_S: Final = 5
 RETRIES: Final = 3
+RETRY_LIMIT_S: Final = 10
+"""After how long nothing is tried again, so that a call never takes much longer than one request."""
 CHUNK_BYTES: Final = 4 << 20
 _ODD: Final = (
     "an empty part (two slashes), one of dots, or a control character in it; other folders were listed"
@@ -254,7 +256,7 @@ class RemoteStore:
                 "timeout": timedelta(seconds=CALL_LIMIT_S),
                 "connect_timeout": timedelta(seconds=CONNECT_LIMIT_S),
             },
-            "retry_config": {"max_retries": RETRIES, "retry_timeout": timedelta(seconds=CALL_LIMIT_S)},
+            "retry_config": {"max_retries": RETRIES, "retry_timeout": timedelta(seconds=RETRY_LIMIT_S)},
         }
         if address.kind == "gs":
             if endpoint and not access.gcs_credentials:  # an emulator

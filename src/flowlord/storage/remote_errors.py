@@ -48,6 +48,10 @@ def told(
     if status in (301, 307) or "redirect" in text.lower():
         return Unavailable(f"{path}: the bucket lies in another region: set storage.region")
     if "HTTP error" in text or "error sending request" in text:
+        if "certificate" in behind.lower():
+            return Unavailable(
+                f"{path}: the certificate of {where} is not trusted here, or is of another name"
+            )
         late = "timed out" in text or "TimedOut" in behind or "timed out" in behind
         what = "did not answer in time" if late else "cannot be reached"
         return Unavailable(f"{path}: {where} {what}")
