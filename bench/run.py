@@ -17,8 +17,19 @@ from pathlib import Path
 from server import Missing, Server, redis_server
 from table import Row, table, write_page
 
-EMBEDDED = ("chain", "pickup", "exec_worker", "startup", "load", "validate", "tasks", "ahead")
-REDIS = ("publish", "worker", "taskmaster", "chain", "pickup", "startup", "flat")
+EMBEDDED = (
+    "chain",
+    "pickup",
+    "exec_worker",
+    "startup",
+    "load",
+    "validate",
+    "tasks",
+    "ahead",
+    "same_second",
+    "fire",
+)
+REDIS = ("publish", "worker", "taskmaster", "chain", "pickup", "startup", "flat", "same_second", "fire")
 ON_DISK = "chain.disk"
 PARTS = (*EMBEDDED, *(f"redis.{part}" for part in (*REDIS, ON_DISK)))
 

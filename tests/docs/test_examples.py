@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from shutil import copytree
 
 import pytest
 
@@ -13,11 +15,13 @@ from flowlord.decide.tick import on_tick
 from flowlord.model.problem import Severity
 from flowlord.model.workflow import Workflows
 from flowlord.rules.cron import Cron
+from flowlord.rules.timetable import Timetable
 from flowlord.spec.load import load
 from flowlord.taskmaster.surroundings import read_sources
+from support.processes import running, tasks, until
 
 EXAMPLES = ROOT / "examples"
-FOLDERS = ["workflows", "examples/phases", "examples/quickstart/workflows"]
+FOLDERS = ["workflows", "examples/phases", "examples/quickstart/workflows", "examples/schedules/workflows"]
 NOW = datetime(2026, 8, 3, 5, tzinfo=UTC)  # a Monday
 
 
@@ -61,6 +65,37 @@ def test_the_batches_make_what_they_say(monkeypatch):
     assert infos("batches.toml", "score", monkeypatch) == [
         "customer/17?country=de", "customer/23?country=fr", "customer/42?country=pt",
     ]  # fmt: skip
+
+
+def test_the_schedules_of_their_own_folder_start_when_they_say():
+    flows = workflows("examples/schedules/workflows")
+    tables = {
+        phase.name: Timetable.of(phase.rule, phase.identity)
+        for flow in flows.by_name.values()
+        for phase in flow.phases
+        if phase.rule.cron
+    }
+    gap = datetime(2026, 3, 28, 12, tzinfo=UTC)
+    assert [f"{time:%d %H:%M%z}" for time in islice(tables["report:nightly"].upcoming(gap), 2)] == [
+        "29 03:00+0200",
+        "30 02:30+0200",
+    ]
+    campaign = list(tables["sync:campaign"].upcoming(NOW))
+    assert [f"{time:%m-%d %H:%M}" for time in (campaign[0], campaign[-1])] == ["11-01 00:00", "12-24 23:00"]
+    assert timedelta(0) < tables["sync:campaign"].delay < timedelta(minutes=10)
+    assert tables["compact"].next(NOW) == NOW + timedelta(minutes=90)
+
+
+def test_the_heartbeat_of_the_schedules_goes_one_by_one_and_what_follows_from_it_does_too(tmp_path):
+    home = tmp_path / "schedules"
+    copytree(EXAMPLES / "schedules", home)
+    workers = ("--worker", "probe=./probe.sh", "--worker", "note=true")
+    with running("run", "workflows/heartbeat.toml", *workers, cwd=home) as daemon:
+        until(lambda: len(tasks(home, "--topic", "note")) >= 2, "two notes", every_s=0.5)
+        assert daemon.end() == 0
+    probes = sorted(row["info"] for row in tasks(home, "--topic", "probe"))
+    assert len(set(probes)) == len(probes)
+    assert {row["info"] for row in tasks(home, "--topic", "note")} == {"200"}
 
 
 def test_the_retries_wait_as_they_say():

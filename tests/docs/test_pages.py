@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
+from docs import daylight
 from docs.reference import ROOT
 from docs.test_commands import parse
 from support.processes import flowlord, tasks, write
@@ -180,3 +181,9 @@ def test_the_page_of_problems_says_what_flowlord_rule_says():
     _, mark, found = PAGE.read_text("utf-8").partition(BEGIN)
     assert mark
     assert found.strip() == written().strip(), "run: python tests/docs/problems.py"
+
+
+def test_the_page_of_daylight_saving_tells_what_the_code_does():
+    _, mark, found = daylight.PAGE.read_text("utf-8").partition(daylight.BEGIN)
+    assert mark
+    assert found.strip() == daylight.written().strip(), "run: python tests/docs/daylight.py"

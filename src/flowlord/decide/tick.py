@@ -44,13 +44,11 @@ def on_tick(phase: Phase, instant: datetime, ctx: Context, revision: str = "") -
 
 def stamped(plan: Plan, now: datetime) -> Plan:
     """Return a plan of `on_tick` that was made ahead of its time as it is made at `now`."""
-    return replace(
-        plan,
-        publish=tuple(
-            replace(message, task=replace(message.task, created=created(now, n)))
-            for n, message in enumerate(plan.publish)
-        ),
+    found = tuple(
+        replace(message, task=replace(message.task, created=created(now, n)))
+        for n, message in enumerate(plan.publish)
     )
+    return Plan(publish=found, facts=plan.facts)
 
 
 def group_of(phase: Phase) -> str:

@@ -11,7 +11,7 @@ from typing import Protocol
 from msgspec import structs
 
 from flowlord.bus.port import Presence
-from flowlord.model.errors import BusError, BusUnavailable
+from flowlord.model.errors import BusError, BusUnavailable, FlowlordError
 from flowlord.model.revision import revision_of
 from flowlord.model.workflow import Workflows
 from flowlord.spec import load as files
@@ -26,6 +26,7 @@ from flowlord.taskmaster.router import Router
 from flowlord.taskmaster.scheduler import Scheduler
 from flowlord.taskmaster.supervisor import Supervisor
 from flowlord.taskmaster.surroundings import Surroundings
+from flowlord.taskmaster.watchdog import Watchdog, leave_for_good
 
 log = logging.getLogger("flowlord.taskmaster")
 
@@ -87,6 +88,7 @@ class Taskmaster:
         self._looking = Looking(around.bus, around.clock, self.reloader.step, self._beat, self._pace.reload_s)
         self._hints: Hints | None = None
         self._supervisor = Supervisor(around.health, around.clock)
+        self._watchdog = Watchdog(around.clock)
         self._router: Router | None = None
         self._batches = Batches(around)
         self._ticking = threading.Event()
@@ -157,6 +159,11 @@ class Taskmaster:
     def _wait(self, stop: threading.Event, once: Scheduler | None) -> None:
         while not stop.wait(IDLE_LOOK_S if once else 1.0):
             if self._supervisor.fatal:
+                return
+            if hung := self._watchdog.hung(self._supervisor.steps):
+                leave_for_good()
+                text = f"these loops hang: {', '.join(hung)}"
+                self._supervisor.fatal = FlowlordError(text, hint="look at the log before, and at the bus")
                 return
             if once and self._is_idle() and not self._starts_more(once):
                 return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from flowlord.decide.schedule import look
@@ -17,8 +17,8 @@ from flowlord.model.problem import Severity
 from flowlord.model.workflow import Workflows
 from flowlord.rules.timetable import Timetable
 from flowlord.taskmaster.surroundings import Surroundings
-from flowlord.taskmaster.ticks import Entry, commits_of, prepare, tell
-from flowlord.taskmaster.timejump import JumpWatch
+from flowlord.taskmaster.ticks import Entry, commits_of, prepare, take_ready, tell
+from flowlord.taskmaster.timejump import JUMP_S, JumpWatch
 
 log = logging.getLogger("flowlord.scheduler")
 
@@ -70,8 +70,11 @@ class Scheduler:
             self._around.look_at_pauses()
         if flows is not self._built_from:
             self._build(flows)
-        self._jumps.look()
+        jumped = self._jumps.look()
         now = self._around.now()
+        if jumped < -JUMP_S:  # what waits for a time that is far away again shall be told
+            for entry in self._heap:
+                entry.next = now
         due: list[Entry] = []
         if at_once:
             due = [entry for entry in self._heap if entry.waits]
@@ -133,7 +136,11 @@ class Scheduler:
                 self._failed(entry, now, error)
         return landed + self._land(gathered, now)
 
-    def _look(self, entry: Entry, now: datetime, opened: dict[str, int]) -> Iterator[Commit]:
+    def _look(self, entry: Entry, now: datetime, opened: dict[str, int]) -> Iterable[Commit]:
+        if (ready := take_ready(self._around, entry, now)) is not None:
+            commit, then = ready
+            entry.next, entry.waits = then or _NEVER, False
+            return (commit,)
         phase = entry.phase
         if entry.watermark is not None and entry.watermark - now > AHEAD:
             text = (
@@ -224,13 +231,13 @@ class Scheduler:
         if first > soon:
             return
         for entry in self._heap:
-            if entry.next <= soon and entry.ready is None:
+            if entry.next <= soon and (entry.ready is None and entry.tried != entry.seen):
                 if self._around.now() >= first:
                     return
                 try:
                     prepare(self._around, entry)
-                except Exception:  # noqa: BLE001 - it is told when the phase is due
-                    entry.ready = _NEVER, Plan()
+                except Exception:
+                    log.debug("%s cannot be made ready", entry.mark, exc_info=True)
 
     def _wait_s(self) -> float:
         if not self._heap:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 
 from flowlord.model.clock import Clock
-from flowlord.model.errors import BusUnavailable, BusUnusable
+from flowlord.model.errors import BusUnavailable, BusUnusable, FlowlordError
 from flowlord.taskmaster.health import Health
 
 log = logging.getLogger("flowlord.taskmaster")
@@ -28,13 +28,16 @@ class Supervisor:
         self._first_pause_s = first_pause_s
         self._threads: list[threading.Thread] = []
         self._away: set[str] = set()
+        self.steps: dict[str, int] = {}
+        """When each loop completed its last step, whether it went well or not (`Clock.monotonic_ns`)."""
         self._turn = 0
         self._changed = threading.Condition()
         self.stop = threading.Event()
-        self.fatal: BusUnusable | None = None
+        self.fatal: FlowlordError | None = None
 
     def start(self, name: str, step: Callable[[], None]) -> None:
         """Run `step` for ever in a thread of that name; what it raises is logged and turns health red meanwhile."""
+        self.steps[name] = self._clock.monotonic_ns()
         thread = threading.Thread(target=self._run, args=(name, step), name=f"flowlord-{name}", daemon=True)
         self._threads.append(thread)
         thread.start()
@@ -56,6 +59,7 @@ class Supervisor:
         pause = self._first_pause_s
         while not self.stop.is_set():
             turn = self._turn
+            self.steps[name] = self._clock.monotonic_ns()
             try:
                 step()
             except BusUnavailable as error:

@@ -11,7 +11,7 @@ import msgspec
 
 from flowlord.decide.context import Context
 from flowlord.decide.expand import utc_text
-from flowlord.decide.schedule import Due
+from flowlord.decide.schedule import ON_TIME, Due
 from flowlord.decide.tick import on_missed, on_tick, stamped
 from flowlord.model.plan import Commit, FactKind, Mark, Plan
 from flowlord.model.workflow import Phase
@@ -21,11 +21,25 @@ from flowlord.taskmaster.surroundings import Surroundings
 log = logging.getLogger("flowlord.scheduler")
 
 
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A start that only has to be stamped and to land, if it does so on time: what is due then is known.
+
+    `seen` is the mark on which it rests, `due` when it is due, `then` when the phase is to be looked at again.
+    """
+
+    seen: str
+    due: datetime
+    then: datetime | None
+    commit: Commit
+
+
 @dataclass(order=True, slots=True)
 class Entry:
     """A scheduled phase; ordered by when to look at it next.
 
-    `seen` is its mark as we know it; `ready` a start that was made ahead of its time.
+    `seen` is its mark as we know it; `ready` a start that was made ahead of its time, `tried` the mark for which that
+    was tried last.
     """
 
     next: datetime
@@ -34,7 +48,8 @@ class Entry:
     revision: str = field(compare=False)
     mark: str = field(compare=False)
     seen: str | None = field(compare=False, default=None)
-    ready: tuple[datetime, Plan] | None = field(compare=False, default=None)
+    ready: Ready | None = field(compare=False, default=None)
+    tried: str | None = field(compare=False, default=None)
     waits: bool = field(compare=False, default=False)
     refused: bool = field(compare=False, default=False)
 
@@ -63,12 +78,31 @@ def commits_of(around: Surroundings, entry: Entry, due: Due) -> Iterator[Commit]
 
 
 def prepare(around: Surroundings, entry: Entry) -> None:
-    """Make the next start of a phase that needs to read nothing for it."""
-    if entry.watermark is None or entry.phase.rule.is_batch:
+    """Make the next start of a phase that needs to read nothing for it and waits for nothing but the clock."""
+    entry.tried, entry.ready = entry.seen, None
+    rule, watermark = entry.phase.rule, entry.watermark
+    if entry.seen is None or watermark is None or rule.is_batch or rule.overlap != "allow":
         return
-    instant = entry.table.next(entry.watermark)
-    if instant is not None:
-        entry.ready = instant, on_tick(entry.phase, instant, Context(host=around.host), entry.revision)
+    instant = entry.table.next(watermark)
+    if instant is None:
+        return
+    plan = on_tick(entry.phase, instant, Context(host=around.host), entry.revision)
+    then = entry.table.next(instant)
+    delay = entry.table.delay
+    commit = Commit(plan, marks=(Mark(entry.mark, entry.seen, utc_text(instant)),))
+    entry.ready = Ready(entry.seen, instant + delay, then and then + delay, commit)
+
+
+def take_ready(around: Surroundings, entry: Entry, now: datetime) -> tuple[Commit, datetime | None] | None:
+    """Return the start that was made ahead, stamped now, and when to look again; None when a look must tell."""
+    ready, entry.ready = entry.ready, None
+    if ready is None or ready.seen != entry.seen or (around.paused and around.paused.pauses):
+        return None
+    if not ready.due <= now <= ready.due + ON_TIME or (ready.then is not None and ready.then <= now):
+        return None
+    stamp = around.stamps.now()
+    commit = ready.commit
+    return Commit(stamped(commit.plan, stamp), marks=commit.marks), ready.then
 
 
 def tell(around: Surroundings, entry: Entry, commit: Commit) -> None:
@@ -88,14 +122,8 @@ def tell(around: Surroundings, entry: Entry, commit: Commit) -> None:
 
 
 def _start(around: Surroundings, entry: Entry, instant: datetime) -> Plan:
-    ready, entry.ready = entry.ready, None
-    if ready is not None and ready[0] == instant:
-        now = around.stamps.now()
-        plan = stamped(ready[1], now)
-    else:
-        rule = entry.phase.rule
-        ctx = around.context([rule.meta_file] if rule.meta_file else [])
-        now = ctx.now
-        plan = on_tick(entry.phase, instant, ctx, entry.revision)
-    around.stamps.used(now, plan.stamps)
+    rule = entry.phase.rule
+    ctx = around.context([rule.meta_file] if rule.meta_file else [])
+    plan = on_tick(entry.phase, instant, ctx, entry.revision)
+    around.stamps.used(ctx.now, plan.stamps)
     return plan
