@@ -29,6 +29,12 @@ def test_whatever_is_asked_is_answered_or_told(capsys, text, zone, form):
     assert "\x1b" not in told.out + told.err
 
 
+@pytest.mark.parametrize("start", ["0001", "9999-12-31T23:59:59", "2026-08-03"])
+def test_the_ends_of_the_calendar_are_survived(start, capsys):
+    assert run("30 2 * * *", zone="Europe/Berlin", start=start, clock=VirtualClock(NOW)) == 0
+    assert "at 02:30 every day" in capsys.readouterr().out
+
+
 def test_a_zone_that_is_none_is_wrong_use():
     for text, zone in (("@daily", "Mars/Base"), ("cron=@daily&tz=Mars", "")):
         with pytest.raises(FlowlordError, match="is no time zone"):

@@ -195,5 +195,13 @@ def test_the_ends_of_the_calendar_are_survived(first):
             {"task": "u", "rule": "cron=@every 1h"},
         ]
     )
+    assert not any(is_over(entry, first) for entry in scheduled(found))
     for planned in islice(ahead(scheduled(found), first, None), 4):
         coming(planned, CTX)
+
+
+def test_a_phase_that_has_no_start_before_its_until_is_over():
+    found = flows(a=[{"task": "t", "rule": "cron=0 0 1 1 *&until=2026-12-31"}])
+    [entry] = scheduled(found)
+    assert is_over(entry, NOW)
+    assert not is_over(entry, datetime(2026, 1, 1, tzinfo=UTC))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 
 from flowlord.bus.clock import SystemClock
@@ -57,7 +57,9 @@ def run(
         _tell(schedule, error, look)
         return ANSWER_IS_BAD
     view = View.asked("", local=local)
-    after = first if cron.every_ns is not None else first - timedelta(microseconds=1)
+    # So that `first` itself counts; there is nothing before the beginning of the calendar.
+    is_first = cron.every_ns is not None or first.replace(tzinfo=None) == datetime.min  # noqa: DTZ901
+    after = first if is_first else first - timedelta(microseconds=1)
     times = [
         (utc_text(instant), view.of(instant).isoformat(), daylight_note(cron, instant))
         for instant in islice(cron.upcoming(after), number or TIMES)

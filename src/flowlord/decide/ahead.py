@@ -123,8 +123,11 @@ def coming(planned: Planned, ctx: Context) -> Coming:
 
 
 def is_over(entry: Scheduled, first: datetime) -> bool:
-    """Tell whether the phase has its last start before `first`, because of its `until`."""
-    return entry.table.last is not None and entry.table.last < first
+    """Tell whether the phase has no start from `first` on, because of its `until`."""
+    try:
+        return entry.table.is_over(first - _INSTANT)
+    except OverflowError:  # nothing was before the very beginning of the calendar
+        return False
 
 
 def _notes(planned: Planned) -> tuple[str, ...]:
@@ -134,7 +137,7 @@ def _notes(planned: Planned) -> tuple[str, ...]:
         found.append(note)
     if delay := planned.of.table.delay:
         found.append(f"starts {short_duration(delay // _INSTANT * 1000)} later (jitter)")
-    if cron.every_ns is not None and planned.of.mark is None:
+    if cron.every_ns is not None and planned.of.mark is None and not rule.first:
         found.append("counted from here; @every counts from the phase's first start")
     if planned.ends:
         found.append(f"the last start: until={rule.until}")
