@@ -7,8 +7,10 @@ import pytest
 from flowlord.cache.historian import Historian
 from flowlord.cli import printer
 from flowlord.cli.sources import FRESH_S, opened
+from flowlord.cli.task import run as story
 from flowlord.config import BusSettings
 from support.clock import VirtualClock
+from support.journal import done, journal, published
 
 NOBODY = BusSettings(address="redis://127.0.0.1:1?connect_timeout=1")
 
@@ -45,3 +47,14 @@ def test_that_history_was_written_does_not_say_that_it_has_everything(historian,
     historian.caught_up(clock.now() - timedelta(seconds=60))
     historian.attach("generation")
     assert asked(historian, clock, capsys)
+
+
+def test_only_of_a_task_that_has_not_ended_the_bus_is_asked_for_its_story(historian, clock, capsys):
+    path = str(historian.path)
+    historian.attach("generation")
+    for seq, (fact, asks) in enumerate(((published("k1"), True), (done("k1"), False)), 1):
+        historian.follow(journal([fact], seq))
+        historian.caught_up(clock.now())
+        printer._say_once.cache_clear()
+        assert story(NOBODY, path, "@last", clock=clock) == 0
+        assert ("the bus cannot be asked" in capsys.readouterr().err) is asks

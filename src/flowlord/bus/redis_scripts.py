@@ -7,7 +7,7 @@ is full. So what begins work is refused then, and what ends work goes on.
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 from flowlord.bus.redis_link import Script
 
@@ -33,8 +33,8 @@ _ACK = "ack"
 @cache
 def script(name: str) -> Script:
     """Return a script by its name: that of its file, or `ack`."""
-    folder = files("flowlord.bus") / "lua"
-    own = (folder / f"{'commit' if name == _ACK else name}.lua").read_text()
-    common = "" if name == "open" else (folder / "common.lua").read_text()
+    folder = Path(__file__).with_name("lua")  # importlib.resources would take 10 ms to import
+    own = (folder / f"{'commit' if name == _ACK else name}.lua").read_text("utf-8")
+    common = "" if name == "open" else (folder / "common.lua").read_text("utf-8")
     flags = " flags=allow-oom" if name in ENDS_WORK else " flags=no-writes" if name in ONLY_LOOKS else ""
     return Script(name, f"#!lua{flags}\n{common}{own}")

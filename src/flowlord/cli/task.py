@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from flowlord.bus.clock import SystemClock
 from flowlord.cache.attempt import FAILED, OPEN, Attempt, State
@@ -27,8 +28,7 @@ LISTED = 10  # candidates of an ambiguous name
 DESCENDANTS = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Story:
+class Story(msgspec.Struct, frozen=True):
     """A task with everything that is known of it; `attempts` the first one first, descendants with their depth."""
 
     attempts: Sequence[Attempt]
@@ -106,7 +106,8 @@ def _root(run: Sequence[Attempt]) -> Attempt | None:
 
 def _story(sources: Sources, history: History, of: Attempt) -> Story:
     attempts = history.attempts(of)
-    sources.ask(lambda bus: told_by_bus(attempts, bus), None)
+    if any(attempt.state in OPEN for attempt in attempts):  # of what has ended, the bus knows nothing
+        sources.ask(lambda bus: told_by_bus(attempts, bus), None)
     parents = history.by_keys([attempts[0].parent]) if attempts[0].parent else {}
     descendants = []
     for depth, attempt in _descendants(history, attempts, 0):
