@@ -47,3 +47,10 @@ def test_open_batches_of_both_kinds_are_found_by_their_marks_among_others(bus: B
     assert bus.marks_like("batch:") == {"batch:b1": "[0]", "batch:b2": "0/2"}
     assert bus.advance() == 2
     assert bus.marks_like("batch:") == {"batch:b1": "[0]"}
+
+
+def test_the_time_of_a_bus_is_that_of_what_lands_on_it(bus: Bus) -> None:
+    before = bus.now_us()
+    bus.publish([message()])
+    [entry] = bus.journal(0, 1)
+    assert before <= entry.at_us <= bus.now_us()

@@ -1,10 +1,12 @@
 """Every example runs: the phase files validate and make the tasks that their comments tell, the workers do theirs."""
 
 import json
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from pathlib import Path
 from shutil import copytree
 
 import pytest
@@ -21,7 +23,13 @@ from flowlord.taskmaster.surroundings import read_sources
 from support.processes import running, tasks, until
 
 EXAMPLES = ROOT / "examples"
-FOLDERS = ["workflows", "examples/phases", "examples/quickstart/workflows", "examples/schedules/workflows"]
+FOLDERS = [
+    "workflows",
+    *(
+        f"examples/{name}"
+        for name in ("phases", "quickstart/workflows", "schedules/workflows", "batches/workflows")
+    ),
+]
 NOW = datetime(2026, 8, 3, 5, tzinfo=UTC)  # a Monday
 
 
@@ -176,3 +184,19 @@ def test_the_disk_worker_tells_how_full_it_is():
     assert "full=" not in calm.stdout
     assert "flowlord:meta full=" in run(["sh", script, "/", "0"], {}).stdout
     assert run(["sh", script, "/nowhere"], {}).returncode == 1
+
+
+def test_the_week_of_the_past_is_sent_as_its_script_says(tmp_path):
+    home = copytree(EXAMPLES / "batches", tmp_path / "batches")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    ran = subprocess.run(
+        ["/bin/sh", "refill.sh"], cwd=home, env=os.environ | {"PATH": path}, capture_output=True, text=True,
+        timeout=100, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    *shown, first, again, listed, missing_first, _, _, _, missing_last = ran.stdout.splitlines()
+    assert (shown[0], shown[-1]) == ("?day=2026-07-06", "?day=2026-07-12")
+    assert first == again
+    found = json.loads(listed)
+    assert (found["id"], found["state"], found["sent"], found["open"]) == (first, "published", 7, 0)
+    assert (missing_first, missing_last) == ("?day=2026-07-01", "?day=2026-07-05")

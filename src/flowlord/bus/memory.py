@@ -331,6 +331,10 @@ class MemoryBus(Single):
 
     # --- keep house
 
+    def now_us(self) -> int:
+        """See `Bus.now_us`."""
+        return self._now_us()
+
     def generation(self) -> str:
         """See `Bus.generation`."""
         with self._open():

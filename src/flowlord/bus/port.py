@@ -272,6 +272,10 @@ class Bus(Protocol):
         """Return the processes that beat within the last day."""
         ...
 
+    def now_us(self) -> int:
+        """Return the bus's own time, microseconds since 1970 UTC: the same for all who use it."""
+        ...
+
     def generation(self) -> str:
         """Return the id of this bus's data; another one than before means that the bus was reset."""
         ...

@@ -321,6 +321,10 @@ class RedisBus(Single):
 
     # --- keep house
 
+    def now_us(self) -> int:
+        """See `Bus.now_us`."""
+        return self._core.now_us()
+
     def generation(self) -> str:
         """See `Bus.generation`."""
         self._core.check(self._link.call("HGET", self._core.key("state"), "generation"))

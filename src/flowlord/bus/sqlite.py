@@ -303,6 +303,10 @@ class SqliteBus(Single):
 
     # --- keep house
 
+    def now_us(self) -> int:
+        """See `Bus.now_us`."""
+        return self._now_us()
+
     def generation(self) -> str:
         """See `Bus.generation`."""
         with self._reading():

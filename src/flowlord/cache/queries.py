@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -111,6 +111,24 @@ class History:
         before = self._stored(self.newer) if self.newer else {}
         old = sum(wanted.accepts(attempt, now_us) for attempt in before.values())
         return int(found) - old + sum(wanted.accepts(attempt, now_us) for attempt in self.newer.values())
+
+    def newest_states(self, topic: str, job: str, infos: Collection[str]) -> dict[str, State]:
+        """Return the state of the newest attempt at each of these infos, as far as history knows one."""
+        found: dict[str, State] = {}
+        rows = self._connection.execute(
+            "SELECT info, state FROM tasks WHERE topic = ? AND job = ? ORDER BY n", (topic, job)
+        )
+        found.update((info, State(state)) for info, state in rows if info in infos)
+        newer = (each for each in self.newer.values() if (each.topic, each.job) == (topic, job))
+        found.update((each.info, State(each.state)) for each in newer if each.info in infos)
+        return found
+
+    def states_of_batch(self, batch: str) -> dict[State, int]:
+        """Return how many attempts of a batch are in which state."""
+        rows = self._connection.execute(
+            "SELECT state, count(*) FROM tasks WHERE batch = ? GROUP BY state", (batch,)
+        )
+        return {State(state): count for state, count in rows}
 
     def by_keys(self, keys: Iterable[str]) -> dict[str, Attempt]:
         """Return the attempts with these dispatch keys, as far as history knows them."""

@@ -190,6 +190,7 @@ def send(
     bus: BusAddress = "",
     namespace: Namespace = "",
     config: Config = "",
+    quiet: Quiet = False,
 ) -> None:
     """Send one task, or many from a file.
 
@@ -206,7 +207,19 @@ def send(
     from flowlord.cli.send import run as body
 
     options = Options(
-        workflow, workflows, tuple(meta), priority, delay, at, key, wait, children, timeout, from_file, output
+        workflow,
+        workflows,
+        tuple(meta),
+        priority,
+        delay,
+        at,
+        key,
+        wait,
+        children,
+        timeout,
+        from_file,
+        output,
+        quiet,
     )
     leave(body(settings, name, info, options))
 

@@ -32,6 +32,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "send": ("act", "Send one task, or many from a file."),
         "pause": ("control", "Pause a phase, a workflow or a topic; without a target list what is paused."),
         "resume": ("control", "Let a paused phase, workflow or topic go on."),
+        "backload": ("backload", "Send tasks for past dates; shows them first, --execute sends."),
     },
     "Look": {
         "tasks": ("look", "List tasks, the newest first: one line for each attempt."),

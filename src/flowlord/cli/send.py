@@ -20,7 +20,9 @@ from flowlord.bus.port import QUARANTINE, Bus
 from flowlord.cli import printer
 from flowlord.cli.buses import bus_at
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, NO_SUCH_THING, TIMED_OUT, WRONG_USE
+from flowlord.cli.flag_values import WrongUse, priority_of
 from flowlord.cli.origin import load_known, with_workflow
+from flowlord.cli.progress import Progress
 from flowlord.cli.wait import FAILED, Watched, follow, lonely, remembered
 from flowlord.config import Settings
 from flowlord.decide.ask import Ask, on_ask
@@ -36,15 +38,6 @@ from flowlord.taskmaster.chance import Chance, Stamps
 CHUNK = 500
 KEPT_S = (OUTCOME_DAYS + 2) * 24 * 3600
 """So long the same `--key` sends nothing, counted from when the task may run: longer than any result is remembered."""
-PRIORITIES = dict(zip(BANDS, (2, 5, 7, 9), strict=True))
-
-
-class WrongUse(ValueError):
-    """An option that cannot be understood; the text names it, the hint tells what to write."""
-
-    def __init__(self, text: str, hint: str = "") -> None:
-        super().__init__(text)
-        self.hint = hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +56,7 @@ class Options:
     timeout: str = ""
     from_file: str = ""
     output: str = ""
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,19 +119,13 @@ def _send(
     first, after = bus.journal_bounds()
     known: dict[str, Accepted] = {}  # what was sent before under the same --key
     sent: list[Message] = []
-    for start in range(0, len(asks), CHUNK):
-        try:
-            sent += _send_chunk(bus, asks[start : start + CHUNK], flows, options, stamps, known)
-        except BusUnavailable as error:
-            if not sent:
-                raise
-            text = f"only {len(sent)} of {len(asks)} tasks were sent, the first ones: {error}"
-            way = (
-                "the same again sends the rest"
-                if options.key
-                else "another time with --key it could go on here"
-            )
-            raise BusUnavailable(text, hint=f"{way}\n        {error.hint}".rstrip()) from error
+    with Progress("tasks", len(asks), clock, quiet=options.quiet) as progress:
+        for start in range(0, len(asks), CHUNK):
+            progress.at(start)
+            try:
+                sent += _send_chunk(bus, asks[start : start + CHUNK], flows, options, stamps, known)
+            except BusUnavailable as error:
+                raise _interrupted(error, len(sent), len(asks), options) from error
     _tell(bus, sent, known)
     if options.output or not sys.stdout.isatty():
         before = [{"id": found.run, "key": found.key, "sent": False} for found in known.values()]
@@ -152,6 +140,16 @@ def _send(
     # What was sent before may have ended before: its end stands further up in the journal.
     keys = {message.key for message in sent} | {found.key for found in known.values()}
     return _wait(bus, keys, first - 1 if known else after, options, clock, history)
+
+
+def _interrupted(error: BusUnavailable, sent: int, total: int, options: Options) -> BusUnavailable:
+    """Return the error that also tells what was sent before."""
+    way = "the same again sends the rest" if options.key else "another time with --key it could go on here"
+    text, hint = (
+        f"only {sent} of {total} tasks were sent, the first ones: {error}",
+        f"{way}\n        {error.hint}",
+    )
+    return BusUnavailable(text, hint=hint.rstrip()) if sent else error
 
 
 def _send_chunk(
@@ -273,7 +271,7 @@ def _asks(name: str, info: str, options: Options, now: datetime) -> Iterator[Ask
     if not topic:
         raise WrongUse("the topic is empty; write TOPIC or TOPIC:JOB")
     due = _due(options, now)
-    priority = _priority(options.priority)
+    priority = priority_of(options.priority)
     meta = tuple(_pair(text) for text in options.meta)
     request = options.key or Chance().token()
     common = Ask(topic, request, job, meta=meta, workflow=options.workflow, priority=priority, due=due)
@@ -317,7 +315,7 @@ def _row_ask(place: str, row: Mapping[str, object], common: Ask) -> Ask:
     if isinstance(priority, bool) or not isinstance(priority, str | int):
         _wrong_row(place, "priority", priority, f"0 to 10, or {', '.join(BANDS)}")
     try:
-        rank = _priority(str(priority)) if "priority" in row else common.priority
+        rank = priority_of(str(priority)) if "priority" in row else common.priority
     except WrongUse:
         _wrong_row(place, "priority", priority, f"0 to 10, or {', '.join(BANDS)}")
     return replace(
@@ -361,16 +359,6 @@ def _pair(text: str) -> tuple[str, str]:
     if not mark or not key:
         raise WrongUse(f"--meta {text!r} is no pair; write --meta key=value")
     return key, value
-
-
-def _priority(text: str) -> int | None:
-    if not text:
-        return None
-    if text in PRIORITIES:
-        return PRIORITIES[text]
-    if text.isascii() and text.isdigit() and int(text) <= 10:
-        return int(text)
-    raise WrongUse(f"--priority {text!r} is none; write 0 to 10, or {', '.join(BANDS)}")
 
 
 def _due(options: Options, now: datetime) -> datetime | None:

@@ -25,8 +25,12 @@ RECIPE = "recipe:"
 HALTED = "halted:"
 """Prefix of the mark that holds a batch which does not go on until a person says so."""
 HALTED_S = 30 * 24 * 3600
-"""So long a batch that was stopped can go on."""
+"""So long a batch that was stopped can go on, and a backload that ended is remembered."""
+ENDED = "ended:"
+"""Prefix of the mark that tells how a backload ended."""
 CHUNK = 500
+MOST_LEFT_OUT = 50_000
+"""Cells that one part may pass over."""
 
 
 class Halted(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -34,6 +38,14 @@ class Halted(msgspec.Struct, frozen=True, omit_defaults=True):
 
     at: Position
     why: str
+    by: str = ""
+
+
+class Ended(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a backload ended: after how many numbers and how many tasks, and who cancelled it, if so."""
+
+    made: int
+    sent: int
     by: str = ""
 
 
@@ -52,10 +64,10 @@ def next_part(maker: Maker, recipe: Recipe, at: Position, coming: Iterable[Cell]
     Args:
         at: where the batch is.
         coming: an iterator over the cells behind it, of which as many are taken as the part has.
-        most: cells in a part; a batch ends with a part that has fewer.
+        most: tasks in a part; a batch ends with a part that has fewer.
     """
-    some = list(islice(coming, min(most, recipe.limit - at.made + 1)))
-    ends, why = len(some) < most, ""
+    some, ends = _taken(maker, at, coming, min(most, recipe.limit - at.made + 1))
+    why = ""
     if at.made + len(some) > recipe.limit:
         some.pop()
         ends, why = False, f"it makes more than {recipe.limit:,} tasks; batch_limit= in the rule allows more"
@@ -72,6 +84,20 @@ def next_part(maker: Maker, recipe: Recipe, at: Position, coming: Iterable[Cell]
     return Part(tuple(messages), behind(at, some, len(messages)), ends, why)
 
 
+def _taken(maker: Maker, at: Position, coming: Iterable[Cell], most: int) -> tuple[list[Cell], bool]:
+    """Take cells until `most` of them become tasks, or so many that it takes a while; and tell whether that is all."""
+    if not maker.chooses:
+        some = list(islice(coming, most))
+        return some, len(some) < most
+    some, tasks = [], 0
+    for cell in coming:
+        tasks += maker.is_chosen(at.made + len(some))
+        some.append(cell)
+        if tasks == most or len(some) == MOST_LEFT_OUT:
+            return some, False
+    return some, True
+
+
 def _made(maker: Maker, at: Position, some: Sequence[Cell]) -> list[Message]:
     return maker.messages(at.made, [(time, row) for _, time, row, _, _, _ in some])
 
@@ -82,11 +108,49 @@ def part_commit(key: str, recipe: Recipe, at: Position, part: Part) -> Commit:
     if not part.ends:
         marks: tuple[Mark, ...] = (Mark(OPEN + key, seen, encode_position(part.at)),)
         return Commit(Plan(publish=part.messages), marks=marks)
-    marks = (Mark(OPEN + key, seen, None), Mark(RECIPE + key, ANY, None))
+    marks = (
+        Mark(OPEN + key, seen, None),
+        Mark(RECIPE + key, ANY, None),
+        *ended(key, recipe, Ended(part.at.made, part.at.sent)),
+    )
     told = batch_fact(recipe, f"all {part.at.sent:,} tasks of the batch are published")
     # With its outcome it holds no group open any more, only its tasks do.
     outcomes = (f"{OPEN}{key}",) if recipe.holds_itself else ()
     return Commit(Plan(publish=part.messages, facts=(told,)), marks=marks, outcomes=outcomes)
+
+
+def ended(key: str, recipe: Recipe, how: Ended) -> tuple[Mark, ...]:
+    """Return the mark that remembers the end of a backload; none for other batches."""
+    if not is_backload(recipe):
+        return ()
+    return (Mark(ENDED + key, ANY, msgspec.json.encode(how).decode(), ttl_s=HALTED_S),)
+
+
+def resume_commit(key: str, recipe: Recipe, seen: str, at: Position, by: str) -> Commit:
+    """Return the commit that lets a batch go on from `at`; `seen` is the mark of its halt."""
+    marks = (
+        Mark(HALTED + key, seen, None),
+        Mark(OPEN + key, None, encode_position(at)),
+        Mark(RECIPE + key, ANY, encode_recipe(recipe)),
+    )
+    return Commit(Plan(facts=(batch_fact(recipe, f"resumed by {by}; {progress(recipe, at)}"),)), marks=marks)
+
+
+def cancel_commit(key: str, recipe: Recipe, seen: str, at: Position, by: str) -> Commit:
+    """Return the commit that ends a batch which was halted before its end; `seen` is the mark of its halt."""
+    marks = (
+        Mark(HALTED + key, seen, None),
+        Mark(RECIPE + key, ANY, None),
+        *ended(key, recipe, Ended(at.made, at.sent, by)),
+    )
+    outcomes = (f"{OPEN}{key}",) if recipe.holds_itself else ()
+    told = batch_fact(recipe, f"cancelled by {by}; {progress(recipe, at)}")
+    return Commit(Plan(facts=(told,)), marks=marks, outcomes=outcomes)
+
+
+def is_backload(recipe: Recipe) -> bool:
+    """Tell whether a batch was asked for by a person."""
+    return recipe.slot.startswith("backload:")
 
 
 def halt_commit(key: str, recipe: Recipe, at: Position, why: str, *, by: str = "") -> Commit:
@@ -129,4 +193,4 @@ def progress(recipe: Recipe, at: Position) -> str:
 
 def name_of(key: str, recipe: Recipe) -> str:
     """Return the name by which a person calls a batch: a backload's own, else the begin of its key."""
-    return recipe.batch if recipe.slot.startswith("backload:") else key[:12]
+    return recipe.batch if is_backload(recipe) else key[:12]

@@ -77,6 +77,13 @@ class File(msgspec.Struct, frozen=True):
     version: str = ""
 
 
+class Pace(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How fast a batch goes: at most one task each `every_us`, at most `active` open at a time; 0 is without bound."""
+
+    every_us: int = 0
+    active: int = 0
+
+
 class Recipe(msgspec.Struct, frozen=True, omit_defaults=True):
     """The phase as it was when it started, and what started it.
 
@@ -129,13 +136,6 @@ class Recipe(msgspec.Struct, frozen=True, omit_defaults=True):
     def base_name(self) -> str:
         """`topic` or `topic:job`."""
         return f"{self.topic}:{self.job}" if self.job else self.topic
-
-
-class Pace(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How fast a batch goes: at most one task each `every_us`, at most `active` open at a time; 0 is without bound."""
-
-    every_us: int = 0
-    active: int = 0
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True):
@@ -239,6 +239,20 @@ class Maker:
                 )
             )
         return found
+
+    @property
+    def has_unique(self) -> bool:
+        """Whether no two infos are the same."""
+        return self._template.has_unique
+
+    @property
+    def chooses(self) -> bool:
+        """Whether some tasks are left out."""
+        return self._chosen is not None
+
+    def is_chosen(self, n: int) -> bool:
+        """Tell whether the task with this number is made."""
+        return self._chosen is None or n in self._chosen
 
     def _is_ours(self, name: str) -> bool:
         return name in (RESERVED if self._lenient else _OURS)

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 import msgspec
 
 from flowlord.decide.batch import CHUNK, OPEN, RECIPE, halt_commit, next_part, part_commit
+from flowlord.decide.pace import allowance, next_after
 from flowlord.decide.recipe import (
     Cell,
     Maker,
+    Pace,
     Position,
     Read,
     Recipe,
@@ -138,12 +140,21 @@ class Batches:
             reading = batch.coming = _Reading(cells(batch.recipe, batch.at, self._reader(batch)))
         commits: list[Commit] = []
         at, why = batch.at, ""
-        while len(commits) < (PARTS if batch.most > 1 else 1) and not why:
-            part = next_part(batch.maker, batch.recipe, at, reading, batch.most)
+        pace, most, now_us, parts = batch.recipe.pace, batch.most, 0, PARTS if batch.most > 1 else 1
+        if pace is not None:
+            now_us, parts = self._around.bus.now_us(), 1
+            most = min(most, self._allowed(batch, pace, now_us))
+            if not most:
+                return 0
+        while len(commits) < parts and not why:
+            part = next_part(batch.maker, batch.recipe, at, reading, most)
+            if pace is not None:
+                next_us = next_after(pace, at, now_us, len(part.messages))
+                part = msgspec.structs.replace(part, at=msgspec.structs.replace(part.at, next_us=next_us))
             why = part.why or str(reading.error or "")
             if why:
                 part = msgspec.structs.replace(part, ends=False)
-            if part.messages or part.ends:
+            if part.at.made > at.made or part.ends:
                 commits.append(part_commit(batch.key, batch.recipe, at, part))
             at = part.at
             if part.ends:
@@ -162,6 +173,12 @@ class Batches:
                 batch.most = 1
                 return self._drive(batch)
             return self._land(batch, [halt_commit(batch.key, batch.recipe, batch.at, str(error))], str(error))
+
+    def _allowed(self, batch: _Batch, pace: Pace, now_us: int) -> int:
+        """Return how many tasks of a paced batch may go now; when it moved since it was read, they will not land."""
+        group = batch.recipe.holds
+        open_tasks = self._around.bus.open_counts([group]).get(group, 0) if pace.active else 0
+        return allowance(pace, batch.at, now_us, open_tasks, CHUNK)
 
     def _land(self, batch: _Batch, commits: list[Commit], why: str) -> int:
         sent = 0
