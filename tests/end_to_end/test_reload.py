@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from support.object_servers import bucket_on, shared_gcs, shared_s3
-from support.processes import flowlord, running, until, write
+from support.processes import FLOWLORD, flowlord, running, until, write
 
 PHASE = '[[phase]]\ntask = "{name}"\nrule = "cron=@yearly"\n'
 BROKEN = '[[phase]]\ntask = "a"\nrule = "cron=@yearly&ofset=-1h"\n'
@@ -35,6 +35,31 @@ def test_a_change_is_picked_up_at_once_by_a_hint_and_a_signal_asks_for_a_look(tm
         daemon.says("a.toml was changed")
         assert daemon.err.count("did you mean 'offset'?") == 1
         assert daemon.end() == 0
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_terminal_that_closes_ends_the_daemon_in_order_unless_it_was_told_to_ignore_that(tmp_path, ignored):
+    write(tmp_path, {"workflows/a.toml": PHASE.format(name="one")})
+    ours, theirs = os.openpty()
+    words = ["nohup"] * ignored + [*FLOWLORD, "run", "workflows"]
+    with (tmp_path / "err").open("wb") as err:
+        daemon = subprocess.Popen(
+            ["setsid", "--ctty", *words], cwd=tmp_path, stdin=theirs, stdout=err, stderr=err
+        )
+    os.close(theirs)
+    try:
+        until(lambda: b"a.toml was loaded" in (tmp_path / "err").read_bytes(), "its start")
+        until(lambda: masters(tmp_path), "a heartbeat")
+        os.close(ours)  # hangs up
+        if ignored:
+            write(tmp_path, {"workflows/a.toml": PHASE.format(name="two")})
+            daemon.send_signal(signal.SIGHUP)
+            until(lambda: b"a.toml was changed" in (tmp_path / "err").read_bytes(), "the reload")
+            daemon.terminate()
+        assert daemon.wait(40) == 0
+    finally:
+        daemon.kill()
+        daemon.wait()
 
 
 def test_a_reload_reaches_every_daemon_and_waits_until_each_runs_what_it_found(tmp_path):
@@ -169,3 +194,6 @@ def test_a_bucket_out_of_reach_is_told_without_the_keys(tmp_path):
         assert ended.code == 3
         assert "error: s3://bucket/flows/: http://127.0.0.1:9 cannot be reached" in ended.err
         assert "hush-hush" not in ended.out + ended.err
+        strange = flowlord(command, "hdfs://name/flows", cwd=tmp_path)
+        assert strange.code == 2
+        assert "hdfs:// is no storage that is known here" in strange.err

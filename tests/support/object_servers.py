@@ -159,18 +159,20 @@ class S3Server(ObjectServer):
 
     def make_bucket(self, name: str) -> None:
         assert _asked(self._filer, "POST", f"/buckets/{name}/")[0] == 201
+        # The gateway remembers buckets, and missing ones too; it hears of changes a moment later.
+        until(lambda: not self._refusal(name), "the bucket to be there")
 
     def drop_bucket(self, name: str) -> None:
         _asked(self._filer, "DELETE", f"/buckets/{name}?recursive=true&ignoreRecursiveError=true")
-        # The gateway remembers buckets and hears of changes a moment later.
-        until(lambda: b"NoSuchBucket" in self._refusal(name), "the bucket to be gone")
+        until(lambda: "there is no bucket" in self._refusal(name), "the bucket to be gone")
 
-    def _refusal(self, bucket: str) -> bytes:
+    def _refusal(self, bucket: str) -> str:
+        """What it says instead of listing a bucket; empty when it lists it."""
         try:
             list(self.storage().list(f"s3://{bucket}/"))
         except OSError as error:
-            return b"NoSuchBucket" if "there is no bucket" in str(error) else b""
-        return b""
+            return str(error)
+        return ""
 
     def _answers(self) -> bool:
         return (

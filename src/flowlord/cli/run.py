@@ -21,7 +21,7 @@ from flowlord.cli.buses import bus_at
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, WRONG_USE
 from flowlord.cli.historian import beside
 from flowlord.cli.places import place_at, unreadable
-from flowlord.cli.signals import Signals
+from flowlord.cli.signals import Signals, has_terminal
 from flowlord.cli.stores import storage_at
 from flowlord.cli.texts import some
 from flowlord.config import Settings
@@ -55,7 +55,10 @@ def run(
 ) -> int:
     """Load, decide, publish, hear results, until told to stop; returns the exit code."""
     storage = storage_at(settings.storage)
-    tree = place_at(path, storage=storage)
+    try:
+        tree = place_at(path, storage=storage)
+    except OSError as error:
+        return unreadable(path, error)
     if isinstance(tree, DiskTree) and not Path(tree.path).exists():
         printer.error(
             f"there is no file or folder {path}",
@@ -104,11 +107,12 @@ def _until_told(taskmaster: Taskmaster, once: bool) -> int:
             signals.wake()
 
     code = DONE
+    ends_with_terminal = has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
     with Signals(signal.SIGHUP) as signals:
         thread = threading.Thread(target=work, name="flowlord-run", daemon=True)
         thread.start()
         while number := signals.next():
-            if number == signal.SIGHUP:
+            if number == signal.SIGHUP and not (ends_with_terminal and not has_terminal()):
                 taskmaster.reload()
                 continue
             if stop.is_set():

@@ -41,3 +41,12 @@ class Signals:
             signal.signal(number, handler)
         os.close(self._read)
         os.close(self._write)
+
+
+def has_terminal() -> bool:
+    """Tell whether this process has a terminal that can hang up; one that did so is none any more."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True

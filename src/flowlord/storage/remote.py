@@ -283,7 +283,9 @@ def _listed(meta: ObjectMeta, path: str) -> Listed:
 
 
 def _version(meta: ObjectMeta) -> str:
-    return _plain(meta["e_tag"]) if meta["e_tag"] else f"{meta['size']}-{meta['last_modified']:%s}"
+    if meta["e_tag"]:
+        return _plain(meta["e_tag"])
+    return f"{meta['size']}-{int(meta['last_modified'].timestamp())}"  # whole seconds, as a look at it tells
 
 
 def _plain(e_tag: str) -> str:
