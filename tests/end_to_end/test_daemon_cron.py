@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from support.processes import running, tasks, until, write
+from support.processes import flowlord, running, tasks, until, write
 
 EVERY_SECOND = """
 [[phase]]
@@ -86,3 +86,21 @@ def marks(home) -> list[str]:
 
     with closing(sqlite3.connect(home / ".flowlord" / "bus.db", isolation_level=None)) as db:
         return [row[0] for row in db.execute("SELECT value FROM marks WHERE key LIKE 'tick:%'")]
+
+
+def test_run_once_starts_what_stands_in_line_one_behind_the_other(tmp_path):
+    flow = EVERY_SECOND.format(catchup="all&overlap=queue")
+    write(tmp_path, {"workflows/a.toml": flow, "one.sh": "mkdir busy && sleep 0.1 && rmdir busy"})
+    command = ("run", "workflows", "--once", "--worker", "tick=sh one.sh")
+    first = flowlord(*command, cwd=tmp_path)
+    assert first.code == 0, first.err
+    begun = datetime.now(UTC)
+    until(lambda: datetime.now(UTC) > begun + timedelta(seconds=4), "some seconds")
+    done = flowlord(*command, cwd=tmp_path)
+    assert done.code == 0, done.err
+    found = instants(tmp_path)
+    assert len(found) >= 4
+    assert without_gap(found), found
+    assert {row["state"] for row in tasks(tmp_path)} == {"complete"}, (
+        "never two at a time: they share a folder"
+    )

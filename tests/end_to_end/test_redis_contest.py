@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing
 
 import msgspec
 import pytest
@@ -16,7 +15,8 @@ from flowlord.bus.redis import RedisBus
 from flowlord.model.message import Delivery, Message
 from flowlord.model.plan import Commit, FactKind, Plan
 from support import redis_race
-from support.processes import LIMIT_S, ROOT, until
+from support.processes import LIMIT_S, until
+from support.racers import racers
 from support.redis_servers import fresh_namespace, shared_server
 
 SLOTS = 2_000
@@ -30,37 +30,9 @@ def bus() -> Iterator[RedisBus]:
         yield opened
 
 
-@contextmanager
-def two(game: str, bus: RedisBus) -> Iterator[list[subprocess.Popen[str]]]:
+def two(game: str, bus: RedisBus) -> AbstractContextManager[list[subprocess.Popen[str]]]:
     """Two processes that have started at the same moment."""
-    command = [
-        sys.executable,
-        str(ROOT / "tests" / "support" / "redis_race.py"),
-        game,
-        bus_url(),
-        bus.namespace,
-    ]
-    racers = [
-        subprocess.Popen(
-            [*command, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env={"PYTHONPATH": f"{ROOT / 'tests'}:{ROOT / 'src'}", "PATH": "/usr/bin:/bin"},
-        )
-        for name in ("one", "two")
-    ]  # fmt: skip
-    try:
-        for racer in racers:
-            assert racer.stdout is not None
-            assert racer.stdout.readline() == "ready\n"
-        for racer in racers:
-            assert racer.stdin is not None
-            racer.stdin.write("go\n")
-            racer.stdin.flush()
-        yield racers
-    finally:
-        for racer in racers:
-            racer.kill()
-            with racer:  # closes its pipes and waits
-                pass
+    return racers("redis_race.py", [[game, bus_url(), bus.namespace, name] for name in ("one", "two")])
 
 
 def bus_url() -> str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -15,8 +14,9 @@ import pytest
 from flowlord.bus.open import open_bus
 from flowlord.bus.port import Bus
 from flowlord.model.plan import FactKind
-from support.processes import ROOT, until
+from support.processes import until
 from support.quick import quick_folder
+from support.racers import racers
 from support.redis_servers import drop_namespace, fresh_namespace, shared_server
 from support.tick_race import PHASES
 
@@ -39,31 +39,11 @@ def place(kind: str) -> Iterator[tuple[str, str]]:
         drop_namespace(namespace, [server])
 
 
-@contextmanager
-def daemons(game: str, where: tuple[str, str], sizes: list[str]) -> Iterator[list[subprocess.Popen[str]]]:
+def daemons(
+    game: str, where: tuple[str, str], sizes: list[str]
+) -> AbstractContextManager[list[subprocess.Popen[str]]]:
     """So many processes that have started at the same moment."""
-    program = [sys.executable, str(ROOT / "tests" / "support" / "tick_race.py"), game, *where]
-    all_ = [
-        subprocess.Popen(
-            [*program, str(number), size], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env={"PYTHONPATH": f"{ROOT / 'tests'}:{ROOT / 'src'}", "PATH": "/usr/bin:/bin"},
-        )
-        for number, size in enumerate(sizes, 1)
-    ]  # fmt: skip
-    try:
-        for each in all_:
-            assert each.stdout is not None
-            assert each.stdout.readline() == "ready\n"
-        for each in all_:
-            assert each.stdin is not None
-            each.stdin.write("go\n")
-            each.stdin.flush()
-        yield all_
-    finally:
-        for each in all_:
-            each.kill()
-            with each:
-                pass
+    return racers("tick_race.py", [[game, *where, str(number), size] for number, size in enumerate(sizes, 1)])
 
 
 def told(process: subprocess.Popen[str]) -> tuple[int, int]:

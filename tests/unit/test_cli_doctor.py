@@ -2,11 +2,12 @@
 
 import json
 import resource
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from flowlord.bus.open import open_bus
+from flowlord.bus.pauses import change_pauses
 from flowlord.bus.port import Presence, TopicState
 from flowlord.cache.historian import Historian
 from flowlord.cli import doctor, workers
@@ -18,6 +19,7 @@ from flowlord.config import BusSettings, CacheSettings, Settings
 from flowlord.model.errors import FlowlordError
 from flowlord.model.finding import Finding, Level
 from flowlord.model.message import Message
+from flowlord.model.paused import Pause, Paused
 from flowlord.model.task import Task
 from support.clock import VirtualClock
 
@@ -237,3 +239,14 @@ def test_workers_says_when_daemons_run_different_files(home, capsys):
     out, err = capsys.readouterr()
     assert "REVISION" in out
     assert "note: taskmasters run different workflow files: x (a), y (b)" in err
+
+
+def test_what_people_hold_up_is_told_with_what_lets_it_go_on(home, capsys):
+    now = home.clock.now()
+    pauses = (Pause("topic:load", now, now + timedelta(hours=2), by="ann"), Pause("b c.toml", now, now))
+    assert change_pauses(home.bus, None, Paused(pauses), ())
+    code, found = home.doctor(capsys, "workers")
+    assert code == DONE
+    told = found["workers", "paused"]
+    assert told["text"] == "topic:load was paused by ann at 2026-08-01T12:00:00Z, until 2026-08-01T14:00:00Z"
+    assert (told["level"], told["fix"]) == ("warn", "flowlord resume load")

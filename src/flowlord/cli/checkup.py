@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from flowlord.cli.sources import Sources
@@ -120,6 +121,21 @@ def workers(visit: Visit) -> Iterator[Finding]:
     presences, topics = (bus.presences(), bus.topics()) if bus is not None else ([], [])
     failed_topic = visit.settings.taskmaster.failed_topic
     yield from at_work(presences, topics, failed_topic, to_us(visit.clock.now()), bus)
+    if bus is not None:
+        yield from _paused(bus, visit.clock.now())
+
+
+def _paused(bus: Bus, now: datetime) -> Iterator[Finding]:
+    """Tell what people hold up."""
+    import shlex
+
+    from flowlord.bus.pauses import pauses_on
+    from flowlord.model.paused import TOPIC
+
+    for each in pauses_on(bus).on(now):
+        until = f", until {each.until:%Y-%m-%dT%H:%M:%SZ}" if each.until else ""
+        target = shlex.quote(each.target.removeprefix(TOPIC))
+        yield Finding("paused", Level.WARN, f"{each.words}{until}", f"flowlord resume {target}")
 
 
 def cache(visit: Visit) -> Iterator[Finding]:

@@ -171,7 +171,10 @@ class Taskmaster:
     def _starts_more(self, scheduler: Scheduler) -> bool:
         """Start what stood in line behind a start that has come to its end by now; returns whether there was any."""
         try:
-            return scheduler.holds_back and scheduler.decide_due(at_once=True) > 0
+            landed = scheduler.decide_due(at_once=True) if scheduler.holds_back else 0
+            while landed and scheduler.decide_due():  # until the next one of each line waits again
+                pass
+            return landed > 0
         except BusUnavailable:
             return True
 
