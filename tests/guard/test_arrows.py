@@ -28,7 +28,6 @@ OPEN_TO_ALL = "flowlord.model.errors"
 ADAPTERS = {"bus": {"memory", "redis", "sqlite"}, "storage": {"local", "remote"}}
 # A library that only one room may know: exchanging it, or starting without it, stays one room's business.
 LIBRARIES = {
-    "croniter": {"rules"},
     "hiredis": {"bus"},
     "obstore": {"storage"},
     "redis": {"bus"},
@@ -137,7 +136,7 @@ RIGHT = {
         "from flowlord.bus.port import Bus\nfrom flowlord.bus.sqlite_schema import T",
     ),
     "the version": ("cli/version.py", "from flowlord import __version__"),
-    "a library at home": ("rules/cron.py", "from croniter import croniter"),
+    "a library at home": ("bus/redis_wire.py", "import hiredis"),
 }
 
 

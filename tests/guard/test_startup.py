@@ -16,7 +16,7 @@ WORKFLOW = '[[phase]]\ntask = "extract"\nrule = "cron=0 0 1 * * *"\n'
 # typer draws on these two; it brings click inside itself.
 TYPER = {"typer", "annotated_doc", "shellingham", "typing_extensions"}
 READS = {"msgspec", "typing_extensions"}
-DATA = {"msgspec", "yaml", "_yaml", "croniter", "dateutil", "tzdata"}
+DATA = {"msgspec", "yaml", "_yaml", "tzdata"}
 # Packages that each command may load, besides the standard library and flowlord itself. redis, httpx, starlette,
 # pydantic, sqlite_utils, obstore and rich.console in a pipe are missing on purpose.
 MAY_LOAD: dict[str, tuple[list[str], set[str]]] = {
@@ -170,7 +170,7 @@ def test_no_module_of_the_command_line_imports_at_its_head_what_only_a_body_need
         for file in sorted((PACKAGE / "cli").rglob("*.py"))
         for line in file.read_text("utf-8").splitlines()
         if re.match(
-            r"(from|import) (redis|httpx|starlette|uvicorn|sqlite_utils|rich|yaml|croniter|asyncio)\b", line
+            r"(from|import) (redis|httpx|starlette|uvicorn|sqlite_utils|rich|yaml|asyncio)\b", line
         )
     }
     assert heads == set()
