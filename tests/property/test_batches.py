@@ -87,7 +87,7 @@ def reader(texts: dict[str, str], paths: list[str]) -> Any:
 
 
 @st.composite
-def starts(draw: st.DrawFn) -> tuple[Phase, dict[str, Any], dict[str, str], Source | None]:
+def starts(draw: st.DrawFn) -> tuple[Phase, dict[str, str], Source | None]:
     has_meta = draw(st.booleans())
     has_file = draw(st.booleans())
     found = draw(files()) if has_file else {}
@@ -107,7 +107,7 @@ def starts(draw: st.DrawFn) -> tuple[Phase, dict[str, Any], dict[str, str], Sour
     phase = Phase("f.toml", "t", draw(st.sampled_from(["", "j"])), name="t", rule=rule, template=template)
     texts = {path: written(path, each) for path, each in found.items()}
     source = Source(rows, tuple(File(path, "v1") for path in found)) if has_file else None
-    return phase, {}, texts, source
+    return phase, texts, source
 
 
 def in_parts(
@@ -144,13 +144,13 @@ def in_parts(
     st.lists(st.booleans(), min_size=1, max_size=4),
 )
 def test_a_batch_in_any_parts_with_any_restarts_is_the_batch_made_at_once(
-    start: tuple[Phase, dict[str, Any], dict[str, str], Source | None],
+    start: tuple[Phase, dict[str, str], Source | None],
     zone: Any,
     is_child: bool,
     sizes: list[int],
     restarts: list[bool],
 ) -> None:
-    phase, _, texts, source = start
+    phase, texts, source = start
     if not phase.rule.is_batch:
         return
     ctx = Context(now=NOW, host="h-1-2", sources={} if source is None else {"m": source})

@@ -60,10 +60,12 @@ def standing(bus: Bus, name: str) -> Standing:
     Raises:
         LookupError: none, or several.
     """
+    # A whole name is asked for again and again while tasks are published: it needs no look at all marks.
+    if (known := _standing(bus, name, bus.marks([prefix + name for prefix in _PREFIXES]))) is not None:
+        return known
     found = [each for each in standings(bus) if each.id.startswith(name) or each.key.startswith(name)]
-    exact = [each for each in found if name in (each.id, each.key)]
-    if len(exact or found) == 1:
-        return (exact or found)[0]
+    if len(found) == 1:
+        return found[0]
     if found:
         raise LookupError(f"{name} is the begin of several: {', '.join(each.id for each in found)}")
     raise LookupError(f"there is no backload {name}")
