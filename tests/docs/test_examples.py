@@ -27,7 +27,7 @@ FOLDERS = [
     "workflows",
     *(
         f"examples/{name}"
-        for name in ("phases", "quickstart/workflows", "schedules/workflows", "batches/workflows")
+        for name in ("files", "phases", "quickstart/workflows", "schedules/workflows", "batches/workflows")
     ),
 ]
 NOW = datetime(2026, 8, 3, 5, tzinfo=UTC)  # a Monday
@@ -104,6 +104,35 @@ def test_the_heartbeat_of_the_schedules_goes_one_by_one_and_what_follows_from_it
     probes = sorted(row["info"] for row in tasks(home, "--topic", "probe"))
     assert len(set(probes)) == len(probes)
     assert {row["info"] for row in tasks(home, "--topic", "note")} == {"200"}
+
+
+def test_the_files_start_what_they_say(tmp_path):
+    from support.processes import flowlord, tasks
+
+    day = tmp_path / "in" / "2026" / "08" / "01"
+    for path in (day / "users.csv", day / "users_old.csv", tmp_path / "in" / "prices" / "now.json"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x", "utf-8")
+    for name in (
+        "big/dump.bin",
+        "big/dump.bin.done",
+        "big/half.bin",
+        *(f"parts/0515/part-{n}" for n in range(4)),
+    ):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x", "utf-8")
+    work = [
+        word for name in ("load", "join", "unpack", "spread") for word in ("--worker", f"{name}=builtin:noop")
+    ]
+    assert flowlord("run", str(EXAMPLES / "files"), "--once", *work, cwd=tmp_path).code == 0
+    assert sorted(task["info"] for task in tasks(tmp_path)) == [
+        "in/2026/08/01/users.csv?day=2026-08-01",
+        "in/big/dump.bin",
+        "in/parts/0515?parts=4",
+        "in/prices/now.json?region=eu",
+        "in/prices/now.json?region=us",
+    ]
 
 
 def test_the_retries_wait_as_they_say():

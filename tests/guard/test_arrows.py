@@ -13,7 +13,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "bus": {"model"},
     "storage": {"model", "rules"},  # patterns are those of file rules
     "cache": {"model", "storage"},
-    "watch": {"model", "storage"},
+    "watch": {"model", "rules", "storage"},
     "alert": {"model"},
     "worker": {"model", "rules", "bus", "config"},
     "taskmaster": BASE | {"config"},

@@ -169,8 +169,6 @@ def test_no_module_of_the_command_line_imports_at_its_head_what_only_a_body_need
         f"{file.name}: {line.strip()}"
         for file in sorted((PACKAGE / "cli").rglob("*.py"))
         for line in file.read_text("utf-8").splitlines()
-        if re.match(
-            r"(from|import) (redis|httpx|starlette|uvicorn|sqlite_utils|rich|yaml|asyncio)\b", line
-        )
+        if re.match(r"(from|import) (redis|httpx|starlette|uvicorn|sqlite_utils|rich|yaml|asyncio)\b", line)
     }
     assert heads == set()

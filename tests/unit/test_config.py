@@ -62,8 +62,9 @@ def test_keys_of_the_go_program_and_its_readme_are_read(tmp_path):
     settings = resolve({}, {}, tmp_path)
     assert (settings.taskmaster.workflows, settings.taskmaster.reload_ns) == ("flows", 900 * 10**9)
     assert (settings.taskmaster.failed_topic, settings.cache.path) == ("", "a.db")
+    assert settings.watch.file_topic == "files"
     [note] = settings.notes
-    assert note.text == "this version does not read file_topic, slack.Url, sqlite.BackupPath, sqlite.task-ttl"
+    assert note.text == "this version does not read slack.Url, sqlite.BackupPath, sqlite.task-ttl"
     given(tmp_path, '[cache]\nlocal_path = "b.db"\nretention = "30d"\ntask_ttl = "4h"\n')
     assert resolve({}, {}, tmp_path).cache.retention_ns == 30 * 86_400 * 10**9
 

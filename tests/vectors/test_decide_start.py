@@ -23,6 +23,7 @@ from flowlord.rules.durations import parse_duration
 from flowlord.storage.local import paths_of
 from flowlord.storage.open import Storage
 from flowlord.taskmaster.surroundings import read_sources
+from flowlord.watch.notices import NoNotice, read_notices
 from support.flows import flows_of, workflow
 from vectors.cases import cases
 
@@ -154,6 +155,23 @@ def test_a_file_starts_what_the_vectors_say(case: dict[str, Any]) -> None:
         assert (message.topic, shape(message.task, wanted)) == (like["topic"], wanted)
     [told] = [fact for fact in plan.facts if fact.kind is FactKind.FILE]
     assert ("no phase matches" in told.text) is (expected == [])
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in cases("file_event") if case.values[0].get("op") == "stat_parse"]
+)
+def test_a_notice_is_read_as_the_vectors_say(case: dict[str, Any]) -> None:
+    expected = case["expected"]
+    try:
+        [notice] = read_notices(case["input"].encode())
+    except NoNotice:
+        assert expected["path"] == ""  # such a message is quarantined with its reason
+        return
+    found = {
+        "path": notice.path, "size": notice.size, "checksum": notice.checksum, "created": notice.created,
+        "linecnt": notice.lines, "bytecnt": notice.bytes_, "files": notice.files, "isDir": notice.is_folder,
+    }  # fmt: skip
+    assert found == expected
 
 
 def test_a_missing_meta_token_of_a_single_job_is_empty() -> None:

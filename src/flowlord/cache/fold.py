@@ -55,5 +55,6 @@ def catch_up(history: History, bus: Journal) -> int:
         ledger = Ledger(known.values())
         ledger.apply(entries)
         history.newer |= ledger.changed
+        history.newer_files += ledger.files
         seq = entries[-1].seq
     return 0

@@ -57,7 +57,7 @@ _UPDATE = _update(_CHANGING)
 _UPDATE_WHOLE = _update(COLUMNS[1:])
 _ALERT = Many("INSERT OR FAIL INTO alerts VALUES", row(10, "NULL, "))
 _DECISION = Many("INSERT OR FAIL INTO decisions VALUES", row(7, "NULL, "))
-_FILE = Many("INSERT OR FAIL INTO files VALUES", row(3, "NULL, "))
+_FILE = Many("INSERT OR FAIL INTO files VALUES", row(12, "NULL, "))
 _WORKFLOW = Many("INSERT OR REPLACE INTO workflows VALUES", row(4))
 _PRUNE = (
     f"DELETE FROM tasks WHERE n IN (SELECT n FROM tasks WHERE happened_us < ?1 AND due_us < ?1 LIMIT {CHUNK})",

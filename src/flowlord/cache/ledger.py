@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from flowlord.cache.attempt import OPEN, Attempt, State, microseconds, told_by_meta
-from flowlord.model.plan import Fact, FactKind
+from flowlord.model.plan import Fact, FactKind, Seen
 
 _RESULTS = {state.value: state.value for state in (State.COMPLETE, State.WARN, State.ALERT)}
 _DECIDED = {State.RETRIED.value, State.DEAD.value}
@@ -97,7 +97,7 @@ class Ledger:
             case FactKind.SKIPPED | FactKind.MISSED | FactKind.BATCH | FactKind.PAUSED | FactKind.RESUMED:
                 self._decide(fact, at)
             case FactKind.FILE:
-                self.files.append((at, fact.cause, fact.text))
+                self._file(fact, at)
             case FactKind.ALERT:
                 self._alert(fact, at)
             case FactKind.RELOAD:
@@ -187,6 +187,11 @@ class Ledger:
                 fact.text,
             )
         )
+
+    def _file(self, fact: Fact, at: int) -> None:
+        seen = fact.file or Seen(fact.cause.removeprefix("file:").rpartition(":")[0])
+        told = (seen.path, seen.state, seen.size, seen.version, seen.moment, seen.source, seen.tasks)
+        self.files.append((at, *told, ",".join(seen.names), ",".join(seen.keys), fact.cause, fact.text))
 
     def _decide(self, fact: Fact, at: int) -> None:
         self.decisions.append((at, fact.kind.value, fact.key, fact.topic, fact.phase, fact.cause, fact.text))

@@ -59,12 +59,14 @@ class Place(msgspec.Struct, frozen=True):
 class History:
     """A reader of the history; to be used by one thread.
 
-    `newer` holds attempts as the journal tells them beyond what is in the file (see `fold.catch_up`).
+    `newer` and `newer_files` hold what the journal tells beyond the file (see `fold.catch_up`): attempts, and rows
+    of files in the order of `seen.FIELDS`.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self.newer: dict[str, Attempt] = {}
+        self.newer_files: list[tuple[object, ...]] = []
 
     @classmethod
     def open(cls, path: str) -> History:
@@ -74,6 +76,10 @@ class History:
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
+
+    def rows(self, sql: str, values: Sequence[object]) -> Iterator[tuple[object, ...]]:
+        """Yield the rows of one question, for the modules of this room that ask about other tables."""
+        yield from self._connection.execute(sql, values)
 
     def page(
         self, wanted: Filter, now_us: int, limit: int = PAGE, after: Place | None = None

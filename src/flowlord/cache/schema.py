@@ -43,6 +43,13 @@ CREATE TABLE gaps (n INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, generation TEX
 CREATE TABLE cursor (only INTEGER PRIMARY KEY CHECK (only = 1), seq INTEGER NOT NULL, generation TEXT NOT NULL);
 INSERT INTO cursor VALUES (1, 0, '');
 """,
+    """
+DROP TABLE files;
+CREATE TABLE files (n INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, path TEXT NOT NULL, state TEXT NOT NULL,
+    size INTEGER NOT NULL, version TEXT NOT NULL, moment TEXT NOT NULL, source TEXT NOT NULL, tasks INTEGER NOT NULL,
+    names TEXT NOT NULL, keys TEXT NOT NULL, cause TEXT NOT NULL, text TEXT NOT NULL);
+CREATE INDEX files_path ON files (path);
+""",
 )
 VERSION = len(MIGRATIONS)
 

@@ -37,6 +37,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Look": {
         "tasks": ("look", "List tasks, the newest first: one line for each attempt."),
         "task": ("look", "Tell one task's whole story: attempts, times, output, children."),
+        "files": (
+            "filelook",
+            "List the files that were seen and what they started; test a path; start one again.",
+        ),
         "topics": ("look", "List topics: what waits, is delayed, runs, failed."),
         "workers": ("look", "List the processes that are alive, and with what."),
     },

@@ -33,6 +33,7 @@ from flowlord.storage.open import Storage
 from flowlord.taskmaster.chance import Chance, Stamps
 from flowlord.taskmaster.chronicle import Chronicle
 from flowlord.taskmaster.daemon import Pace, Taskmaster
+from flowlord.taskmaster.files import Watching
 from flowlord.taskmaster.follower import Follower
 from flowlord.taskmaster.surroundings import Surroundings
 
@@ -77,6 +78,7 @@ def run(
             hosted=_hosted(settings, bus, workers, app, concurrency),
             pace=Pace(_refresh_s(settings, path), settings.taskmaster.grace_ns / 1e9),
             presence=_presence(around),
+            watching=Watching(settings.watch.file_topic, settings.watch.initial, settings.watch.poll_ns),
         )
         try:
             loaded = taskmaster.load()
@@ -227,10 +229,6 @@ def _tell_start(loaded: Loaded, around: Surroundings, settings: Settings) -> Non
             printer.say(f"  {problem}")
             if problem.hint:
                 printer.say(f"    = hint: {problem.hint}")
-    if files:
-        # Nothing is silent: a phase that will not start says so.
-        text = f"{some(files, 'phase')} waiting for files: this version does not watch files yet"
-        log.warning("%s", text, extra={"action": "files.unwatched"})
     if not phases:
         log.warning("there is no phase here: nothing will start", extra={"action": "workflows.none"})
 

@@ -17,6 +17,7 @@ from flowlord.config.settings import (
     Settings,
     StorageSettings,
     TaskmasterSettings,
+    WatchSettings,
     WorkerSettings,
 )
 from flowlord.config.table import LATER, SECTIONS, SETTINGS, VARIABLES_OF_OTHERS, Setting
@@ -97,14 +98,18 @@ class _Collected:
     def one_topic_twice(self) -> None:
         """Refuse dead letters where results travel: they would be taken for such and be gone."""
         plain = {setting.name: setting.default for setting in SETTINGS}
-        done, failed = (
+        done, failed, files = (
             self.values.get(name, (plain[name], plain[name], ""))
-            for name in ("taskmaster.done_topic", "taskmaster.failed_topic")
+            for name in ("taskmaster.done_topic", "taskmaster.failed_topic", "watch.file_topic")
         )
         if done[0] == failed[0]:
             text = f"taskmaster.failed_topic and taskmaster.done_topic are both {done[0]!r}"
             hint = "dead letters would be taken for results: name another topic for one of them"
             self.problems.append(Problem(failed[2] or done[2], 0, 0, text, hint, "FL202"))
+        if files[0] and files[0] in (done[0], failed[0]):
+            text = f"watch.file_topic is {files[0]!r}, where results or dead letters travel"
+            hint = "they would be taken for notices about files: name another topic"
+            self.problems.append(Problem(files[2], 0, 0, text, hint, "FL202"))
 
     def half_a_key(self) -> None:
         """Refuse one half of a pair of keys: with what the machine has for the other, it would only puzzle."""
@@ -133,7 +138,7 @@ class _Collected:
             place = self.later[0][1]
             self.note(place.path, f"this version does not read {names}", "", place.line, place.column)
         rooms: dict[str, dict[str, Any]] = {
-            room: {} for room in ("bus", "cache", "taskmaster", "worker", "log", "storage")
+            room: {} for room in ("bus", "cache", "taskmaster", "watch", "worker", "log", "storage")
         }
         entries: list[Entry] = []
         for setting in SETTINGS:
@@ -147,6 +152,7 @@ class _Collected:
             BusSettings(**rooms["bus"]),
             CacheSettings(**rooms["cache"]),
             TaskmasterSettings(**rooms["taskmaster"]),
+            WatchSettings(**rooms["watch"]),
             WorkerSettings(**rooms["worker"]),
             LogSettings(**rooms["log"]),
             StorageSettings(**rooms["storage"]),

@@ -57,6 +57,17 @@ class StorageSettings:
     gcs_credentials: str = ""
 
 
+class WatchSettings(msgspec.Struct, frozen=True):
+    """How files are heard of; an empty `file_topic` hears no notices.
+
+    `initial` is ignore or run: what becomes of files that lie there when a pattern is watched for the first time.
+    """
+
+    file_topic: str = ""
+    initial: str = "ignore"
+    poll_ns: int = 30 * SECOND
+
+
 class WorkerSettings(msgspec.Struct, frozen=True):
     """How a worker ends."""
 
@@ -86,6 +97,7 @@ class Settings(msgspec.Struct, frozen=True):
     bus: BusSettings = msgspec.field(default_factory=BusSettings)
     cache: CacheSettings = msgspec.field(default_factory=CacheSettings)
     taskmaster: TaskmasterSettings = msgspec.field(default_factory=TaskmasterSettings)
+    watch: WatchSettings = msgspec.field(default_factory=WatchSettings)
     worker: WorkerSettings = msgspec.field(default_factory=WorkerSettings)
     log: LogSettings = msgspec.field(default_factory=LogSettings)
     storage: StorageSettings = msgspec.field(default_factory=StorageSettings)

@@ -189,6 +189,22 @@ SETTINGS: Final = (
         told="file of a service account; empty leaves it to GOOGLE_APPLICATION_CREDENTIALS",
     ),
     _setting(
+        "watch.file_topic", "watch.file_topic", v.read_file_topic, "-",
+        variable="FLOWLORD_FILE_TOPIC", keys="file_topic",
+        aliases="FILE_TOPIC",
+        told="where notices about files come in, - for nowhere",
+    ),
+    _setting(
+        "watch.initial", "watch.initial", v.one_of("ignore", "run"), "ignore",
+        variable="FLOWLORD_WATCH_INITIAL", keys="watch_initial",
+        told="files that are there before they are watched: ignore or run",
+    ),
+    _setting(
+        "watch.poll", "watch.poll_ns", v.read_duration, "30s",
+        variable="FLOWLORD_WATCH_POLL", keys="watch_poll",
+        told="how often network folders are listed",
+    ),
+    _setting(
         "log.level", "log.level", v.one_of("debug", "info", "warning", "error"), "info",
         variable="FLOWLORD_LOG_LEVEL", keys="log_level",
         flag="log_level",
@@ -204,7 +220,7 @@ SETTINGS: Final = (
 
 # Read by the Go program or by a later version: accepted with a note, so that nobody need take a configuration apart.
 LATER: Final = frozenset((
-    "file_topic", "status_port", "port", "host", "slack", "file", "http", "server", "cache.backup_path",
+    "status_port", "port", "host", "slack", "file", "http", "server", "cache.backup_path",
     "cache.task_ttl", "bus.bus", "bus.in_bus", "bus.out_bus", "bus.in_topic", "bus.in_channel", "bus.nsqd_hosts",
     "bus.lookupd_hosts", "bus.pubsub_host", "bus.project_id", "bus.json_auth", "dedupe_retention",
     "bus.dedupe_retention",

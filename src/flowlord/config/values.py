@@ -112,6 +112,10 @@ def read_failed_topic(value: object) -> str:
     return "" if value in ("", "-", None) else _allowed(read_topic(value), DONE, QUARANTINE)
 
 
+def read_file_topic(value: object) -> str:
+    return "" if value in ("", "-", None) else _allowed(read_topic(value), DONE, QUARANTINE)
+
+
 def _allowed(topic: str, *reserved: str) -> str:
     """Refuse a topic that has another use; what lands there by mistake would be lost without a word."""
     if topic in reserved:

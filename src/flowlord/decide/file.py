@@ -1,92 +1,355 @@
-"""What follows when a file has appeared."""
+"""What follows when a file has appeared: tasks, the marks that keep it from starting twice, and a record."""
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from datetime import UTC, datetime
+
+import msgspec
 
 from flowlord.decide.context import Context
-from flowlord.decide.expand import CHUNK
-from flowlord.decide.keys import created, dispatch_key, run_id, short_token
+from flowlord.decide.expand import Start, as_plan, root_messages
+from flowlord.decide.files import FilePhase, FilePhases, Match
+from flowlord.decide.group import Group, group_key, read_group, write_group
+from flowlord.decide.keys import after, created, dispatch_key, run_id, short_token
 from flowlord.decide.recipe import compiled
 from flowlord.decide.tick import failed
 from flowlord.model.message import Message
-from flowlord.model.plan import Fact, FactKind, FrozenBatch, Plan
+from flowlord.model.plan import Commit, Fact, FactKind, Mark, Plan, Seen
 from flowlord.model.task import Task
-from flowlord.model.workflow import Phase, Workflow, Workflows
-from flowlord.rules.globs import Glob
+from flowlord.model.workflow import Workflows
+from flowlord.rules.cron import Cron
 from flowlord.rules.metastring import format_sorted
 from flowlord.rules.moments import time_of_path
+from flowlord.rules.places import folder_of, name_of
 
-_glob = lru_cache(maxsize=8192)(Glob.compile)
+KEEP_S = 7 * 86_400
+"""How long a mark outlives the last look that saw its file."""
+VERSIONS = 16
+"""Versions of one path that are remembered: an old one that comes back, or a late notice of one, starts nothing."""
+_TOLD = 20
+"""Tasks that the record of a file names."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileEvent:
-    """A file that appeared: its whole path or address, and the version that tells a rewritten file from the old one."""
+    """A file that is there and complete.
+
+    `path` is its whole path or address, as text; `version` tells a rewritten file from the old one, and is empty when
+    nobody knows. `source` is where it was heard of: folder, bucket, topic, or hand.
+    """
 
     path: str
     version: str = ""
     size: int = 0
+    source: str = "topic"
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """When the tasks of files start for phases that have a `cron` beside `files`.
+
+    Args:
+        zone: of schedules that name none.
+        at_once: nobody will be there at the next instant.
+        overdue: identities of phases whose last instant passed while nobody looked.
+    """
+
+    zone: str = ""
+    at_once: bool = False
+    overdue: frozenset[str] = frozenset()
+
+
+def file_mark(identity: str, path: str) -> str:
+    """Return the key of the mark that holds the versions of `path` which a phase knows.
+
+    Without a phase it is that of files which start nothing, so that each is told once.
+    """
+    return f"file:{dispatch_key(identity + chr(0) + path)}"
+
+
+def marks_of(event: FileEvent, matches: Sequence[Match]) -> list[str]:
+    """Return the keys of all marks that `decide_file` must know."""
+    keys = [file_mark(match.rules.phase.identity, event.path) for match in matches]
+    keys += [group_key(match.rules, event.path) for match in matches if match.rules.is_grouped]
+    return keys or [file_mark("", event.path)]
 
 
 def on_file(event: FileEvent, flows: Workflows, ctx: Context) -> Plan:
-    """Return the tasks of every phase whose `files` match, in the order of files and phases; an unmatched file is told.
+    """Return the tasks of every phase whose `files` match, as if nothing had been seen before."""
+    phases = FilePhases.of(flows)
+    decided = decide_file(event, phases, phases.matching(event.path), ctx, {})
+    assert decided is not None
+    return decided.plan
 
-    Source: docs/reference.md, "File events".
+
+def decide_file(
+    event: FileEvent,
+    phases: FilePhases,
+    matches: Sequence[Match],
+    ctx: Context,
+    marks: Mapping[str, str],
+    timing: Timing | None = None,
+) -> Commit | None:
+    """Return what must land for a file: tasks, or a place in its group, and the marks that it is known now.
+
+    Args:
+        matches: the phases that it starts, as `FilePhases.matching` found them; none tells it as unmatched.
+        marks: the values of `marks_of` that the bus has.
+    Returns:
+        None when every phase knows this version, or the file was told before.
+    Source:
+        docs/reference.md, "File events".
     """
-    messages: list[Message] = []
-    facts: list[Fact] = []
-    for name in sorted(flows.by_name):
-        flow = flows.by_name[name]
-        for n, phase in enumerate(flow.phases):
-            if pattern := _matching(phase, event.path):
-                try:
-                    messages.append(_message(phase, pattern, n, event, flow, ctx, len(messages)))
-                except ValueError as error:
-                    facts.append(
-                        failed(phase, f"file:{event.path}", f"{phase.base_name}: {error}", flow.revision)
-                    )
-    words = ", ".join(message.task.name for message in messages)
-    text = f"{event.path} started {words}" if messages else f"no phase matches {event.path}"
-    facts.append(Fact(FactKind.FILE, cause=f"file:{event.path}:{event.version}", text=text))
-    if len(messages) <= CHUNK:
-        return Plan(publish=tuple(messages), facts=tuple(facts))
-    frozen = FrozenBatch(dispatch_key(f"file:{event.path}:{event.version}"), tuple(messages))
-    return Plan(frozen=(frozen,), facts=tuple(facts))
-
-
-def _matching(phase: Phase, path: str) -> str:
-    for pattern in phase.rule.files:
-        try:
-            if _glob(pattern).matches(path):
-                return pattern
-        except ValueError:  # told when the file was loaded; it matches nothing
+    timing = timing or Timing()
+    plans: list[Plan] = []
+    guards: list[Mark] = []
+    waits: list[str] = []
+    small: list[str] = []
+    skipped: list[str] = []
+    for match in matches:
+        phase = match.rules.phase
+        key = file_mark(phase.identity, event.path)
+        seen = marks.get(key)
+        if seen is not None and (match.rules.is_grouped or _is_known(seen, event, phase.rule.on_rewrite)):
             continue
-    return ""
+        if event.size < phase.rule.min_size and event.source != "topic":
+            small.append(f"{phase.identity} wants at least {phase.rule.min_size} bytes, it has {event.size}")
+            continue
+        pause = ctx.paused.phase(phase, ctx.now)
+        if pause is not None and not (pause.catchup and pause.until):
+            skipped.append(f"{phase.base_name} is left out: {pause.words}")
+            guards.append(Mark(key, seen, _with(seen, event.version), KEEP_S))
+            continue
+        if event.version or match.rules.is_grouped or phase.rule.on_rewrite == "ignore":
+            guards.append(Mark(key, seen, _with(seen, event.version), KEEP_S))
+        if not match.rules.is_grouped:
+            slot = f"file:{phase.identity}:{event.path}:{event.version}"
+            plans.append(_started(match, slot, event, ctx, timing, _made(plans)))
+            continue
+        name = group_key(match.rules, event.path)
+        value = marks.get(name)
+        group = read_group(value).joined(event.path, event.version, event.size, phase.identity)
+        if phase.rule.count and group.files >= phase.rule.count:
+            plans.append(_group_started(match.rules, group, ctx, timing, _made(plans)))
+            group = group.begun()
+        else:
+            wanted = f" of {phase.rule.count}" if phase.rule.count else ""
+            waits.append(f"{phase.base_name} has {group.files}{wanted}")
+        guards.append(Mark(name, value, write_group(group), KEEP_S))
+    if not plans and not waits and not skipped:
+        return _nothing(event, phases, matches, small, marks)
+    plan = merged(plans)
+    messages = plan.messages
+    state = "started" if messages or plan.opened else "waits" if waits else "skipped"
+    told = _record(event, state, messages)
+    fact = Fact(
+        FactKind.FILE,
+        cause=f"file:{event.path}:{event.version}",
+        text=_text(event.path, plan, waits, skipped),
+        file=told,
+    )
+    return Commit(msgspec.structs.replace(plan, facts=(*plan.facts, fact)), marks=tuple(guards))
 
 
-def _message(
-    phase: Phase, pattern: str, n: int, event: FileEvent, flow: Workflow, ctx: Context, made: int
-) -> Message:
-    slot = f"file:{phase.identity}:{event.path}:{event.version}"
-    key = dispatch_key(slot, n)
+def _text(path: str, plan: Plan, waits: Sequence[str], skipped: Sequence[str]) -> str:
+    """Return in words what became of a file."""
+    names = dict.fromkeys(message.task.name for message in plan.messages)
+    said = [f"started {', '.join(names)}"] if names else ["started a batch"] if plan.opened else []
+    said += [f"waits for more: {'; '.join(waits)}"] if waits else []
+    said += (
+        [f"{'; '.join(skipped)}. To start it: {shlex.join(['flowlord', 'files', '--rerun', path])}"]
+        if skipped
+        else []
+    )
+    return f"{path} {', '.join(said) or 'starts nothing'}"
+
+
+def on_quiet(
+    rules: FilePhase, name: str, value: str, ctx: Context, timing: Timing | None = None
+) -> Commit | None:
+    """Return what must land when no file of a group came for a while: one start for all that came; None when none did.
+
+    `name` and `value` are of the group's mark.
+    """
+    group = read_group(value)
+    if not group.files or ctx.paused.phase(rules.phase, ctx.now):  # it goes on waiting
+        return None
+    plan = _group_started(rules, group, ctx, timing or Timing(at_once=True), 0)
+    event = FileEvent(group.path, group.version, group.size, "folder")
+    told = _record(event, "started" if plan.messages else "waits", plan.messages)
+    words = ", ".join(dict.fromkeys(message.task.name for message in plan.messages))
+    text = f"{group.files} files, the newest {group.path}, started {words or 'nothing'}"
+    fact = Fact(FactKind.FILE, cause=f"file:{group.path}:{group.version}", text=text, file=told)
+    plan = msgspec.structs.replace(plan, facts=(*plan.facts, fact))
+    return Commit(plan, marks=(Mark(name, value, write_group(group.begun()), KEEP_S),))
+
+
+def on_deleted(event: FileEvent) -> Plan:
+    """Return the record of a notice that a file is gone: it starts nothing."""
+    text = f"{event.path} was deleted, which starts nothing"
+    told = _record(event, "deleted", ())
+    return Plan(facts=(Fact(FactKind.FILE, cause=f"file:{event.path}:deleted", text=text, file=told),))
+
+
+def by_hand(event: FileEvent, matches: Sequence[Match], token: str, who: str, ctx: Context) -> Plan:
+    """Return the tasks of a file that a person starts again: a new slot, whatever was started before."""
+    plans: list[Plan] = []
+    for match in matches:
+        slot = f"file:{match.rules.phase.identity}:{event.path}:{event.version}:{token}"
+        group = Group(1, event.path, event.version, event.size) if match.rules.is_grouped else None
+        plans.append(_started(match, slot, event, ctx, Timing(at_once=True), _made(plans), group))
+    plan = merged(plans)
+    told = _record(event, "started" if plan.messages else "unmatched", plan.messages)
+    words = ", ".join(message.task.name for message in plan.messages[:_TOLD]) or "nothing"
+    text = f"{event.path} started {words} again, as {who} asked"
+    fact = Fact(FactKind.FILE, cause=f"file:{event.path}:{token}", text=text, file=told)
+    return msgspec.structs.replace(plan, facts=(*plan.facts, fact))
+
+
+def merged(plans: Sequence[Plan]) -> Plan:
+    """Return one plan that does what all of these do, in order."""
+    if len(plans) < 2:
+        return plans[0] if plans else Plan()
+    parts = {
+        name: tuple(each for plan in plans for each in getattr(plan, name)) for name in Plan.__struct_fields__
+    }
+    whole = Plan(**parts)
+    rest = as_plan(whole.publish, whole.publish[0].cause) if whole.publish else whole
+    return msgspec.structs.replace(whole, publish=rest.publish, frozen=whole.frozen + rest.frozen)
+
+
+def _nothing(
+    event: FileEvent,
+    phases: FilePhases,
+    matches: Sequence[Match],
+    small: Sequence[str],
+    marks: Mapping[str, str],
+) -> Commit | None:
+    """A file that starts nothing is told once for each of its versions."""
+    if matches and not small:
+        return None
+    key = file_mark("", event.path)
+    seen = marks.get(key)
+    if seen is not None and event.version and event.version in seen.split(","):
+        return None
+    why = "; ".join(small) or phases.why_not(event.path)
+    text = f"no phase matches {event.path}: {why}" if not small else f"{event.path} starts nothing: {why}"
+    fact = Fact(
+        FactKind.FILE,
+        cause=f"file:{event.path}:{event.version}",
+        text=text,
+        file=_record(event, "unmatched", ()),
+    )
+    guard = (Mark(key, seen, _with(seen, event.version), KEEP_S),) if event.version else ()
+    return Commit(Plan(facts=(fact,)), marks=guard)
+
+
+def _is_known(seen: str, event: FileEvent, on_rewrite: str) -> bool:
+    return on_rewrite == "ignore" or bool(event.version and event.version in seen.split(","))
+
+
+def _with(seen: str | None, version: str) -> str:
+    kept = [each for each in (seen or "").split(",") if each and each != version]
+    return ",".join([*kept, version or "-"][-VERSIONS:])
+
+
+def _record(event: FileEvent, state: str, messages: Sequence[Message]) -> Seen:
+    moment = time_of_path(event.path)
+    some = messages[:_TOLD]
+    return Seen(
+        path=event.path,
+        size=event.size,
+        version=event.version,
+        moment=moment.isoformat().replace("+00:00", "Z") if moment else "",
+        source=event.source,
+        state=state,
+        names=tuple(dict.fromkeys(message.task.name for message in some)),
+        keys=tuple(message.key for message in some),
+        tasks=len(messages),
+    )
+
+
+def _made(plans: Sequence[Plan]) -> int:
+    return sum(plan.stamps for plan in plans)
+
+
+def _group_started(rules: FilePhase, group: Group, ctx: Context, timing: Timing, made: int) -> Plan:
+    pattern = rules.pattern_for(group.path) or rules.phase.rule.files[0]
+    event = FileEvent(group.path, group.version, group.size)
+    slot = f"files:{rules.phase.identity}:{group.path}:{group.version}"
+    return _started(Match(rules, pattern), slot, event, ctx, timing, made, group)
+
+
+def _started(
+    match: Match,
+    slot: str,
+    event: FileEvent,
+    ctx: Context,
+    timing: Timing,
+    made: int,
+    group: Group | None = None,
+) -> Plan:
+    """Return the tasks that one file, or the newest of a group, starts by one phase; or why they cannot be made."""
+    phase, revision = match.rules.phase, match.rules.revision
     values: dict[str, list[str]] = {}
     for name, value in phase.rule.unknown:
         values.setdefault(name, []).append(value)
-    values |= {
-        "files": [pattern],
-        "file": [event.path],
-        "filename": [event.path.rstrip("/").rpartition("/")[2]],
-    }
+    values |= {"files": [match.pattern], "file": [event.path], "filename": [name_of(event.path)]}
+    if group is not None:
+        values |= {"dir": [folder_of(event.path)], "count": [str(group.files)]}
     if phase.workflow:
         values["workflow"] = [phase.workflow]
     if phase.rule.job:
         values["job"] = [phase.job]
-    firsts = {name: found[0] for name, found in values.items()}
-    info = compiled(phase.template).render(
-        time_of_path(event.path), firsts, unique=short_token(key), host=ctx.host
+    time = time_of_path(event.path)
+    try:
+        due = _due(match.rules, ctx, timing)
+        if not phase.rule.is_batch:
+            return _at(Plan(publish=(_message(match, slot, values, time, ctx, made),)), due)
+        ahead = msgspec.structs.replace(ctx, now=after(ctx.now, made)) if made else ctx
+        return _at(
+            as_plan(root_messages(phase, Start(slot), time, ahead, revision, carried=values), slot), due
+        )
+    except (ValueError, OverflowError) as error:
+        text = f"{phase.base_name} could not start: {error}"
+        return Plan(facts=(failed(phase, slot, text, revision),))
+
+
+def _at(plan: Plan, due: datetime | None) -> Plan:
+    """Return the plan with its messages waiting until then; a batch that is made bit by bit begins at once."""
+    if due is None or not plan.publish:
+        return plan
+    return msgspec.structs.replace(
+        plan, publish=tuple(msgspec.structs.replace(message, due=due) for message in plan.publish)
     )
+
+
+def _due(rules: FilePhase, ctx: Context, timing: Timing) -> datetime | None:
+    """Return when the tasks are to start: at the next instant of a schedule, after a pause; None for at once."""
+    rule = rules.phase.rule
+    pause = ctx.paused.phase(rules.phase, ctx.now)
+    after_pause = pause.until if pause is not None and pause.catchup else None
+    if not rule.cron or timing.at_once or rules.phase.identity in timing.overdue:
+        return after_pause
+    instant = Cron.parse(rule.cron, rule.tz or timing.zone).next(after_pause or ctx.now)
+    return after_pause if instant is None else instant.astimezone(UTC)
+
+
+def _message(
+    match: Match,
+    slot: str,
+    values: Mapping[str, Sequence[str]],
+    time: datetime | None,
+    ctx: Context,
+    made: int,
+) -> Message:
+    phase = match.rules.phase
+    key = dispatch_key(slot)
+    firsts = {name: found[0] for name, found in values.items()}
+    info = compiled(phase.template).render(time, firsts, unique=short_token(key), host=ctx.host)
     return Message(
         topic=phase.topic,
         task=Task(
@@ -94,13 +357,13 @@ def _message(
             job=phase.job,
             info=info,
             created=created(ctx.now, made),
-            id=run_id(slot, n),
+            id=run_id(slot),
             meta=format_sorted(values),
         ),
         key=key,
         priority=phase.rule.priority,
         timeout_ns=phase.rule.timeout_ns,
         phase=phase.identity,
-        revision=flow.revision,
+        revision=match.rules.revision,
         cause=slot,
     )

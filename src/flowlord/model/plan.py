@@ -30,11 +30,30 @@ class FactKind(StrEnum):
     RESUMED = "resumed"
 
 
+class Seen(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A file that was seen, and what came of it.
+
+    `moment` is the data time in its path (RFC 3339, UTC; empty when there is none), `source` where it was heard of:
+    folder, bucket, topic or hand. `names` and `keys` are of the first tasks that it started, `tasks` how many it
+    started in all. `state` is started, waits, skipped, known, vanished, deleted or unmatched.
+    """
+
+    path: str
+    size: int = 0
+    version: str = ""
+    moment: str = ""
+    source: str = ""
+    state: str = "unmatched"
+    names: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    tasks: int = 0
+
+
 class Fact(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing that happened, for those who follow the journal.
 
     `key` is the dispatch key that it is about, `text` the reason in words for people; `task` is the task as it was at
-    that moment. `due` is microseconds since 1970 UTC, 0 when not delayed.
+    that moment. `due` is microseconds since 1970 UTC, 0 when not delayed. `file` is what a FILE fact is about.
     """
 
     kind: FactKind
@@ -49,6 +68,7 @@ class Fact(msgspec.Struct, frozen=True, omit_defaults=True):
     text: str = ""
     task: Task | None = None
     report: Report | None = None
+    file: Seen | None = None
 
 
 class Quarantined(msgspec.Struct, frozen=True):

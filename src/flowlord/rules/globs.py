@@ -45,6 +45,8 @@ class Glob:
     _classes: tuple[tuple[int, _Class], ...]
     _stars: int  # places where `*` may stay
     _deep: int  # places where `**` may stay
+    _last: int  # places behind the last `/` that the pattern asks for
+    _starts: tuple[int, ...]  # where in the pattern the text for each place begins
 
     @classmethod
     def compile(cls, pattern: str) -> Glob:
@@ -58,8 +60,10 @@ class Glob:
             raise TooLong(f"the pattern {quote(pattern)} has more than {LONGEST_PATTERN} characters")
         letters: dict[str, int] = {}
         classes: list[tuple[int, _Class]] = []
-        anything = stars = deep = 0
+        anything = stars = deep = folders = 0
         head: list[str] = []
+        starts: list[int] = []
+        begun = 0  # where the text for the present place begins: a star stands in front of it
         at, bit = 0, 1
         while at < len(pattern):
             character = pattern[at]
@@ -88,26 +92,73 @@ class Glob:
                 if bit == 1 << len(head) and not stars:
                     head.append(character)
                 at += 1
+            starts.append(begun)
+            begun = at
+            if pattern[at - 1] == "/":
+                folders = bit
             bit <<= 1
         return cls(
-            pattern, "".join(head), bit.bit_length() - 1, letters, anything, tuple(classes), stars, deep
+            pattern,
+            "".join(head),
+            bit.bit_length() - 1,
+            letters,
+            anything,
+            tuple(classes),
+            stars,
+            deep,
+            ~((folders << 1) - 1) if folders else -1,
+            (*starts, begun),
         )
 
     def matches(self, path: str) -> bool:
         """Tell whether the whole of `path` fits the pattern."""
+        return bool(self._reached(path) >> self._length & 1)
+
+    def leads_into(self, folder: str) -> bool:
+        """Tell whether something below `folder`, which ends in `/` or is empty, may fit the pattern."""
+        return self._head.startswith(folder) or bool(self._reached(folder))
+
+    def holds(self, folder: str) -> bool:
+        """Tell whether files that lie directly in `folder` may fit the pattern."""
+        if self._head.startswith(folder):
+            return bool(1 << len(folder) & self._last)
+        return bool(self._reached(folder) & self._last)
+
+    def reach(self, path: str) -> tuple[int, str]:
+        """Return how much of `path` fits at most, in characters, and what the pattern wants from there on.
+
+        Both for the way through the pattern that comes nearest to its end. For a path that fits this is the whole.
+        """
+        reached, best, at = 1, 0, 0
+        asked: dict[str, int] = {}
+        for n, character in enumerate(path, 1):
+            reached = self._next(reached, character, asked)
+            if not reached:
+                break
+            place = reached.bit_length() - 1
+            if place >= best:
+                best, at = place, n
+        wants = self.pattern[self._starts[best] :]
+        return at, wants.lstrip("*") or wants  # a star has taken what it could
+
+    def _reached(self, path: str) -> int:
+        """Return the places that the whole of `path` leads to; none when it fits no beginning of the pattern."""
         if not path.startswith(self._head):
-            return False
+            return 0
         asked: dict[str, int] = {}
         reached = 1 << len(self._head)
         for character in path[len(self._head) :]:
-            fits = asked.get(character)
-            if fits is None:
-                fits = asked[character] = self._places_for(character)
-            stays = self._deep if character == "/" else self._deep | self._stars
-            reached = ((reached & fits) << 1) | (reached & stays)
+            reached = self._next(reached, character, asked)
             if not reached:
-                return False
-        return bool(reached >> self._length & 1)
+                return 0
+        return reached
+
+    def _next(self, reached: int, character: str, asked: dict[str, int]) -> int:
+        fits = asked.get(character)
+        if fits is None:
+            fits = asked[character] = self._places_for(character)
+        stays = self._deep if character == "/" else self._deep | self._stars
+        return ((reached & fits) << 1) | (reached & stays)
 
     def _places_for(self, character: str) -> int:
         places = self._letters.get(character, 0)

@@ -18,8 +18,10 @@ from flowlord.spec import load as files
 from flowlord.spec.disk import DiskTree
 from flowlord.spec.tree import Tree
 from flowlord.taskmaster.batches import Batches
+from flowlord.taskmaster.files import FileLoop, Watching
 from flowlord.taskmaster.hints import Hints
 from flowlord.taskmaster.looking import Looking, asked
+from flowlord.taskmaster.notices import NoticeLoop
 from flowlord.taskmaster.reaper import move_due, reap, sweep
 from flowlord.taskmaster.reload import Reloader
 from flowlord.taskmaster.router import Router
@@ -77,6 +79,7 @@ class Taskmaster:
         hosted: Callable[[threading.Event, threading.Event], None] | None = None,
         pace: Pace | None = None,
         presence: Presence,
+        watching: Watching | None = None,
     ) -> None:
         self.around = around
         self._tree = files.tree_of(path)
@@ -87,6 +90,8 @@ class Taskmaster:
         self._presence = presence
         self._looking = Looking(around.bus, around.clock, self.reloader.step, self._beat, self._pace.reload_s)
         self._hints: Hints | None = None
+        self._watching = watching or Watching()
+        self._files: FileLoop | None = None
         self._supervisor = Supervisor(around.health, around.clock)
         self._watchdog = Watchdog(around.clock)
         self._router: Router | None = None
@@ -110,15 +115,21 @@ class Taskmaster:
         """Work until `stop` is set, or, with `once`, until nothing is left to do; then drain."""
         around = self.around
         scheduler = Scheduler(around, around.changed)
+        self._files = FileLoop(around, self._watching, once=once)
         if once:
             while scheduler.decide_due():
                 pass
+            self._files.once(stop)
         else:
-            self._supervisor.start("scheduler", lambda: self._tick(scheduler))
+            self._supervisor.start("files", self._while_ticking(discard(self._files.step)))
+            self._supervisor.start("scheduler", self._while_ticking(scheduler.step))
             self._supervisor.start("reload", self._looking.step)
             if isinstance(self._tree, DiskTree):
                 self._hints = Hints(self._tree.path, self._looking.hinted)
         self._supervisor.start("pauses", self._every(PAUSES_EVERY_S, self._look_at_pauses))
+        if self._watching.topic:
+            notices = NoticeLoop(around, self._watching.topic, once=once)
+            self._supervisor.start("notices", self._while_ticking(discard(notices.step)))
         self._supervisor.start("router", self._route)
         self._supervisor.start("promoter", self._every(PROMOTE_EVERY_S, self._move))
         self._supervisor.start("batches", self._publish)
@@ -144,12 +155,16 @@ class Taskmaster:
         if self._supervisor.fatal:
             raise self._supervisor.fatal
 
-    def _tick(self, scheduler: Scheduler) -> None:
+    def _while_ticking(self, step: Callable[[], None]) -> Callable[[], None]:
         """Start phases, but nothing new while this daemon finishes: another one, or a restart, catches up."""
-        if self._ticking.is_set():
-            scheduler.step()
-        else:
-            self._supervisor.stop.wait(1.0)
+
+        def run() -> None:
+            if self._ticking.is_set():
+                step()
+            else:
+                self._supervisor.stop.wait(1.0)
+
+        return run
 
     def hurry(self) -> None:
         """Ask hosted workers to leave at once; for a second signal."""
@@ -187,7 +202,7 @@ class Taskmaster:
     def _is_idle(self) -> bool:
         """Nothing of ours waits, runs or is due later: what nobody here can do anything about does not count."""
         around = self.around
-        topics = {around.done_topic} | topics_of(around.workflows)
+        topics = {around.done_topic, self._watching.topic} | topics_of(around.workflows)
         try:
             # Batches first: their last chunk may land on a topic between the two looks, never the other way round.
             if around.bus.marks_like("batch:"):
@@ -212,6 +227,8 @@ class Taskmaster:
                 self._hosted_thread.join(HOSTED_MORE_S)
         around.changed.set()
         late = self._supervisor.join(STEP_LIMIT_S)
+        if self._files is not None and "flowlord-files" not in late:
+            self._files.close()
         if late:
             log.error("these loops did not end in time: %s", ", ".join(late), extra={"action": "drain.late"})
         try:

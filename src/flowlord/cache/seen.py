@@ -1,0 +1,80 @@
+"""Questions about files that were seen: what came, what it started, and what matched nothing."""
+# ruff: noqa: S608 - statements are put together from names of ours only; every value is a parameter.
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from flowlord.cache.queries import History
+
+FIELDS = (
+    "at_us",
+    "path",
+    "state",
+    "size",
+    "version",
+    "moment",
+    "source",
+    "tasks",
+    "names",
+    "keys",
+    "cause",
+    "text",
+)
+MATCHED = ("started", "waits", "known")
+
+
+@dataclass(frozen=True, slots=True)
+class SeenFile:
+    """A file as it was told; times in microseconds since 1970, `names` and `keys` with commas between."""
+
+    at_us: int
+    path: str
+    state: str
+    size: int
+    version: str
+    moment: str
+    source: str
+    tasks: int
+    names: str
+    keys: str
+    cause: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileFilter:
+    """Which files are wanted; what is empty does not matter.
+
+    `matched` is True for those that started something or wait to, False for those that did not; `fits` judges paths.
+    """
+
+    since_us: int = 0
+    until_us: int = 0
+    matched: bool | None = None
+    fits: Callable[[str], bool] | None = None
+
+    def accepts(self, found: SeenFile) -> bool:
+        """Return whether a file in hand is wanted."""
+        return (
+            self.since_us <= found.at_us
+            and (not self.until_us or found.at_us < self.until_us)
+            and self.matched in (None, found.state in MATCHED)
+            and (self.fits is None or self.fits(found.path))
+        )
+
+
+def files(history: History, wanted: FileFilter) -> Iterator[SeenFile]:
+    """Yield the files that are wanted, what was seen last first."""
+    for row in reversed(history.newer_files):
+        if wanted.accepts(found := SeenFile(*row)):  # type: ignore[arg-type]
+            yield found
+    conditions, values = ["at_us >= ?"], [wanted.since_us]
+    if wanted.until_us:
+        conditions.append("at_us < ?")
+        values.append(wanted.until_us)
+    sql = f"SELECT {', '.join(FIELDS)} FROM files WHERE {' AND '.join(conditions)} ORDER BY n DESC"
+    for row in history.rows(sql, values):
+        if wanted.accepts(found := SeenFile(*row)):  # type: ignore[arg-type]
+            yield found

@@ -1,0 +1,134 @@
+"""`flowlord files --test PATH`: which phases a file would start and with what, or where it differs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowlord.bus.clock import SystemClock
+from flowlord.cli import printer
+from flowlord.cli.exits import ANSWER_IS_BAD, DONE
+from flowlord.cli.printer import Look
+from flowlord.cli.texts import some
+from flowlord.decide.context import Context
+from flowlord.decide.file import FileEvent, by_hand
+from flowlord.decide.files import FilePhases, Match
+from flowlord.rules.moments import time_of_path
+from flowlord.rules.nearest import Near, nearest_glob, told
+
+if TYPE_CHECKING:
+    from flowlord.config import Settings
+
+SHOWN = 5
+
+
+def run(settings: Settings, path: str, look: Look) -> int:
+    """Explain a path; returns 0 when some phase would start, else 1."""
+    from flowlord.cli.stores import storage_at
+    from flowlord.spec.load import load
+    from flowlord.taskmaster.surroundings import read_sources
+
+    loaded = load(settings.taskmaster.workflows)
+    for name in loaded.broken:
+        printer.say(f"note: {name} is broken and left out: flowlord validate {settings.taskmaster.workflows}")
+    phases = FilePhases.of(loaded.workflows)
+    matches = phases.matching(path)
+    patterns = {match.rules.phase.rule.meta_file for match in matches} - {""}
+    sources = read_sources(patterns, storage_at(settings.storage)) if patterns else {}
+    ctx = Context(now=SystemClock().now(), sources=sources)
+    found = [_match(match, path, ctx) for match in matches]
+    moment = time_of_path(path)
+    near = None if matches else _nearest(phases, path)
+    answer: dict[str, object] = {
+        "path": path,
+        "moment": moment.isoformat().replace("+00:00", "Z") if moment else "",
+        "matches": found,
+        "why_not": "" if matches else phases.why_not(path),
+        "nearest": near,
+    }
+    if look.resolved() in ("json", "jsonl"):
+        printer.document(answer)
+    else:
+        printer.lines(_words(path, answer, found, near, phases))
+    return DONE if matches else ANSWER_IS_BAD
+
+
+def _match(match: Match, path: str, ctx: Context) -> dict[str, object]:
+    phase = match.rules.phase
+    plan = by_hand(FileEvent(path, "test", 0, "hand"), [match], "test", "test", ctx)
+    infos = [message.task.info for message in plan.messages[:SHOWN]]
+    return {
+        "workflow": phase.workflow,
+        "phase": phase.name,
+        "line": phase.line,
+        "pattern": match.pattern,
+        "tasks": plan.size,
+        "infos": infos,
+        "meta": plan.messages[0].task.meta if plan.messages else "",
+        "waits_for": _gates(match, path),
+        "fault": next((fact.text for fact in plan.facts if fact.file is None), ""),
+    }
+
+
+def _gates(match: Match, path: str) -> list[str]:
+    """What must hold, besides the pattern, before the phase starts."""
+    rule = match.rules.phase.rule
+    found = [f"standing still for {match.rules.settle_ns / 1e9:g} s"]
+    if marker := match.rules.marker_of(path):
+        found.append(f"{marker} to be there")
+    if rule.min_size:
+        found.append(f"at least {rule.min_size} bytes")
+    if rule.count:
+        found.append(f"{rule.count} files of its group")
+    elif rule.group:
+        found.append("its group to be quiet")
+    if rule.cron:
+        found.append(f"the next instant of {rule.cron}")
+    return found
+
+
+def _nearest(phases: FilePhases, path: str) -> dict[str, object] | None:
+    globs = [(glob, each.phase) for each in phases.phases for glob in each.globs]
+    near = nearest_glob(path, (glob for glob, _ in globs))
+    if near is None:
+        return None
+    phase = next(phase for glob, phase in globs if glob.pattern == near.pattern)
+    return {
+        "workflow": phase.workflow,
+        "phase": phase.name,
+        "line": phase.line,
+        "pattern": near.pattern,
+        "offset": near.offset,
+        "fails_at": path[near.offset :],
+        "wants": near.wants,
+    }
+
+
+def _words(
+    path: str,
+    answer: dict[str, object],
+    found: list[dict[str, object]],
+    near: dict[str, object] | None,
+    phases: FilePhases,
+) -> list[str]:
+    lines = []
+    for each in found:
+        lines.append(f"{each['workflow']}:{each['line']}  {each['phase']}  files={each['pattern']}")
+        infos = each["infos"]
+        assert isinstance(infos, list)
+        lines += [f"  info {info}" for info in infos]
+        if (more := int(str(each["tasks"])) - len(infos)) > 0:
+            lines.append(f"  and {some(more, 'task')} more")
+        if each["fault"]:
+            lines.append(f"  {each['fault']}")
+        waits = each["waits_for"]
+        assert isinstance(waits, list)
+        lines.append(f"  waits for {', '.join(map(str, waits))}")
+    if not found:
+        lines.append("no phase matches")
+        if near is not None and phases.why_not(path).startswith("nearest"):
+            words = told(path, Near(str(near["pattern"]), int(str(near["offset"])), str(near["wants"])))
+            lines.append(f"{near['workflow']}:{near['line']}  {words}")
+        else:
+            lines.append(str(answer["why_not"]))
+    lines.append(f"data time in the path: {answer['moment'] or 'none'}")
+    return lines

@@ -1,0 +1,51 @@
+"""Which of some patterns a path comes nearest to, and where it differs: for those who wonder why nothing started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from flowlord.rules.globs import Glob
+
+_FOLDER: Final = 8
+"""Characters that count as much as being a folder too deep or not deep enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A pattern that a path nearly fits.
+
+    `offset` counts the characters of the path that fit, `wants` is what the pattern has from there on; empty when it
+    ends where the path goes on.
+    """
+
+    pattern: str
+    offset: int
+    wants: str
+
+
+def nearest_glob(path: str, globs: Iterable[Glob]) -> Near | None:
+    """Return the pattern of which least is left over, on both sides, where `path` ceases to fit.
+
+    The first of several that are equally near; None when there is no pattern.
+    """
+    best: Near | None = None
+    least = 0
+    for glob in globs:
+        offset, wants = glob.reach(path)
+        rest = path[offset:]
+        left = len(rest) + len(wants) + _FOLDER * (rest.count("/") + wants.count("/"))
+        if best is None or left < least:
+            best, least = Near(glob.pattern, offset, wants), left
+    return best
+
+
+def told(path: str, near: Near) -> str:
+    """Return in words where a path differs from the pattern: `nearest: /in/*.csv, fails at '.gz'`."""
+    rest = path[near.offset :]
+    if not rest:
+        return f"nearest: {near.pattern}, which wants {near.wants!r} more"
+    if not near.wants:
+        return f"nearest: {near.pattern}, which ends before {rest!r}"
+    return f"nearest: {near.pattern}, fails at {rest!r} where it wants {near.wants!r}"

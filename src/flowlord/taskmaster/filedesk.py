@@ -1,0 +1,289 @@
+"""Lands what follows from files: each with the marks that keep every version from starting a phase twice."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import msgspec
+
+from flowlord.decide.context import Context
+from flowlord.decide.file import FileEvent, Timing, decide_file, marks_of, on_quiet
+from flowlord.decide.files import FilePhase, FilePhases, Match
+from flowlord.decide.group import GROUP, group_key, read_group
+from flowlord.decide.tick import failed
+from flowlord.model.crashpoint import crashpoint
+from flowlord.model.errors import BusError, LeaseLost, Refused
+from flowlord.model.plan import Commit, Committed, Fact, FactKind, Mark, Plan
+from flowlord.model.workflow import Workflows
+from flowlord.rules.cron import Cron
+from flowlord.taskmaster.surroundings import Surroundings
+
+log = logging.getLogger("flowlord.files")
+
+ASKED = 1_000
+"""Marks that one question to the bus names."""
+LAND_AT = 2_000
+"""Messages that land at once at most, but for a single start that makes more."""
+TRIES = 8
+"""How often one is decided again that another daemon was faster with; what is left comes with the next listing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A complete file, and the phases that it starts."""
+
+    event: FileEvent
+    matches: Sequence[Match]
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A group that starts when nothing comes any more, or at an instant of its schedule."""
+
+    value: str
+    since_ns: int
+    instant: datetime | None = None
+
+
+@dataclass(slots=True)
+class Landed:
+    """What became of some files: paths that are known on the bus now, and those of them that were before."""
+
+    paths: set[str] = field(default_factory=set)
+    before: set[str] = field(default_factory=set)
+
+
+class FileDesk:
+    """Decides files against the marks of the bus; to be used by one thread."""
+
+    def __init__(self, around: Surroundings, *, at_once: bool = False) -> None:
+        self._around = around
+        self._at_once = at_once
+        self._built_from: Workflows | None = None
+        self._waiting: dict[str, _Waiting] = {}
+        self.phases = FilePhases()
+        self.overdue: frozenset[str] = frozenset()
+
+    def refresh(self) -> bool:
+        """Take up the workflows as they are now; returns whether they changed."""
+        flows = self._around.workflows
+        if flows is self._built_from:
+            return False
+        self.phases = FilePhases.of(flows)
+        self._built_from = flows
+        return True
+
+    @property
+    def timing(self) -> Timing:
+        """When tasks start for phases with a schedule."""
+        return Timing(self._around.zone, self._at_once, self.overdue)
+
+    def known(self, keys: Iterable[str]) -> dict[str, str]:
+        """Return the values of marks, however many."""
+        wanted = list(keys)
+        found: dict[str, str] = {}
+        for at in range(0, len(wanted), ASKED):
+            found |= self._around.bus.marks(wanted[at : at + ASKED])
+        return found
+
+    def contexts(self, matches: Iterable[Match]) -> Mapping[str, object]:
+        """Return what the meta-files of these phases hold, read once for all that lands together."""
+        patterns = {match.rules.phase.rule.meta_file for match in matches} - {""}
+        return self._around.context(patterns).sources if patterns else {}
+
+    def context(self, sources: Mapping[str, object]) -> Context:
+        """Return the context of one decision."""
+        ctx = self._around.context()
+        return msgspec.structs.replace(ctx, sources=sources) if sources else ctx
+
+    def land(self, ready: Sequence[Ready]) -> Landed:
+        """Land what follows from these files; what another daemon was faster with is decided again without it."""
+        landed = Landed()
+        sources = self.contexts(match for each in ready for match in each.matches)
+        left = list(ready)
+        for _ in range(TRIES):
+            if not left:
+                break
+            marks = self.known(
+                dict.fromkeys(key for each in left for key in marks_of(each.event, each.matches))
+            )
+            again: list[Ready] = []
+            gathered: list[tuple[Ready, Commit]] = []
+            messages = 0
+            for each in left:
+                commit = self.decide(each, marks, sources)
+                if commit is None:
+                    landed.paths.add(each.event.path)
+                    landed.before.add(each.event.path)
+                    continue
+                gathered.append((each, commit))
+                messages += commit.plan.size
+                if messages >= LAND_AT:
+                    again += self._commit(gathered, landed)
+                    gathered, messages = [], 0
+            again += self._commit(gathered, landed)
+            left = again
+        return landed
+
+    def decide(self, ready: Ready, marks: dict[str, str], sources: Mapping[str, object]) -> Commit | None:
+        """Return what must land for a file, None for nothing; `marks` then hold what it would make of them."""
+        ctx = self.context(sources)
+        try:
+            commit = decide_file(ready.event, self.phases, ready.matches, ctx, marks, self.timing)
+        except BusError:
+            raise
+        except Exception as error:  # one hostile name must not stop the others
+            log.exception("a file could not be decided", extra={"action": "file.failed"})
+            text = f"{ready.event.path} could not be decided: {error!r}"
+            facts = [failed(match.rules.phase, f"file:{ready.event.path}", text) for match in ready.matches]
+            return Commit(Plan(facts=tuple(facts)))
+        if commit is not None:
+            self._around.stamps.used(ctx.now, commit.plan.stamps)
+            for mark in commit.marks:
+                if mark.new is not None:
+                    marks[mark.key] = mark.new
+        return commit
+
+    def _commit(self, gathered: Sequence[tuple[Ready, Commit]], landed: Landed) -> list[Ready]:
+        """Land some decisions; returns the files that must be decided again."""
+        if not gathered:
+            return []
+        crashpoint("files.decided")
+        answers = self.commit([commit for _, commit in gathered])
+        crashpoint("files.landed")
+        again: list[Ready] = []
+        for (each, commit), answer in zip(gathered, answers, strict=True):
+            if isinstance(answer, Committed):
+                landed.paths.add(each.event.path)
+                self.tell(commit)
+            else:
+                again.append(each)
+        return again
+
+    def commit(self, commits: Sequence[Commit]) -> list[Committed | Refused | LeaseLost]:
+        """Land commits; a plan that no bus can carry is replaced by an alert, so that it stops no other file."""
+        try:
+            return list(self._around.bus.commit_many(commits))
+        except BusError:
+            raise
+        except Exception as error:  # noqa: BLE001 - told, and the others go on
+            if len(commits) > 1:
+                return [answer for commit in commits for answer in self.commit([commit])]
+            [commit] = commits
+            text = f"what a file starts cannot land: {error}"
+            log.error("%s", text, extra={"action": "file.failed"})
+            cause = next((fact.cause for fact in commit.plan.facts), "")
+            facts = (Fact(FactKind.ALERT, cause=cause if cause.isprintable() else "", text=text),)
+            return list(
+                self._around.bus.commit_many([msgspec.structs.replace(commit, plan=Plan(facts=facts))])
+            )
+
+    def tell(self, commit: Commit) -> None:
+        """Log what landed, and remember the groups that wait for quiet."""
+        self._around.counters.published += commit.plan.size
+        for fact in commit.plan.facts:
+            level = logging.ERROR if fact.kind is FactKind.ALERT else logging.INFO
+            log.log(
+                level,
+                "%s",
+                fact.text,
+                extra={"action": f"file.{fact.file.state if fact.file else fact.kind}"},
+            )
+        for mark in commit.marks:
+            if mark.key.startswith(GROUP) and mark.new:
+                self._wait_for(mark.key, mark.new)
+
+    # --- groups that start when nothing comes any more -------------------------------------------------------------
+
+    def adopt(self) -> None:
+        """Take up the groups that wait on the bus: after a restart, or those of a daemon that is no more."""
+        if any(each.is_grouped and not each.phase.rule.count for each in self.phases.phases):
+            for name, value in self._around.bus.marks_like(GROUP).items():
+                self._wait_for(name, value)
+
+    def start_quiet(self, pending: Iterable[str]) -> int:
+        """Start the groups that have been quiet; `pending` are files that may still join one. Returns how many."""
+        now_ns, now = self._around.clock.monotonic_ns(), self._around.now()
+        due = [name for name, each in self._waiting.items() if self._is_due(name, each, now_ns, now)]
+        if not due:
+            return 0
+        coming = {
+            group_key(match.rules, path)
+            for path in pending
+            for match in self.phases.matching(path)
+            if match.rules.is_grouped
+        }
+        return sum(self._start(name) for name in due if name not in coming or self._waiting[name].instant)
+
+    @property
+    def waits(self) -> bool:
+        """Whether some group waits to be quiet."""
+        return bool(self._waiting)
+
+    def next_ns(self) -> int | None:
+        """Return when a group may be quiet."""
+        found = []
+        for name, each in self._waiting.items():
+            rules = self._rules(name)
+            if rules is not None and each.instant is None:
+                found.append(each.since_ns + rules.settle_ns)
+        return min(found, default=None)
+
+    def _wait_for(self, name: str, value: str) -> None:
+        group = read_group(value)
+        rules = self.phases.by_identity.get(group.phase)
+        if not group.files or rules is None or rules.phase.rule.count:
+            self._waiting.pop(name, None)
+            return
+        known = self._waiting.get(name)
+        if known is not None and known.value == value:
+            return
+        instant = None
+        if rules.phase.rule.cron and not self._at_once:
+            cron = Cron.parse(rules.phase.rule.cron, rules.phase.rule.tz or self._around.zone)
+            instant = known.instant if known is not None else cron.next(self._around.now())
+        self._waiting[name] = _Waiting(value, self._around.clock.monotonic_ns(), instant)
+
+    def _rules(self, name: str) -> FilePhase | None:
+        return self.phases.by_identity.get(read_group(self._waiting[name].value).phase)
+
+    def _is_due(self, name: str, each: _Waiting, now_ns: int, now: datetime) -> bool:
+        rules = self._rules(name)
+        if rules is None:
+            return False
+        if each.instant is not None:
+            return each.instant.astimezone(UTC) <= now
+        return now_ns - each.since_ns >= rules.settle_ns
+
+    def _start(self, name: str) -> int:
+        rules = self._rules(name)
+        assert rules is not None
+        value = self._waiting.pop(name).value
+        match = Match(rules, rules.phase.rule.files[0])
+        ctx = self.context(self.contexts([match]))
+        commit = on_quiet(rules, name, value, ctx)
+        if commit is None:
+            return 0
+        self._around.stamps.used(ctx.now, commit.plan.stamps)
+        [answer] = self.commit([commit])
+        if isinstance(answer, Committed):
+            self.tell(commit)
+            return 1
+        if (
+            isinstance(answer, Refused) and answer.found
+        ):  # a file joined elsewhere, or another daemon started it
+            self._wait_for(name, answer.found)
+        return 0
+
+
+def combined(commits: Sequence[Commit], plan: Plan) -> tuple[Plan, tuple[Mark, ...]]:
+    """Return one step for several decisions of which each was made upon the marks that the one before leaves."""
+    firsts: dict[str, Mark] = {}
+    for commit in commits:
+        for mark in commit.marks:
+            known = firsts.get(mark.key)
+            firsts[mark.key] = mark if known is None else Mark(mark.key, known.seen, mark.new, mark.ttl_s)
+    return plan, tuple(firsts.values())

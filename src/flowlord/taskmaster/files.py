@@ -1,0 +1,337 @@
+"""The loop that watches files: hears of them, waits until they stand still, and starts what they start."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from flowlord.bus.sqlite_place import file_system
+from flowlord.decide.file import KEEP_S, FileEvent, file_mark
+from flowlord.decide.files import Match
+from flowlord.model.errors import BusError, Refused
+from flowlord.model.plan import Commit, Fact, FactKind, Mark, Plan, Seen
+from flowlord.model.problem import Severity
+from flowlord.rules.globs import Glob
+from flowlord.rules.places import as_text, place_of
+from flowlord.rules.settle import SETTLE_NS, Settling
+from flowlord.taskmaster.filedesk import FileDesk, Ready
+from flowlord.taskmaster.firstwatch import FirstWatch
+from flowlord.taskmaster.surroundings import Surroundings
+from flowlord.watch.local import LocalWatch, Root
+from flowlord.watch.sighting import Sighting
+
+log = logging.getLogger("flowlord.files")
+
+LONGEST_WAIT_S = 1.0
+HINTS = 5_000
+"""Events that are taken in before files are looked at again."""
+LONGEST_STEP_NS = 10_000_000_000
+READY = 500
+"""Files that are decided and landed at once."""
+REFRESH_NS = KEEP_S * 1_000_000_000 // 4
+ONCE_MORE_NS = 30_000_000_000
+"""How long `run --once` waits for files that do not stand still."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """How files are heard of.
+
+    `topic` has notices, empty for none; `initial` is ignore or run: what becomes of files that were there before;
+    `poll_ns` how often what tells nothing is listed.
+    """
+
+    topic: str = ""
+    initial: str = "ignore"
+    poll_ns: int = 30_000_000_000
+    events: bool = True
+
+
+class FileLoop:
+    """One step takes in what happened, starts what is complete, and waits a moment for more; used by one thread."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        watching: Watching,
+        *,
+        once: bool = False,
+        kind_of: Callable[[str], str] = file_system,
+    ) -> None:
+        self._around = around
+        self._watching = watching
+        self._kind_of = kind_of
+        self._desk = FileDesk(around, at_once=once)
+        self._first = FirstWatch(around, self._desk, runs=once or watching.initial == "run")
+        self._settling = Settling()
+        self._local = self._watch({})
+        self._patterns: dict[str, tuple[str, ...]] = {}
+        self._known: dict[
+            str, tuple[str, int]
+        ] = {}  # path -> version, and when its marks were set (monotonic)
+        self._stale: list[str] = []
+        self._markers: dict[str, set[str]] = {}
+        self._released: set[str] = set()
+        self._gone: list[str] = []
+        self._told: set[str] = set()
+        self._begins = False
+
+    def step(self, wait_s: float = LONGEST_WAIT_S) -> int:
+        """Take in, start, wait; returns how many files were decided."""
+        decided = self.look()
+        soon = [
+            each for each in (self._settling.next_ns(), self._local.next_ns(), self._desk.next_ns()) if each
+        ]
+        if soon:
+            wait_s = min(wait_s, max((min(soon) - self._around.clock.monotonic_ns()) / 1e9, 0.0))
+        self._local.wait(wait_s)
+        return decided
+
+    def look(self) -> int:
+        """Do everything that is due now; returns how many files were decided."""
+        if self._desk.refresh() or self._begins:
+            self._begins = True  # until it has worked
+            self._build()
+            self._begins = False
+        clock = self._around.clock
+        for root in self._local.due(clock.monotonic_ns()):
+            self._scan(root)
+        for sighting in self._local.hints(HINTS):
+            self._consider(sighting)
+        decided = 0
+        end_ns = (
+            clock.monotonic_ns() + LONGEST_STEP_NS
+        )  # a step that takes for ever looks like one that hangs
+        while clock.monotonic_ns() < end_ns and (ready := self._settled()):
+            decided += len(ready)
+            self._land(ready)
+        self._tell_gone()
+        decided += self._desk.start_quiet(as_text(path) for path in self._settling.paths())
+        if (
+            self._desk.overdue
+            and not len(self._settling)
+            and all(r.is_listed for r in self._local.roots.values())
+        ):
+            self._desk.overdue = frozenset()
+        return decided
+
+    def once(self, stop: threading.Event) -> None:
+        """Start what is there, and return when it stands still and has been started."""
+        clock = self._around.clock
+        self.look()
+        longest = max((each.settle_ns for each in self._desk.phases.phases), default=0)
+        end_ns = clock.monotonic_ns() + longest + ONCE_MORE_NS
+        while (
+            (len(self._settling) or self._desk.waits) and clock.monotonic_ns() < end_ns and not stop.is_set()
+        ):
+            self.step(0.2)
+        for path in self._settling.paths():
+            log.warning("%s does not stand still, it is left", as_text(path), extra={"action": "file.left"})
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._local.close()
+
+    # --- what is watched -------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        """Take up the patterns of the workflows as they are now."""
+        by_root: dict[str, list[Glob]] = {}
+        for rules in self._desk.phases.phases:
+            for glob in rules.globs:
+                place = place_of(glob.pattern)
+                if place.scheme:
+                    self._tell_unwatched(rules.phase.identity, glob.pattern)
+                else:
+                    by_root.setdefault(place.root, []).append(glob)
+        self._desk.overdue = self._first.begin(self._desk.phases)
+        patterns = {root: tuple(sorted({glob.pattern for glob in globs})) for root, globs in by_root.items()}
+        if patterns != self._patterns:
+            self._local.close()
+            self._local = self._watch(by_root)
+            self._patterns = patterns
+        for root in self._local.roots.values():
+            root.next_ns = 0
+        self._known.clear()
+        self._desk.adopt()
+
+    def _watch(self, by_root: dict[str, list[Glob]]) -> LocalWatch:
+        return LocalWatch(
+            by_root,
+            self._around.clock,
+            kind_of=self._kind_of,
+            poll_ns=self._watching.poll_ns,
+            events=self._watching.events,
+        )
+
+    def _tell_unwatched(self, identity: str, pattern: str) -> None:
+        if pattern not in self._told:
+            self._told.add(pattern)
+            text = f"{identity}: {pattern} is not watched: only notices on the files topic start it"
+            log.warning("%s", text, extra={"action": "files.unwatched"})
+
+    def _scan(self, root: Root) -> None:
+        """List a root; the first time, what lies there is recorded as seen unless it is to be started."""
+        name = root.folders.root
+        seen: set[str] = set()
+        try:
+            for sighting in self._local.scan(root):
+                seen.add(sighting.path)
+                self._consider(sighting, name if self._first.is_new(name) else None)
+            if not root.is_closed:
+                self._first.listed(name)
+        except BusError as error:
+            # What was taken for seen may not have landed: all is asked anew.
+            self._begins = True
+            if isinstance(error, Refused):  # another daemon was faster to begin
+                return
+            raise
+        self._forget(name, seen)
+        self._refresh()
+        self._desk.adopt()
+        self._first.still([each.folders.root for each in self._local.roots.values() if not each.fault])
+        self._tell(root)
+
+    def _forget(self, root: str, seen: set[str]) -> None:
+        for path in [path for path in self._known if path not in seen and path.startswith(root)]:
+            if not os.path.lexists(path):  # another root may begin alike
+                del self._known[path]
+
+    def _tell(self, root: Root) -> None:
+        """Tell once what is wrong with a root, and once that it is well again."""
+        subject, health = f"folder {root.folders.path}", self._around.health
+        if root.polled and root.polled not in self._told:
+            self._told.add(root.polled)
+            every = self._watching.poll_ns / 1e9
+            log.warning(
+                "%s is listed every %g s: %s",
+                root.folders.path,
+                every,
+                root.polled,
+                extra={"action": "files.polled"},
+            )
+        if not root.fault:
+            if health.mended(subject):
+                log.warning("%s is watched again", root.folders.path, extra={"action": "files.mended"})
+            return
+        if health.faults().get(subject) == root.fault:
+            return
+        if root.was_there:
+            fact = Fact(FactKind.ALERT, cause=subject, text=f"files are not seen: {root.fault}")
+            self._around.bus.commit(Plan(facts=(fact,)))
+        health.fault(subject, root.fault, Severity.WARNING)
+        log.error("files are not seen: %s", as_text(root.fault), extra={"action": "files.fault"})
+
+    # --- files -----------------------------------------------------------------------------------------------------
+
+    def _consider(self, sighting: Sighting, new_root: str | None = None) -> None:
+        """Take in that a file was seen."""
+        path, look = sighting.path, sighting.look
+        now_ns = self._around.clock.monotonic_ns()
+        self._release(path, now_ns)
+        known = self._known.get(path)
+        if known is not None and known[0] == look.version:
+            if now_ns - known[1] > REFRESH_NS:
+                self._stale.append(path)
+            return
+        text = as_text(path)
+        matches = self._desk.phases.matching(text)
+        if not matches and self._desk.phases.is_ignored(text):
+            self._known[path] = (look.version, now_ns)
+            return
+        if new_root is not None:
+            event = FileEvent(text, look.version, look.size, "folder")
+            if self._first.takes(new_root, event, matches):
+                self._known[path] = (look.version, now_ns)
+                return
+        waits = [match.rules.settle_ns for match in matches] or [SETTLE_NS]
+        self._settling.see(path, look, now_ns, waits, opened=sighting.opened, closed=sighting.closed)
+
+    def _release(self, path: str, now_ns: int) -> None:
+        """Look again at the files that waited for this one, when it is a marker."""
+        for held in self._markers.pop(path, ()):
+            if held not in self._settling and (look := self._local.look(held)) is not None:
+                self._released.add(held)
+                self._settling.see(held, look, now_ns, [0])
+
+    def _settled(self) -> list[tuple[str, Ready, bool]]:
+        """Return some of the files that are complete now; with each whether that is for all of its phases."""
+        found = []
+        for path in self._settling.due(self._around.clock.monotonic_ns(), READY):
+            now_ns = self._around.clock.monotonic_ns()
+            look = self._local.look(path)
+            stood_ns = self._settling.looked(path, look, now_ns)
+            if look is None:
+                self._gone.append(path)
+            if look is None or stood_ns is None:
+                continue
+            text = as_text(path)
+            matches = self._desk.phases.matching(text)
+            stood = path in self._released  # before its marker came
+            self._released.discard(path)
+            due = [
+                match
+                for match in matches
+                if (stood or match.rules.settle_ns <= stood_ns) and not self._is_held(match, path)
+            ]
+            if due or not matches:
+                whole = len(due) == len(matches) and path not in self._settling
+                found.append((path, Ready(FileEvent(text, look.version, look.size, "folder"), due), whole))
+        return found
+
+    def _is_held(self, match: Match, path: str) -> bool:
+        marker = match.rules.marker_of(path)
+        if not marker or os.path.lexists(marker):
+            return False
+        self._markers.setdefault(marker, set()).add(path)
+        return True
+
+    def _tell_gone(self) -> None:
+        """Record files of our phases that were gone before they stood still."""
+        gone, self._gone = [as_text(path) for path in self._gone], []
+        facts = []
+        for path in gone:
+            if self._desk.phases.matching(path):
+                text = f"{path} was gone before it stood still"
+                told = Seen(path, source="folder", state="vanished")
+                facts.append(Fact(FactKind.FILE, cause=f"file:{path}:", text=text, file=told))
+                log.info("%s", text, extra={"action": "file.vanished"})
+        if facts:
+            self._around.bus.commit(Plan(facts=tuple(facts)))
+
+    def _land(self, found: list[tuple[str, Ready, bool]]) -> None:
+        landed = self._desk.land([ready for _, ready, _ in found])
+        now_ns = self._around.clock.monotonic_ns()
+        for path, ready, whole in found:
+            if whole and ready.event.path in landed.paths:
+                # Marks that another process set may be old: they are set again at the next look.
+                age_ns = REFRESH_NS + 1 if ready.event.path in landed.before else 0
+                self._known[path] = (ready.event.version, now_ns - age_ns)
+
+    # --- marks live as long as their files -------------------------------------------------------------------------
+
+    def _refresh(self) -> None:
+        """Set marks again whose files are still seen, a few hundred at a time."""
+        stale, self._stale = self._stale, []
+        for some in _chunks(stale, READY):
+            keys = [key for path in some for key in self._keys(as_text(path))]
+            found = self._desk.known(keys)
+            commits = [Commit(marks=(Mark(key, value, value, KEEP_S),)) for key, value in found.items()]
+            if commits:
+                self._around.bus.commit_many(commits)
+            now_ns = self._around.clock.monotonic_ns()
+            for path in some:
+                if path in self._known:
+                    self._known[path] = (self._known[path][0], now_ns)
+
+    def _keys(self, path: str) -> list[str]:
+        matches = self._desk.phases.matching(path)
+        return [file_mark(match.rules.phase.identity, path) for match in matches] or [file_mark("", path)]
+
+
+def _chunks(paths: list[str], size: int) -> Iterator[list[str]]:
+    for at in range(0, len(paths), size):
+        yield paths[at : at + size]

@@ -1,0 +1,160 @@
+"""Hears notices about files on their topic, and lands what follows from each together with its acknowledgement."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from flowlord.decide.file import FileEvent, marks_of, merged, on_deleted
+from flowlord.decide.files import Match
+from flowlord.model.crashpoint import crashpoint
+from flowlord.model.errors import InvalidTask, Refused
+from flowlord.model.message import Delivery
+from flowlord.model.plan import Commit, Committed, Fact, FactKind, Plan, Seen
+from flowlord.taskmaster.filedesk import TRIES, FileDesk, Ready, combined
+from flowlord.taskmaster.landing import land, quarantine
+from flowlord.taskmaster.surroundings import Surroundings
+from flowlord.watch.notices import NoNotice, Notice, read_notices
+
+log = logging.getLogger("flowlord.files")
+
+BATCH = 200
+WAIT_S = 0.5
+
+
+class NoticeLoop:
+    """One step claims the notices that are there, decides each, and lands them."""
+
+    def __init__(self, around: Surroundings, topic: str, *, once: bool = False) -> None:
+        self._around = around
+        self._topic = topic
+        self._desk = FileDesk(around, at_once=once)
+
+    def step(self, wait_s: float = WAIT_S) -> int:
+        """Handle what is there, waiting up to `wait_s` for the first notice; returns how many there were."""
+        around = self._around
+        if self._desk.refresh():
+            self._desk.adopt()
+        left = around.bus.claim(
+            [self._topic], around.consumer, BATCH, wait_s=wait_s, lease_ns=around.lease_ns
+        )
+        count = len(left)
+        crashpoint("notices.claimed")
+        read = {delivery.token + delivery.entry: self._read(delivery) for delivery in left}
+        for _ in range(TRIES):
+            if not left:
+                break
+            left = self._land(left, read)
+        if left:
+            around.bus.release(left, delay_ns=1_000_000_000)
+        self._desk.start_quiet(())
+        return count
+
+    def _read(self, delivery: Delivery) -> list[Ready | Plan] | str:
+        """Return what a message tells, as files or finished records; or why it tells nothing."""
+        try:
+            notices = read_notices(_payload(delivery))
+        except NoNotice as error:
+            return str(error)
+        found: list[Ready | Plan] = []
+        for notice in notices:
+            if not notice.is_folder or self._desk.phases.matching(notice.path):
+                found += self._of_notice(notice, delivery)
+        return found
+
+    def _of_notice(self, notice: Notice, delivery: Delivery) -> list[Ready | Plan]:
+        # Without a version each message is an event of its own, and its acknowledgement lets it count once.
+        version = notice.version or f"notice-{delivery.key or delivery.entry}"
+        event = FileEvent(notice.path, version, notice.size, "topic")
+        if notice.deleted:
+            return [on_deleted(event)]
+        phases = self._desk.phases
+        matches = phases.matching(notice.path)
+        plain = [match for match in matches if not match.rules.phase.rule.marker]
+        found: list[Ready | Plan] = [Ready(event, plain)] if plain else []
+        found += self._marked(event)
+        for match in matches:
+            if match not in plain:
+                found.append(_waits(event, match))
+        if not found and not phases.is_ignored(notice.path):
+            found = [Ready(event, ())]
+        return found
+
+    def _marked(self, event: FileEvent) -> list[Ready | Plan]:
+        """Return the file whose marker this one is: with `marker=.done` that of `x.csv.done` is `x.csv`."""
+        found: list[Ready | Plan] = []
+        for rules in self._desk.phases.phases:
+            marker = rules.phase.rule.marker
+            if marker.startswith(".") and event.path.endswith(marker):
+                path = event.path.removesuffix(marker)
+                matches = [each for each in self._desk.phases.matching(path) if each.rules is rules]
+                if matches:
+                    found.append(Ready(FileEvent(path, event.version, 0, "topic"), matches))
+        return found
+
+    def _land(
+        self, deliveries: Sequence[Delivery], read: dict[str, list[Ready | Plan] | str]
+    ) -> list[Delivery]:
+        """Land what follows from these messages; returns those that must be decided again."""
+        told = [read[delivery.token + delivery.entry] for delivery in deliveries]
+        files = [
+            each for some in told if not isinstance(some, str) for each in some if isinstance(each, Ready)
+        ]
+        sources = self._desk.contexts(match for each in files for match in each.matches)
+        keys = dict.fromkeys(key for each in files for key in marks_of(each.event, each.matches))
+        marks = self._desk.known(keys)
+        commits = []
+        for delivery, some in zip(deliveries, told, strict=True):
+            if isinstance(some, str):
+                commits.append(Commit(quarantine(delivery, some), acknowledge=(delivery,)))
+                continue
+            parts = [each for each in some if isinstance(each, Plan)]
+            decided: list[Commit] = []
+            for each in some:
+                if isinstance(each, Ready):
+                    commit = self._desk.decide(each, marks, sources)
+                    if commit is None:
+                        parts.append(_known(each.event))
+                    else:
+                        decided.append(commit)
+            plan = merged([*parts, *(commit.plan for commit in decided)])
+            plan, guards = combined(decided, plan)
+            commits.append(Commit(plan, acknowledge=(delivery,), marks=guards))
+        again = []
+        crashpoint("notices.decided")
+        for (commit, answer), delivery in zip(land(self._around.bus, commits), deliveries, strict=True):
+            if isinstance(answer, Committed):
+                self._desk.tell(commit)
+            elif isinstance(answer, Refused):
+                again.append(delivery)
+            else:  # somebody else took the notice over; what they landed is what counts
+                log.info("%s", answer, extra={"action": "notice.lost"})
+        return again
+
+
+def _payload(delivery: Delivery) -> bytes:
+    """Return the notice: the message itself, or what a task that was sent with `flowlord send` has as its info."""
+    try:
+        task = delivery.task()
+    except InvalidTask:
+        return delivery.payload
+    return task.info.encode() if task.type and task.info.lstrip().startswith("{") else delivery.payload
+
+
+def _waits(event: FileEvent, match: Match) -> Plan:
+    marker = match.rules.phase.rule.marker
+    text = f"{event.path} waits for its marker {marker}"
+    if not marker.startswith("."):
+        text += ", which notices cannot tell: only watched folders and buckets can"
+    told = Seen(event.path, event.size, event.version, source="topic", state="waits")
+    return Plan(
+        facts=(Fact(FactKind.FILE, cause=f"file:{event.path}:{event.version}", text=text, file=told),)
+    )
+
+
+def _known(event: FileEvent) -> Plan:
+    text = f"{event.path} is known: this version started what it starts before"
+    told = Seen(event.path, event.size, event.version, source="topic", state="known")
+    return Plan(
+        facts=(Fact(FactKind.FILE, cause=f"file:{event.path}:{event.version}", text=text, file=told),)
+    )
