@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from server import Server
 
 PHASES = 10_000
-EACH_S = 10
-ROUNDS = 5
+EACH_S = 20
+ROUNDS = 3
 GOAL_S = 1.0
 
 
@@ -78,7 +78,7 @@ def _one(scheduler: Scheduler, around: Surroundings) -> float:
         scheduler.step()
     landed = datetime.now(UTC).timestamp()
     made = around.counters.published - before
-    assert made == PHASES, made
+    assert made == PHASES, f"{made} starts: the machine is too busy to measure"
     return landed % EACH_S
 
 
