@@ -121,7 +121,7 @@ def test_it_is_paused_resumed_and_cancelled_by_its_id(home: Path) -> None:
 
 
 def test_a_command_that_is_killed_leaves_the_rest_to_any_daemon(home: Path) -> None:
-    rows = 30_000
+    rows = 20_000
     (home / "rows.csv").write_text("n\n" + "".join(f"{n}\n" for n in range(rows)))
     command = [*FLOWLORD, "backload", "rows", "--meta-file", "rows.csv", "--at", "2026-01-01", "-y", "-q"]
     with started(command, cwd=home) as sender:

@@ -67,13 +67,15 @@ def test_two_daemons_that_are_killed_while_they_publish_lose_and_double_no_row(k
         racers = [racer(address, namespace) for _ in range(2)]
         try:
             for turn in range(1, KILLS + 1):
-                until(lambda turn=turn: made(bus) >= turn * ROWS // (KILLS + 2), "the batch moves")
+                until(
+                    lambda turn=turn: made(bus) >= turn * ROWS // (KILLS + 2), "the batch moves", limit_s=60
+                )
                 for each in racers if turn % 2 else racers[:1]:
                     each.kill()
                     each.wait(60)
                 racers = [each for each in racers if each.poll() is None]
                 racers += [racer(address, namespace) for _ in range(2 - len(racers))]
-            until(lambda: made(bus) == ROWS, "the batch ends")
+            until(lambda: made(bus) == ROWS, "the batch ends", limit_s=60)
             assert [each.wait(60) for each in racers] == [0, 0]
         finally:
             for each in racers:
