@@ -13,6 +13,10 @@ log = logging.getLogger("flowlord.taskmaster")
 
 HUNG_NS = 300_000_000_000
 """How long one step of a loop may take. What waits for the bus or for storage gives up long before."""
+QUICK = frozenset(("scheduler", "router", "promoter", "reaper", "pauses", "beat"))
+"""Loops whose steps are bounded. The others list folders and buckets or follow a long journal, which may take a while:
+they get PATIENCE times as long."""
+PATIENCE = 12
 ABSENT_NS = 10_000_000_000
 """When nobody looked for so long, the whole process stood still, and its loops may first go on."""
 LAST_S = 60.0
@@ -33,13 +37,17 @@ class Watchdog:
         if now_ns - self._looked_ns > ABSENT_NS:
             self._since_ns = now_ns
         self._looked_ns = now_ns
-        found = [name for name, at in steps.items() if now_ns - max(at, self._since_ns) > self._hung_ns]
+        since_ns = {name: now_ns - max(at, self._since_ns) for name, at in steps.items()}
+        found = [name for name, ns in since_ns.items() if ns > self._limit_ns(name)]
         for name in found:
             log.critical(
                 "the %s loop has not completed a step for %d s: this process ends, to be started again",
-                name, self._hung_ns // 1_000_000_000, extra={"action": "loop.hung", "loop": name},
+                name, since_ns[name] // 1_000_000_000, extra={"action": "loop.hung", "loop": name},
             )  # fmt: skip
         return found
+
+    def _limit_ns(self, name: str) -> int:
+        return self._hung_ns if name in QUICK else self._hung_ns * PATIENCE
 
 
 def leave_for_good(after_s: float = LAST_S, leave: Callable[[int], object] = os._exit) -> threading.Timer:
