@@ -10,7 +10,7 @@ import yaml
 from flowlord.cli.init import CI, TEMPLATES, contents
 from flowlord.spec.convert import same
 from flowlord.spec.load import load
-from support.processes import flowlord, ran, write
+from support.processes import flowlord, ran, running, until, write
 
 MADE = {
     "minimal": {"out/reply.txt": "hello world, and thank you\n"},
@@ -34,6 +34,17 @@ def test_what_the_readme_of_a_project_says_works(template, tmp_path):
         assert (project / path).read_text("utf-8") == text
     failed = flowlord("tasks", "--failed", "-o", "json", cwd=project)
     assert (failed.code, failed.data) == (0, [])
+
+
+def test_the_project_for_files_starts_on_a_file_that_arrives(tmp_path):
+    assert flowlord("init", "--template", "files", cwd=tmp_path).code == 0
+    with running("run", "--app", "steps", cwd=tmp_path) as daemon:
+        daemon.says("files.before")  # it looks at the folder by now
+        write(tmp_path, {"inbox/new.csv": "item,amount\nplums,1\n"})
+        made = tmp_path / "out" / "new.csv.txt"
+        until(made.exists, "the report of the new file")
+        assert made.read_text("utf-8") == "new.csv: 1 rows\n"
+        assert daemon.end() == 0
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
