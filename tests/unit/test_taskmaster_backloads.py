@@ -159,7 +159,7 @@ def test_what_is_all_published_can_still_be_taken_back() -> None:
     id_ = asked(farm)
     publish_all(farm.daemon(Workflows()))
     found, gone = backloads.cancel(farm.bus, id_, "me@here")
-    assert (found.state, gone) == ("published", 20)
+    assert (found.state, found.why, gone) == ("cancelled", "cancelled by me@here", 20)
     assert infos(farm) == []
 
 

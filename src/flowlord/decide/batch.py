@@ -148,6 +148,16 @@ def cancel_commit(key: str, recipe: Recipe, seen: str, at: Position, by: str) ->
     return Commit(Plan(facts=(told,)), marks=marks, outcomes=outcomes)
 
 
+def recall_commit(key: str, at: Position, by: str) -> Commit:
+    """Return the commit that remembers of a backload which was all published that it was cancelled afterwards."""
+    how = Ended(at.made, at.sent, by)
+    told = Fact(
+        FactKind.BATCH, batch=key, cause=f"backload:{key}", text=f"cancelled by {by} when all was published"
+    )
+    mark = Mark(ENDED + key, ANY, msgspec.json.encode(how).decode(), ttl_s=HALTED_S)
+    return Commit(Plan(facts=(told,)), marks=(mark,))
+
+
 def is_backload(recipe: Recipe) -> bool:
     """Tell whether a batch was asked for by a person."""
     return recipe.slot.startswith("backload:")

@@ -16,6 +16,7 @@ from flowlord.decide.batch import (
     batch_fact,
     cancel_commit,
     halt_commit,
+    recall_commit,
     resume_commit,
 )
 from flowlord.decide.keys import Numbered
@@ -116,6 +117,10 @@ def cancel(bus: Bus, name: str, by: str) -> tuple[Standing, int]:
     def commit(found: Standing, recipe: Recipe) -> Commit | None:
         return cancel_commit(found.key, recipe, found.seen, found.at, by) if found.seen else None
 
+    if found.state == "published" and gone:  # nothing of it is open any more, and what waited was taken back
+        commit_ended = recall_commit(found.key, found.at, by)
+        bus.commit(commit_ended.plan, marks=commit_ended.marks)
+        return standing(bus, found.key), gone
     return _change(bus, found.key, commit), gone
 
 
