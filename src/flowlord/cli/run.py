@@ -24,7 +24,7 @@ from flowlord.cli.places import place_at, unreadable
 from flowlord.cli.signals import Signals, has_terminal
 from flowlord.cli.stores import storage_at
 from flowlord.cli.texts import some
-from flowlord.config import Settings
+from flowlord.config import Settings, WatchSettings
 from flowlord.model.problem import Severity
 from flowlord.spec.disk import DiskTree
 from flowlord.spec.load import Loaded
@@ -78,7 +78,7 @@ def run(
             hosted=_hosted(settings, bus, workers, app, concurrency),
             pace=Pace(_refresh_s(settings, path), settings.taskmaster.grace_ns / 1e9),
             presence=_presence(around),
-            watching=Watching(settings.watch.file_topic, settings.watch.initial, settings.watch.poll_ns),
+            watching=_watching(settings.watch),
         )
         try:
             loaded = taskmaster.load()
@@ -167,6 +167,11 @@ def _follower(settings: Settings, around: Surroundings, *, is_short: bool) -> Fo
     if is_short or around.bus.address.startswith("memory:"):
         return here
     return beside(settings, around, here)
+
+
+def _watching(watch: WatchSettings) -> Watching:
+    buckets = watch.buckets == "poll" or (watch.buckets == "auto" and not watch.file_topic)
+    return Watching(watch.file_topic, watch.initial, watch.poll_ns, buckets=buckets)
 
 
 def _presence(around: Surroundings) -> Presence:

@@ -9,6 +9,7 @@ from flowlord.config.settings import (
     Settings,
     StorageSettings,
     TaskmasterSettings,
+    WatchSettings,
     WorkerSettings,
 )
 
@@ -20,6 +21,7 @@ __all__ = [
     "Settings",
     "StorageSettings",
     "TaskmasterSettings",
+    "WatchSettings",
     "WorkerSettings",
     "masked",
     "resolve",

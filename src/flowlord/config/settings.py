@@ -61,11 +61,13 @@ class WatchSettings(msgspec.Struct, frozen=True):
     """How files are heard of; an empty `file_topic` hears no notices.
 
     `initial` is ignore or run: what becomes of files that lie there when a pattern is watched for the first time.
+    `buckets` is poll, topic, or auto: listed unless notices are heard.
     """
 
     file_topic: str = ""
     initial: str = "ignore"
     poll_ns: int = 30 * SECOND
+    buckets: str = "auto"
 
 
 class WorkerSettings(msgspec.Struct, frozen=True):

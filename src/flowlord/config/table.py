@@ -202,7 +202,12 @@ SETTINGS: Final = (
     _setting(
         "watch.poll", "watch.poll_ns", v.read_duration, "30s",
         variable="FLOWLORD_WATCH_POLL", keys="watch_poll",
-        told="how often network folders are listed",
+        told="how often buckets and network folders are listed",
+    ),
+    _setting(
+        "watch.buckets", "watch.buckets", v.one_of("auto", "poll", "topic"), "auto",
+        variable="FLOWLORD_WATCH_BUCKETS", keys="watch_buckets",
+        told="auto lists buckets unless there is a file_topic; poll always; topic never",
     ),
     _setting(
         "log.level", "log.level", v.one_of("debug", "info", "warning", "error"), "info",

@@ -120,8 +120,11 @@ class Taskmaster:
             while scheduler.decide_due():
                 pass
             self._files.once(stop)
+            FileLoop(around, self._watching, once=True, buckets=True).once(stop)
         else:
             self._supervisor.start("files", self._while_ticking(discard(self._files.step)))
+            buckets = FileLoop(around, self._watching, buckets=True)
+            self._supervisor.start("buckets", self._while_ticking(discard(buckets.step)))
             self._supervisor.start("scheduler", self._while_ticking(scheduler.step))
             self._supervisor.start("reload", self._looking.step)
             if isinstance(self._tree, DiskTree):

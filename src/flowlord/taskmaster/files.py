@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,11 +14,12 @@ from flowlord.model.errors import BusError, Refused
 from flowlord.model.plan import Commit, Fact, FactKind, Mark, Plan, Seen
 from flowlord.model.problem import Severity
 from flowlord.rules.globs import Glob
-from flowlord.rules.places import as_text, place_of
+from flowlord.rules.places import BUCKETS, as_text, place_of
 from flowlord.rules.settle import SETTLE_NS, Settling
 from flowlord.taskmaster.filedesk import FileDesk, Ready
 from flowlord.taskmaster.firstwatch import FirstWatch
 from flowlord.taskmaster.surroundings import Surroundings
+from flowlord.watch.bucket import BucketWatch
 from flowlord.watch.local import LocalWatch, Root
 from flowlord.watch.sighting import Sighting
 
@@ -41,17 +41,21 @@ class Watching:
     """How files are heard of.
 
     `topic` has notices, empty for none; `initial` is ignore or run: what becomes of files that were there before;
-    `poll_ns` how often what tells nothing is listed.
+    `poll_ns` how often what tells nothing is listed; without `buckets` they are left to notices.
     """
 
     topic: str = ""
     initial: str = "ignore"
     poll_ns: int = 30_000_000_000
     events: bool = True
+    buckets: bool = True
 
 
 class FileLoop:
-    """One step takes in what happened, starts what is complete, and waits a moment for more; used by one thread."""
+    """One step takes in what happened, starts what is complete, and waits a moment for more; used by one thread.
+
+    It watches the folders of this machine, or, as another loop that may be slow without harm, `buckets`.
+    """
 
     def __init__(
         self,
@@ -59,15 +63,18 @@ class FileLoop:
         watching: Watching,
         *,
         once: bool = False,
+        buckets: bool = False,
         kind_of: Callable[[str], str] = file_system,
     ) -> None:
         self._around = around
         self._watching = watching
         self._kind_of = kind_of
+        self._buckets = buckets
+        self._source = "bucket" if buckets else "folder"
         self._desk = FileDesk(around, at_once=once)
         self._first = FirstWatch(around, self._desk, runs=once or watching.initial == "run")
         self._settling = Settling()
-        self._local = self._watch({})
+        self._watch = self._watching_of({})
         self._patterns: dict[str, tuple[str, ...]] = {}
         self._known: dict[
             str, tuple[str, int]
@@ -83,11 +90,11 @@ class FileLoop:
         """Take in, start, wait; returns how many files were decided."""
         decided = self.look()
         soon = [
-            each for each in (self._settling.next_ns(), self._local.next_ns(), self._desk.next_ns()) if each
+            each for each in (self._settling.next_ns(), self._watch.next_ns(), self._desk.next_ns()) if each
         ]
         if soon:
             wait_s = min(wait_s, max((min(soon) - self._around.clock.monotonic_ns()) / 1e9, 0.0))
-        self._local.wait(wait_s)
+        self._watch.wait(wait_s)
         return decided
 
     def look(self) -> int:
@@ -97,9 +104,9 @@ class FileLoop:
             self._build()
             self._begins = False
         clock = self._around.clock
-        for root in self._local.due(clock.monotonic_ns()):
+        for root in self._watch.due(clock.monotonic_ns()):
             self._scan(root)
-        for sighting in self._local.hints(HINTS):
+        for sighting in self._watch.hints(HINTS):
             self._consider(sighting)
         decided = 0
         end_ns = (
@@ -113,7 +120,7 @@ class FileLoop:
         if (
             self._desk.overdue
             and not len(self._settling)
-            and all(r.is_listed for r in self._local.roots.values())
+            and all(r.is_listed for r in self._watch.roots.values())
         ):
             self._desk.overdue = frozenset()
         return decided
@@ -133,7 +140,7 @@ class FileLoop:
 
     def close(self) -> None:
         """Stop watching."""
-        self._local.close()
+        self._watch.close()
 
     # --- what is watched -------------------------------------------------------------------------------------------
 
@@ -143,22 +150,30 @@ class FileLoop:
         for rules in self._desk.phases.phases:
             for glob in rules.globs:
                 place = place_of(glob.pattern)
-                if place.scheme:
-                    self._tell_unwatched(rules.phase.identity, glob.pattern)
+                is_bucket = place.scheme in BUCKETS and not place.root.endswith("://")
+                if is_bucket and self._watching.buckets:
+                    watched = self._buckets
                 else:
+                    watched = not place.scheme and not self._buckets
+                    if place.scheme and not self._buckets:
+                        self._tell_unwatched(rules.phase.identity, glob.pattern)
+                if watched:
                     by_root.setdefault(place.root, []).append(glob)
         self._desk.overdue = self._first.begin(self._desk.phases)
         patterns = {root: tuple(sorted({glob.pattern for glob in globs})) for root, globs in by_root.items()}
         if patterns != self._patterns:
-            self._local.close()
-            self._local = self._watch(by_root)
+            self._watch.close()
+            self._watch = self._watching_of(by_root)
             self._patterns = patterns
-        for root in self._local.roots.values():
+        for root in self._watch.roots.values():
             root.next_ns = 0
         self._known.clear()
         self._desk.adopt()
 
-    def _watch(self, by_root: dict[str, list[Glob]]) -> LocalWatch:
+    def _watching_of(self, by_root: dict[str, list[Glob]]) -> LocalWatch | BucketWatch:
+        if self._buckets:
+            around = self._around
+            return BucketWatch(by_root, around.storage, around.clock, poll_ns=self._watching.poll_ns)
         return LocalWatch(
             by_root,
             self._around.clock,
@@ -178,7 +193,7 @@ class FileLoop:
         name = root.folders.root
         seen: set[str] = set()
         try:
-            for sighting in self._local.scan(root):
+            for sighting in self._watch.scan(root):
                 seen.add(sighting.path)
                 self._consider(sighting, name if self._first.is_new(name) else None)
             if not root.is_closed:
@@ -189,15 +204,16 @@ class FileLoop:
             if isinstance(error, Refused):  # another daemon was faster to begin
                 return
             raise
-        self._forget(name, seen)
+        if not root.is_closed:
+            self._forget(name, seen)
         self._refresh()
         self._desk.adopt()
-        self._first.still([each.folders.root for each in self._local.roots.values() if not each.fault])
+        self._first.still([each.folders.root for each in self._watch.roots.values() if not each.fault])
         self._tell(root)
 
     def _forget(self, root: str, seen: set[str]) -> None:
         for path in [path for path in self._known if path not in seen and path.startswith(root)]:
-            if not os.path.lexists(path):  # another root may begin alike
+            if not self._watch.is_there(path):  # another root may begin alike
                 del self._known[path]
 
     def _tell(self, root: Root) -> None:
@@ -243,17 +259,17 @@ class FileLoop:
             self._known[path] = (look.version, now_ns)
             return
         if new_root is not None:
-            event = FileEvent(text, look.version, look.size, "folder")
+            event = FileEvent(text, look.version, look.size, self._source)
             if self._first.takes(new_root, event, matches):
                 self._known[path] = (look.version, now_ns)
                 return
-        waits = [match.rules.settle_ns for match in matches] or [SETTLE_NS]
+        waits = [self._settle_ns(match) for match in matches] or [0 if self._buckets else SETTLE_NS]
         self._settling.see(path, look, now_ns, waits, opened=sighting.opened, closed=sighting.closed)
 
     def _release(self, path: str, now_ns: int) -> None:
         """Look again at the files that waited for this one, when it is a marker."""
         for held in self._markers.pop(path, ()):
-            if held not in self._settling and (look := self._local.look(held)) is not None:
+            if held not in self._settling and (look := self._watch.look(held)) is not None:
                 self._released.add(held)
                 self._settling.see(held, look, now_ns, [0])
 
@@ -262,7 +278,7 @@ class FileLoop:
         found = []
         for path in self._settling.due(self._around.clock.monotonic_ns(), READY):
             now_ns = self._around.clock.monotonic_ns()
-            look = self._local.look(path)
+            look = self._watch.look(path)
             stood_ns = self._settling.looked(path, look, now_ns)
             if look is None:
                 self._gone.append(path)
@@ -275,16 +291,24 @@ class FileLoop:
             due = [
                 match
                 for match in matches
-                if (stood or match.rules.settle_ns <= stood_ns) and not self._is_held(match, path)
+                if (stood or self._settle_ns(match) <= stood_ns) and not self._is_held(match, path)
             ]
             if due or not matches:
                 whole = len(due) == len(matches) and path not in self._settling
-                found.append((path, Ready(FileEvent(text, look.version, look.size, "folder"), due), whole))
+                found.append(
+                    (path, Ready(FileEvent(text, look.version, look.size, self._source), due), whole)
+                )
         return found
+
+    def _settle_ns(self, match: Match) -> int:
+        """How long a file must stand still; an object is complete when it can be seen."""
+        if self._buckets and match.rules.phase.rule.settle_ns is None:
+            return 0
+        return match.rules.settle_ns
 
     def _is_held(self, match: Match, path: str) -> bool:
         marker = match.rules.marker_of(path)
-        if not marker or os.path.lexists(marker):
+        if not marker or self._watch.is_there(marker):
             return False
         self._markers.setdefault(marker, set()).add(path)
         return True
@@ -296,7 +320,7 @@ class FileLoop:
         for path in gone:
             if self._desk.phases.matching(path):
                 text = f"{path} was gone before it stood still"
-                told = Seen(path, source="folder", state="vanished")
+                told = Seen(path, source=self._source, state="vanished")
                 facts.append(Fact(FactKind.FILE, cause=f"file:{path}:", text=text, file=told))
                 log.info("%s", text, extra={"action": "file.vanished"})
         if facts:

@@ -159,6 +159,10 @@ class LocalWatch:
                 return found
         return None
 
+    def is_there(self, path: str) -> bool:
+        """Tell whether there is anything at a path."""
+        return os.path.lexists(path)
+
     def close(self) -> None:
         """Stop hearing."""
         if self._inotify is not None:
