@@ -197,3 +197,9 @@ def test_a_bucket_out_of_reach_is_told_without_the_keys(tmp_path):
         strange = flowlord(command, "hdfs://name/flows", cwd=tmp_path)
         assert strange.code == 2
         assert "hdfs:// is no storage that is known here" in strange.err
+    for where, code in (("s3://bucket/flows/", 3), ("nowhere", 2)):
+        ended = flowlord(
+            "files", "--test", "/in/x.csv", cwd=tmp_path, env={**env, "FLOWLORD_WORKFLOWS": where}
+        )
+        assert (ended.code, "Traceback" in ended.err) == (code, False)
+        assert ended.err.startswith(f"error: {where}: ")

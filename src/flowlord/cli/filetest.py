@@ -23,13 +23,18 @@ SHOWN = 5
 
 def run(settings: Settings, path: str, look: Look) -> int:
     """Explain a path; returns 0 when some phase would start, else 1."""
+    from flowlord.cli.places import place_at, unreadable
     from flowlord.cli.stores import storage_at
     from flowlord.spec.load import load
     from flowlord.taskmaster.surroundings import read_sources
 
-    loaded = load(settings.taskmaster.workflows)
+    where = settings.taskmaster.workflows
+    try:
+        loaded = load(place_at(where, where=settings.storage))
+    except OSError as error:
+        return unreadable(where, error)
     for name in loaded.broken:
-        printer.say(f"note: {name} is broken and left out: flowlord validate {settings.taskmaster.workflows}")
+        printer.say(f"note: {name} is broken and left out: flowlord validate {where}")
     phases = FilePhases.of(loaded.workflows)
     matches = phases.matching(path)
     patterns = {match.rules.phase.rule.meta_file for match in matches} - {""}
