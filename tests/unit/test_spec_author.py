@@ -98,7 +98,6 @@ LOUD = {
     "too many of lists and dates": (
         rule("cron=@daily&for=-9d&batch_limit=19&meta=a:1,2", 'template = "{meta:a}{dd}"'), "makes 20 tasks",
     ),
-    "a relative pattern": (rule("files=in/*.csv"), "is relative"),
     "a pattern of a folder": (rule("files=/in/"), "ends in /"),
     "a key of a cloud": (rule("cron=@daily&x=AKIAIOSFODNN7EXAMPLE"), "an access key"),
     "a hook": (rule("cron=@daily", 'template = "https://hooks.slack.com/services/T0AA/B0BB/abcDEF"'), "a web hook"),

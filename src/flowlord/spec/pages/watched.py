@@ -26,7 +26,7 @@ PAGES: Final = {
         _rule("files=/in/a%2Bb.csv"),
     ),
     "FL072": Page(
-        "No file has such a path: paths are whole, with one slash between folders, without . and .., and "
+        "No file has such a path: paths have one slash between folders, neither . nor .. in them, and "
         "end in a name. The pattern matches nothing, and says so to nobody.",
         _rule("files=/in«//»*.csv"),
         _rule("files=/in/*.csv"),
