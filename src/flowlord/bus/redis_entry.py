@@ -14,7 +14,7 @@ from flowlord.bus.redis_names import MIDDLE, order_of, place_of
 from flowlord.model.message import DEFAULT_PRIORITY, Delivery, Report
 
 
-class About(msgspec.Struct, omit_defaults=True):
+class About(msgspec.Struct, omit_defaults=True, gc=False):
     """The attributes of a dispatch beside its key; all may be missing."""
 
     phase: str = ""
@@ -27,7 +27,7 @@ class About(msgspec.Struct, omit_defaults=True):
     report: Report | None = None
 
 
-class Entry(msgspec.Struct):
+class Entry(msgspec.Struct, gc=False):
     """A stream entry as it was read; what foreigners leave out has its default."""
 
     name: str

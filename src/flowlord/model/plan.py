@@ -49,7 +49,7 @@ class Seen(msgspec.Struct, frozen=True, omit_defaults=True):
     tasks: int = 0
 
 
-class Fact(msgspec.Struct, frozen=True, omit_defaults=True):
+class Fact(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One thing that happened, for those who follow the journal.
 
     `key` is the dispatch key that it is about, `text` the reason in words for people; `task` is the task as it was at

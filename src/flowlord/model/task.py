@@ -25,7 +25,7 @@ class Result(StrEnum):
     ALERT = "alert"
 
 
-class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One unit of work.
 
     `created`, `started` and `ended` are RFC 3339 texts in UTC; `meta` is a query string; `result` is a `Result`
