@@ -17,7 +17,9 @@ _MINUTES: Final = re.compile(r"(?i)\{(?:min|ts)\}", re.ASCII)
 _HOUR_AS_DAY: Final = re.compile(r"(?i)(?:^|[?&])(date|day)=\{yyyy\}-\{mm\}-\{dd\}T\{hh\}(?![:{])")
 _WILD: Final = re.compile(r"[*?\[\\]")
 _OWN: Final = frozenset(("workflow", "cron", "job"))
-_OF_FILES: Final = frozenset(("file", "filename", "files"))
+_OF_FILES: Final = frozenset(
+    ("file", "filename", "files", "dir", "count")
+)  # the last two of several together
 _HOUR_NS: Final = 3_600_000_000_000
 _DEEPEST: Final = 50  # parents of parents that are looked at
 
