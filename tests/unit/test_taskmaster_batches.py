@@ -12,7 +12,7 @@ import pytest
 from flowlord.decide.keys import dispatch_key
 from flowlord.model.errors import BusUnavailable
 from flowlord.model.message import Message
-from flowlord.model.plan import FactKind
+from flowlord.model.plan import FactKind, Mark, Plan
 from flowlord.model.task import Task
 from flowlord.taskmaster.batches import LEAVE_NS, Batches
 from flowlord.taskmaster.router import Router
@@ -293,3 +293,24 @@ def test_an_error_of_the_bus_at_any_commit_loses_and_doubles_nothing(tmp_path: P
             batches = Batches(farm.daemon(around.workflows, "d2", 2))
         farm.clock.advance(2)
     assert waiting(farm) == [str(n) for n in range(1, ROWS + 1)]
+
+
+def test_marks_that_are_no_batches_hinder_no_other_batch_and_are_told(tmp_path: Path) -> None:
+    farm = Farm()
+    around = tick(farm, f"meta-file={json_rows(tmp_path / 'r.json')}")
+    recipe = next(iter(farm.bus.marks_like("recipe:").values()))
+    bad = {
+        "batch:a": "[0,0,-1,0,0,0,0]",
+        "recipe:a": recipe.replace('"slot"', '"chosen":"x","slot"', 1),
+        "batch:b": "[oops",
+        "recipe:b": recipe,
+        "batch:c": "[0,0,-1,0,0,0,0]",
+        "recipe:c": "{",
+    }
+    farm.bus.commit(Plan(), marks=[Mark(key, None, text) for key, text in bad.items()])
+    batches = Batches(around)
+    assert sum(iter(batches.step, 0)) == ROWS
+    assert {"batch:a", "batch:b", "batch:c"} <= around.health.faults().keys()
+    farm.bus.commit(Plan(), marks=[Mark(key, text, None) for key, text in bad.items()])
+    batches.step()
+    assert not around.health.faults()

@@ -326,3 +326,29 @@ def test_a_jump_of_the_wall_clock_and_a_sleep_of_the_machine_are_told(
         watch.look()
         assert "this machine slept for 120.0 s" in caplog.text
     assert len(caplog.records) == 2
+
+
+def test_a_start_for_which_the_bus_was_away_is_made_when_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    farm = Farm()
+    around = farm.daemon(flows_of({"f.toml": [{"task": "root", "rule": "cron=0 13 * * *", "template": "x"}]}))
+    scheduler = scheduler_of(around)
+    scheduler.decide_due()
+    farm.clock.advance(3_600)
+
+    def away(commits: object) -> None:
+        raise BusUnavailable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(farm.bus, "commit_many", away)
+        with pytest.raises(BusUnavailable):
+            scheduler.decide_due()
+    farm.clock.advance(5)
+    assert scheduler.decide_due() == 1
+    assert len(farm.bus.peek("root", 10)) == 1
+
+
+def test_a_pause_whose_time_has_no_zone_cannot_be_read_and_hinders_nobody() -> None:
+    office = Office("overlap=allow")
+    text = '{"pauses":[{"target":"root","since":"2026-01-01T00:00:00"}]}'
+    office.bus.commit(Plan(), marks=[Mark(MARK, None, text)])
+    assert office.minute() == ["12:01"]

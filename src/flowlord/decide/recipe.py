@@ -345,4 +345,7 @@ def decode_position(text: str) -> Position | None:
     """Read a position; None for a mark that holds something else, such as that of a frozen batch."""
     if not text.startswith("["):
         return None
-    return msgspec.json.decode(text, type=Position)
+    try:
+        return msgspec.json.decode(text, type=Position)
+    except msgspec.MsgspecError:
+        return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
 
@@ -24,8 +25,8 @@ class Pause(msgspec.Struct, frozen=True, omit_defaults=True):
     """
 
     target: str
-    since: datetime
-    until: datetime | None = None
+    since: Annotated[datetime, msgspec.Meta(tz=True)]
+    until: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     catchup: bool = False
     by: str = ""
     reason: str = ""

@@ -65,6 +65,7 @@ class Batches:
     def __init__(self, around: Surroundings) -> None:
         self._around = around
         self._open: dict[str, _Batch] = {}
+        self._unreadable: set[str] = set()
 
     def step(self) -> int:
         """Publish a little of each open batch; returns how many tasks."""
@@ -87,6 +88,9 @@ class Batches:
         }
         for key in self._open.keys() - found.keys():
             del self._open[key]
+        for key in self._unreadable - found.keys():
+            self._unreadable.discard(key)
+            self._around.health.mended(OPEN + key)
         now_ns = self._around.clock.monotonic_ns()
         ours: list[_Batch] = []
         for key, mark in found.items():
@@ -96,6 +100,7 @@ class Batches:
             if batch.mark != mark:
                 moved = decode_position(mark)
                 if moved is None:
+                    self._tell_unreadable(key, f"its mark is {mark[:80]!r}")
                     continue
                 is_new = not batch.mark
                 batch.at, batch.mark, batch.coming = moved, mark, None
@@ -112,12 +117,21 @@ class Batches:
             return None
         try:
             recipe = decode_recipe(text)
-        except msgspec.MsgspecError as error:
-            self._around.health.fault(OPEN + key, f"the batch {key} cannot be read by this version: {error}")
+            maker = Maker(recipe)
+        except Exception as error:  # noqa: BLE001 - anything may stand there, and no batch hinders another
+            self._tell_unreadable(key, str(error))
             return None
-        batch = _Batch(key, recipe, Maker(recipe), Position(), "")
+        batch = _Batch(key, recipe, maker, Position(), "")
         self._open[key] = batch
         return batch
+
+    def _tell_unreadable(self, key: str, why: str) -> None:
+        """Tell once that a batch cannot go on here; another version of flowlord may know what to do with it."""
+        text = f"the batch {key} cannot be read by this version: {why}"
+        if key not in self._unreadable:
+            self._unreadable.add(key)
+            log.error("%s", text, extra={"action": "batch.unreadable"})
+        self._around.health.fault(OPEN + key, text)
 
     def _tried(self, batch: _Batch) -> int:
         try:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from flowlord.decide.file import FileEvent, marks_of, merged, on_deleted
 from flowlord.decide.files import Match
+from flowlord.decide.keys import dispatch_key
 from flowlord.model.crashpoint import crashpoint
 from flowlord.model.errors import InvalidTask, Refused
 from flowlord.model.message import Delivery
@@ -20,6 +21,7 @@ log = logging.getLogger("flowlord.files")
 
 BATCH = 200
 WAIT_S = 0.5
+LONGEST_VERSION = 200
 
 
 class NoticeLoop:
@@ -64,7 +66,7 @@ class NoticeLoop:
 
     def _of_notice(self, notice: Notice, delivery: Delivery) -> list[Ready | Plan]:
         # Without a version each message is an event of its own, and its acknowledgement lets it count once.
-        version = notice.version or f"notice-{delivery.key or delivery.entry}"
+        version = _short(notice.version) or f"notice-{delivery.key or delivery.entry}"
         event = FileEvent(notice.path, version, notice.size, "topic")
         if notice.deleted:
             return [on_deleted(event)]
@@ -130,6 +132,11 @@ class NoticeLoop:
             else:  # somebody else took the notice over; what they landed is what counts
                 log.info("%s", answer, extra={"action": "notice.lost"})
         return again
+
+
+def _short(version: str) -> str:
+    """Return a version as a mark can hold it, among others with commas between; anything may be told as one."""
+    return version if len(version) <= LONGEST_VERSION and "," not in version else dispatch_key(version)
 
 
 def _payload(delivery: Delivery) -> bytes:

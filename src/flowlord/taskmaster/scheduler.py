@@ -84,8 +84,14 @@ class Scheduler:
             due.append(heapq.heappop(self._heap))
         try:
             return self._decide(due, now) if due else 0
+        except BusError:
+            for (
+                entry
+            ) in due:  # nobody knows what landed: all are still due, whatever a look set for the next one
+                entry.next = now
+            raise
         finally:
-            for entry in due:  # also when the bus went away in the middle: then they are still due
+            for entry in due:
                 heapq.heappush(self._heap, entry)
 
     def _build(self, flows: Workflows) -> None:
