@@ -194,3 +194,31 @@ def test_steady_is_what_was_answered_since_the_last_failure():
         failed = time.monotonic_ns()
         link.call("PING")
         assert link.steady_since_ns > failed
+
+
+@pytest.mark.parametrize(
+    "greeting",
+    [
+        b"+OK\r\n",
+        b"*-1\r\n",
+        b":7\r\n",
+        b"*3\r\n+a\r\n+b\r\n+c\r\n",
+        b"*2\r\n*0\r\n+x\r\n",
+        b"*2\r\n+mode\r\n:1\r\n",
+    ],
+)
+def test_what_greets_unlike_a_redis_is_told_as_such(greeting):
+    def greet():
+        taken, _ = listener.accept()
+        with taken:
+            taken.recv(4_096)
+            taken.sendall(greeting)
+
+    with socket.create_server((HOST, 0)) as listener:
+        thread = threading.Thread(target=greet)
+        thread.start()
+        url = f"redis://ann:{CANARY}@{HOST}:{listener.getsockname()[1]}"
+        with linked(url) as link, pytest.raises(NotSent, match="does not greet as a Redis 7") as caught:
+            link.call("PING")
+        assert_secret(caught.value, CANARY)
+        thread.join(LIMIT_S)

@@ -105,10 +105,20 @@ class Wire:
             if isinstance(reply, Wrong):
                 raise _turned_away(reply, address)
         hello = replies[0]
-        assert isinstance(hello, list)
-        told = dict(zip(hello[::2], hello[1::2], strict=True))
-        self.role = "master" if told.get(b"role", b"master") == b"master" else "replica"
-        self.mode = told.get(b"mode", b"").decode()
+        try:
+            pairs = hello if isinstance(hello, list) else [hello]  # of one there is no pair
+            told = dict(zip(pairs[::2], pairs[1::2], strict=True))
+            self.role = "master" if told.get(b"role", b"master") == b"master" else "replica"
+            self.mode = told.get(b"mode", b"").decode()
+        except (
+            TypeError,
+            ValueError,
+            AttributeError,
+        ):  # something else listens there, or a proxy speaks for it
+            raise NoConnection(
+                "it does not greet as a Redis 7 does",
+                "is this the right port? flowlord needs Redis 7.0 or later, or Valkey",
+            ) from None
 
     def send(self, commands: Sequence[Sequence[Word]]) -> None:
         """Send commands in one piece.

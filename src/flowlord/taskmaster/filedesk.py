@@ -261,14 +261,16 @@ class FileDesk:
     def _start(self, name: str) -> int:
         rules = self._rules(name)
         assert rules is not None
-        value = self._waiting.pop(name).value
+        value = self._waiting[name].value
         match = Match(rules, rules.phase.rule.files[0])
         ctx = self.context(self.contexts([match]))
         commit = on_quiet(rules, name, value, ctx)
         if commit is None:
+            del self._waiting[name]
             return 0
         self._around.stamps.used(ctx.now, commit.plan.stamps)
         [answer] = self.commit([commit])
+        del self._waiting[name]  # not before: when the bus is away it still waits
         if isinstance(answer, Committed):
             self.tell(commit)
             return 1
