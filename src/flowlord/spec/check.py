@@ -111,7 +111,8 @@ def conclude(examined: Examined, revision: str) -> Parsed:
     told.sort(key=lambda each: (each.line, each.column, each.code))
     more = findings.lost + len(examined.lost) - len(lost)
     if more:
-        told.append(problem("FL009", document.source.path, text=f"{more:,} more problems are not told"))
+        verb = "problem is" if more == 1 else "problems are"
+        told.append(problem("FL009", document.source.path, text=f"{more:,} more {verb} not told"))
     draft = Workflow(examined.name, tuple(examined.phases), revision, document.source.path)
     workflow = None if findings.broken else draft
     return Parsed(workflow, tuple(told), lost, len(document.items), draft)

@@ -1,0 +1,32 @@
+"""Each code has a faulty file, and what is said of it in each format is what people have read and found good."""
+
+import json
+
+import pytest
+
+from corpus.write import ENDINGS, HOME, answer, expected
+from flowlord.spec.codes import CODES
+
+
+def test_every_code_has_a_folder_and_every_folder_a_code():
+    assert sorted(each.name for each in HOME.iterdir() if each.is_dir() and each.name[:2] == "FL") == sorted(
+        CODES
+    )
+
+
+@pytest.mark.parametrize("output", ENDINGS)
+@pytest.mark.parametrize("code", CODES)
+def test_what_is_said_of_a_faulty_file_is_what_was_found_good(code, output, tmp_path):
+    said = answer(code, output, tmp_path)
+    assert code in said
+    assert str(tmp_path) not in said
+    assert said == expected(code, output).read_text("utf-8")
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_the_formats_for_machines_agree(code):
+    listed = json.loads(expected(code, "json").read_text("utf-8"))
+    lines = [json.loads(line) for line in expected(code, "jsonl").read_text("utf-8").splitlines()]
+    results = json.loads(expected(code, "sarif").read_text("utf-8"))["runs"][0]["results"]
+    assert listed == lines
+    assert [each["code"] for each in listed] == [each["ruleId"] for each in results]
