@@ -15,7 +15,7 @@ FAULTS = st.sampled_from([("FL021", "ofset", "=1h"), ("FL050", "soon", ""), ("FL
 KINDS = [
     ("toml", '"{}"'), ("toml", "'{}'"), ("toml", '"""{}"""'), ("toml", "'''{}'''"), ("toml", '"""\n{}"""'),
     ("toml", "'''\n{}'''"), ("toml", '"""\\\n   {}"""'), ("yaml", "{}"), ("yaml", '"{}"'), ("yaml", "'{}'"),
-    ("yaml", ">-\n    {}"), ("yaml", "|-\n    {}"), 
+    ("yaml", ">-\n    {}"), ("yaml", "|-\n    {}"),
 ]  # fmt: skip
 
 
