@@ -80,6 +80,10 @@ kill: $(VENV)/.dev.stamp ## kill workers, taskmasters and Redis at random and co
 			$$([ $(KILLS) -lt 1000 ] || echo --write docs/proof.md); \
 	done
 
+.PHONY: fuzz
+fuzz: $(VENV)/.dev.stamp ## try a million mutated inputs on each parser of phase files (ARGS='cron --seed 7')
+	@$(BIN)/python tests/fuzz/fuzz.py $(ARGS)
+
 .PHONY: bench
 bench: $(VENV)/.dev.stamp ## measure speed and start-up, and compare with the floors
 	@$(BIN)/python bench/run.py $(ARGS)
