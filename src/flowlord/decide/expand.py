@@ -13,7 +13,7 @@ from flowlord.decide.context import Context, Source
 from flowlord.decide.keys import created, dispatch_key, run_id, short_token
 from flowlord.decide.recipe import (
     NO_ROW,
-    RESERVED,
+    OURS,
     File,
     Maker,
     Position,
@@ -222,7 +222,7 @@ def child_messages(
             time = later(time, rule.offset_ns)
         except OverflowError as error:
             raise CannotExpand(f"offset reaches beyond the calendar from {time.isoformat()}") from error
-    passed = {name: under[name] for name in rule.pass_on if name in under and name not in RESERVED}
+    passed = {name: under[name] for name in rule.pass_on if name in under and name not in OURS}
     if not rule.is_batch:
         text = format_hour(time) if moves and time is not None else cron
         own, meta = _own(phase.workflow, text or None, phase.job)

@@ -25,7 +25,7 @@ from flowlord.rules.zones import zone_of
 Row = Mapping[str, str]
 NO_ROW: Row = {}
 RESERVED = frozenset(("workflow", "cron", "job", "file", "filename", "files", "retry", "retried", "delayed"))
-_OURS = RESERVED - {"file", "filename", "files"}
+OURS = RESERVED - {"file", "filename", "files"}
 """Names that no row may write into the meta of a task that has no file: what we read there would be another task."""
 
 PHASE = "phase:"
@@ -255,7 +255,7 @@ class Maker:
         return self._chosen is None or n in self._chosen
 
     def _is_ours(self, name: str) -> bool:
-        return name in (RESERVED if self._lenient else _OURS)
+        return name in (RESERVED if self._lenient else OURS)
 
     def _for_time(self, time: datetime | None) -> None:
         """Work out what the tasks of one time have in common."""
