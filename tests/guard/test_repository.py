@@ -125,3 +125,18 @@ def test_every_link_of_the_texts_leads_to_a_file():
         if not re.match(r"[a-z]+:", link) and not (page.parent / link).exists()
     ]
     assert broken == []
+
+
+def test_every_test_that_the_page_of_hazards_names_is_there():
+    page = (ROOT / "docs" / "hazards.md").read_text("utf-8")
+    there = {
+        name
+        for file in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^(?:async )?def (test_\w+)", file.read_text("utf-8"), re.MULTILINE)
+    }
+    named = set(re.findall(r"`(test_\w+)`", page))
+    assert len(named) > 50
+    assert named - there == set()
+    assert [
+        path for path in re.findall(r"`((?:tests|bench)/[\w/.]+)`", page) if not (ROOT / path).exists()
+    ] == []

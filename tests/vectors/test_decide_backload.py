@@ -189,3 +189,21 @@ def test_dates_are_those_of_the_zone_that_the_phase_has() -> None:
     assert [(task.info, task.meta) for task in answer["Tasks"]] == [
         ("20240102T030000", "cron=2024-01-02T03&workflow=f.toml")
     ]
+
+
+def test_every_deviation_of_backloads_has_a_test() -> None:
+    source = Path(__file__).read_text("utf-8")
+    known = [param.values[0].get("name", "") for param in cases("deviations", where="backload")]
+    assert [name for name in known if f'deviation("{name}")' not in source and name] == []
+
+
+# Each of these has a test here or in tests/unit/test_decide_file.py that an entry without an expectation fails.
+COVERED = {
+    "backload", "batch_expand", "done_process", "file_event", "job_run", "phase_lookup", "phase_parse",
+    "template_parse",
+}  # fmt: skip
+
+
+def test_deviations_belong_to_vectors_whose_deviations_are_tested() -> None:
+    homes = {param.values[0].get("file", "").removesuffix(".json") for param in cases("deviations")} - {""}
+    assert homes <= COVERED

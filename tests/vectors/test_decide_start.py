@@ -174,19 +174,19 @@ def test_a_notice_is_read_as_the_vectors_say(case: dict[str, Any]) -> None:
     assert found == expected
 
 
-def test_a_missing_meta_token_of_a_single_job_is_empty() -> None:
-    [phase] = workflow(
-        "wf.toml", [{"task": "t", "rule": "cron=@daily", "template": "{meta:file}?d={dd}"}]
-    ).phases
-    assert on_tick(phase, NOW, Context(now=NOW)).publish[0].task.info == "?d=15"
+BETTER = {
+    "meta tokens of a single job stay": ["?d=15"],
+    "batch in a half-hour zone truncates on UTC hours": ["15:00a"],
+}
 
 
-def test_a_batch_in_a_half_hour_zone_truncates_the_local_hour() -> None:
-    [phase] = workflow(
-        "wf.toml", [{"task": "t", "rule": "cron=@daily&meta=k:a", "template": "{hh}:{min}{meta:k}"}]
-    ).phases
-    instant = NOW.astimezone(ZoneInfo("Asia/Kolkata"))
-    assert on_tick(phase, instant, Context(now=NOW)).publish[0].task.info == "15:00a"
+@pytest.mark.parametrize("case", cases("deviations", where="job_run"))
+def test_a_tick_where_we_do_better(case: dict[str, Any]) -> None:
+    given = case["input"]
+    [phase] = workflow(given["path"], [given["phase"]]).phases
+    instant = datetime.fromisoformat(given["now"]).astimezone(ZoneInfo(given.get("tz", "UTC")))
+    plan = on_tick(phase, instant, Context(now=NOW))
+    assert [message.task.info for message in plan.publish] == BETTER[case["name"]]
 
 
 def test_row_values_are_written_as_json_writes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
