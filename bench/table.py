@@ -134,7 +134,7 @@ is the median of the ratios pair by pair, which other load on the machine distur
 - **Worker**: 20,000 tasks wait when `flowlord worker` starts; the task does nothing. The rate goes from the first start
   to the landing of the last result. The floor is one process that reads 500, decodes, starts a child of each, encodes,
   and sends XADD, XACK and XDEL in one transaction; it holds no lease and answers to nobody.
-- **Taskmaster**: 20,000 results wait; two threads decide each and start a child with it; a process beside them writes
+- **Taskmaster**: 20,000 results wait; the router decides each and starts a child with it; a process beside it writes
   the history, as under `flowlord run`; the rate goes until that has everything. The floor is the loop above, which also
   inserts one row for each result.
 - **Cost per task**: publish, claim and complete 500 at a time while that many others wait; the ratio is to the first.

@@ -1,10 +1,9 @@
-"""Results to children on Redis: two routers and the process that writes history, as in the daemon."""
+"""Results to children on Redis: the shipped router, with the history in a process beside it, as in the daemon."""
 
 from __future__ import annotations
 
 import gc
 import sqlite3
-import threading
 import time
 from contextlib import closing
 from datetime import timedelta
@@ -64,14 +63,8 @@ def decide(address: str, port: int, results: int) -> float:
             bus.close()
 
 
-def route(router: Router) -> None:
-    """Decide until nothing is left."""
-    while router.step(0.0):
-        pass
-
-
 def follow(bus: Bus, settings: Settings, where: Path, results: int) -> float:
-    """Decide here, in two threads as the daemon when there is much, while a process beside this one writes history."""
+    """Decide here, while a process beside this one writes history."""
     clock = SystemClock()
     chance = Chance(SEED)
     around = Surroundings(bus, clock, chance, Stamps(clock, chance.digit()), "bench")
@@ -83,14 +76,14 @@ def follow(bus: Bus, settings: Settings, where: Path, results: int) -> float:
         history.step()
     revision = around.workflows.by_name["chain.toml"].revision
     fill(bus, [result(number, revision) for number in range(results)])
-    routers = [threading.Thread(target=route, args=(Router(around),)) for _ in range(2)]
+    router = Router(around)
     gc.collect()
     begin = time.perf_counter()
     try:
-        for each in routers:
-            each.start()
-        for each in routers:
-            each.join(LIMIT_S)
+        heard = 0
+        while heard < results:
+            heard += router.step(0.0)
+            assert time.perf_counter() - begin < LIMIT_S, f"only {heard:,} of {results:,} were heard"
         last = bus.journal_bounds()[1]
         while here.cursor() < last:
             time.sleep(LOOK_S)

@@ -1,7 +1,6 @@
 """Slips in the written examples and test files of the system we follow: each is taken, or told with what to write.
 
-Those about other things than phase files (addresses of Redis, ports, names of topics) have their tests with the
-configuration.
+Those about other things than phase files (addresses of Redis, ports, names of topics) are not looked at here.
 """
 
 from datetime import UTC, datetime

@@ -9,14 +9,12 @@ import msgspec
 import pytest
 
 from flowlord.bus.clock import SystemClock
-from flowlord.bus.port import Presence
 from flowlord.model.errors import BusUnavailable
 from flowlord.model.message import Message
 from flowlord.model.plan import FactKind
 from flowlord.model.task import Task
 from flowlord.model.workflow import Workflows
 from flowlord.taskmaster.chance import Stamps
-from flowlord.taskmaster.daemon import Taskmaster
 from flowlord.taskmaster.health import Health
 from flowlord.taskmaster.reaper import move_due, reap
 from flowlord.taskmaster.reload import Reloader
@@ -25,7 +23,6 @@ from flowlord.taskmaster.supervisor import Supervisor
 from support.clock import VirtualClock
 from support.farm import CHAIN, START, Farm, scheduler_of
 from support.flows import flows_of
-from support.processes import until, write
 
 
 def test_a_new_phase_starts_counting_now_and_then_ticks_once_each_minute() -> None:
@@ -256,27 +253,3 @@ def test_stamps_never_repeat_and_end_with_the_daemons_digit() -> None:
     second = stamps.now()
     assert (second - first).total_seconds() >= 50 * 10e-6
     assert first.microsecond % 10 == second.microsecond % 10 == 7
-
-
-def test_a_second_router_helps_while_there_is_much_and_each_result_is_decided_once(tmp_path: Path) -> None:
-    write(tmp_path, {"f.toml": '[[phase]]\ntask = "root"\n\n[[phase]]\ntask = "leaf"\ndependsOn = "root"\n'})
-    results, farm, stop = 1_300, Farm(), threading.Event()
-    for n in range(results):
-        done = Task(
-            type="root", info="", id=f"{n}", meta="workflow=f.toml", result="complete", created=f"{n}"
-        )
-        farm.bus.publish([Message("done", done, f"{n:032}", phase="f.toml:root")])
-    master = Taskmaster(
-        farm.daemon(Workflows()), str(tmp_path), presence=Presence("d1", "taskmaster", "h", 1)
-    )
-    master.load()
-    thread = threading.Thread(target=master.run, args=(stop,))
-    thread.start()
-    try:
-        until(lambda: master._helper is not None, "a second router")
-        until(lambda: not any(at.waiting + at.running for at in farm.bus.topics() if at.topic == "done"))
-    finally:
-        stop.set()
-        thread.join(30)
-    children = [delivery.key for delivery in farm.bus.claim(["leaf"], "w", 2 * results)]
-    assert (len(children), len(set(children))) == (results, results)

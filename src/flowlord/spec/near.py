@@ -69,4 +69,7 @@ def _may_be(letters: set[str], other: str, most: int) -> bool:
 def is_sure(word: str, meant: str, known: Iterable[str]) -> bool:
     """Tell whether no other known word is as near to `word` as the one that was found."""
     least = distance(word, meant)
-    return all(each == meant or distance(word, each) > least for each in known)
+    letters = set(word)
+    return all(
+        each == meant or not _may_be(letters, each, least) or distance(word, each) > least for each in known
+    )

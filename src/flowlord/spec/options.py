@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
 
 from flowlord.model.workflow import Rule
@@ -146,16 +147,16 @@ class Options:
             self.say("FL022", number, text, "take it out: the phase would not run as it says", on_key=True)
             return
         self.unknown.append((key, value))
-        meant = "" if name in NO_MISSES else near_miss(name, _TAKE)
+        meant, is_the_one = ("", False) if name in NO_MISSES else _meant(name)
         if meant:
-            better = meant if is_sure(name, meant, _TAKE) else None
+            better = meant if is_the_one else None
             text = f"unknown rule option {named(key)}"
             self.say("FL021", number, text, f"did you mean {meant!r}?", on_key=True, better=better)
         elif not value and _SCHEDULE.fullmatch(key):
             text = f"{named(key)} looks like a schedule and starts nothing"
             self.say("FL026", number, text, f"did you mean {named(f'cron={key}')}?", on_key=True)
         else:
-            like = nearest(name, _TAKE)
+            like = _like(name)
             hint = f"did you mean {like!r}?" if like else "it only travels into the meta of file tasks"
             better = like if like and name not in NO_MISSES else None
             self.say("FL020", number, f"unknown rule option {named(key)}", hint, on_key=True, better=better)
@@ -373,3 +374,15 @@ _TAKE: Final[dict[str, _Take]] = {
 }
 _REPEATED: Final = frozenset(("files", "ignore", "meta", "pass", "require"))
 KNOWN: Final = tuple(_TAKE)
+
+
+@lru_cache(maxsize=1024)
+def _meant(name: str) -> tuple[str, bool]:
+    """The option that a misspelt name stands for, and whether no other is as near; a rule may repeat it often."""
+    meant = near_miss(name, _TAKE)
+    return meant, bool(meant) and is_sure(name, meant, _TAKE)
+
+
+@lru_cache(maxsize=1024)
+def _like(name: str) -> str:
+    return nearest(name, _TAKE)

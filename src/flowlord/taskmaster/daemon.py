@@ -24,7 +24,7 @@ from flowlord.taskmaster.looking import Looking, asked
 from flowlord.taskmaster.notices import NoticeLoop
 from flowlord.taskmaster.reaper import move_due, reap, sweep
 from flowlord.taskmaster.reload import Reloader
-from flowlord.taskmaster.router import BATCH, Router
+from flowlord.taskmaster.router import Router
 from flowlord.taskmaster.scheduler import Scheduler
 from flowlord.taskmaster.supervisor import Supervisor
 from flowlord.taskmaster.surroundings import Surroundings
@@ -95,8 +95,6 @@ class Taskmaster:
         self._supervisor = Supervisor(around.health, around.clock)
         self._watchdog = Watchdog(around.clock)
         self._router: Router | None = None
-        self._helper: Router | None = None
-        self._crowded = threading.Event()
         self._batches = Batches(around)
         self._ticking = threading.Event()
         self._ticking.set()
@@ -136,7 +134,6 @@ class Taskmaster:
             notices = NoticeLoop(around, self._watching.topic, once=once)
             self._supervisor.start("notices", self._while_ticking(discard(notices.step)))
         self._supervisor.start("router", self._route)
-        self._supervisor.start("second router", self._help)
         self._supervisor.start("promoter", self._every(PROMOTE_EVERY_S, self._move))
         self._supervisor.start("batches", self._publish)
         self._supervisor.start("reaper", self._every(min(around.lease_ns / 4e9, 5.0), lambda: reap(around)))
@@ -254,20 +251,7 @@ class Taskmaster:
     def _route(self) -> None:
         if self._router is None:  # made here, so that a bus that is away delays the loop and not the start
             self._router = Router(self.around)
-        if self._router.step() >= BATCH:
-            self._crowded.set()
-
-    def _help(self) -> None:
-        """Route too while there is more than one router takes at once: one decides while the other waits for the bus.
-
-        When less is there, one is enough; two that wait would both wake for each result.
-        """
-        if not self._crowded.wait(1.0):
-            return
-        if self._helper is None:
-            self._helper = Router(self.around)
-        if not self._helper.step(0.0):
-            self._crowded.clear()
+        self._router.step()
 
     def _move(self) -> None:
         while move_due(self.around) and not self._supervisor.stop.is_set():
