@@ -89,6 +89,8 @@ EXAMPLES: dict[str, list[tuple[str, str | bytes, tuple[int, int, int]]]] = {
         ("a.toml", rule("cron=@daily&ofset=-6h"), (3, 21, 26)),
         ("a.toml", HEAD + 'rule = "cron=@daily&\\u006ffset =1h"\n', (3, 21, 31)),
         ("a.yaml", "phases:\n- task: t\n  rule: >-\n    cron=@daily\n    &ofset=1h\n", (5, 6, 11)),
+        ("a.yaml", "phases:\n- task: t\n  rule: &an cron=@daily&ofset=1h\n", (3, 25, 30)),
+        ("a.yaml", "phases:\n- task: t\n  rule: &an !!str 'cron=@daily&ofset=1h'\n", (3, 32, 37)),
     ],
     "FL022": [("a.toml", rule("cron=@daily&alert=edge"), (3, 21, 26))],
     "FL023": [

@@ -11,6 +11,7 @@ _ESCAPE: Final = re.compile(
     r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|[ \t]*\n[ \t]*|.)", re.DOTALL
 )
 _BREAK: Final = re.compile(r"[ \t]*\n[ \t\n]*")
+_PROPERTIES: Final = re.compile(r"(?:[&!]\S*[ \t\n]+)*")  # an anchor and a tag; no plain value begins so
 
 
 def spell(text: str, node: Node, value: str) -> list[int]:
@@ -18,6 +19,8 @@ def spell(text: str, node: Node, value: str) -> list[int]:
     start, end = node.start, node.end
     while end > start and text[end - 1] in " \t\n":
         end -= 1
+    properties = _PROPERTIES.match(text, start, end)
+    start = properties.end() if properties else start
     opening = text[start : start + 1]
     if opening in ("'", '"'):
         start, end = start + 1, max(end - 1, start + 1)
