@@ -77,6 +77,23 @@ def test_only_the_selected_codes_are_mended(folder):
     assert raw(folder) == b'[[phase]]\ntask = "a"\nretry = 3\nrule = "crn=@daily"\n'
 
 
+@pytest.mark.parametrize("flag", ["--select", "--ignore"])
+@pytest.mark.parametrize("value", ["FL999", "FL010,", "21", ""])
+def test_a_code_that_is_none_does_not_pass_for_a_good_folder(folder, flag, value):
+    write(folder, {"a.toml": '[[phase]]\ntask = "a"\nretry = "3"\nrule = "crn=@daily"\n'})
+    ended = flowlord("validate", "a.toml", flag, value, cwd=folder)
+    assert (ended.code, ended.out) == (2, "")
+    assert flag in ended.err
+
+
+def test_several_codes_stand_in_one_flag_with_commas_and_in_any_case(folder):
+    write(folder, {"a.toml": '[[phase]]\ntask = "a"\nretry = "3"\nrule = "crn=@daily"\n'})
+    ended = flowlord("validate", "a.toml", "--select", "fl010, FL02", "-o", "jsonl", cwd=folder)
+    assert ended.code == 1
+    assert [json.loads(line)["code"] for line in ended.out.splitlines()] == ["FL010", "FL021"]
+    assert flowlord("validate", "a.toml", "--ignore", "FL010,FL02", "-q", cwd=folder).out.count("FL0") == 0
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
 def test_a_folder_that_cannot_be_written_is_told(folder):
     folder.chmod(0o555)

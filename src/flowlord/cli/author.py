@@ -42,10 +42,10 @@ def validate(
     ] = "",
     strict: Annotated[bool, typer.Option("--strict", help="Warnings fail too.")] = False,
     select: Annotated[
-        list[str], typer.Option("--select", metavar="CODE", help="Only problems whose code begins so.")
+        list[str], typer.Option("--select", metavar="CODE,CODE", help="Only problems whose code begins so.")
     ] = [],  # noqa: B006
     ignore: Annotated[
-        list[str], typer.Option("--ignore", metavar="CODE", help="No problems whose code begins so.")
+        list[str], typer.Option("--ignore", metavar="CODE,CODE", help="No problems whose code begins so.")
     ] = [],  # noqa: B006
     fix: Annotated[bool, typer.Option("--fix", help="Mend the files; what means something stays.")] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Show what --fix would change; exits 1 then.")] = False,
@@ -81,15 +81,24 @@ def validate(
     See also: rule, run, config.
     """
     settings = None if paths else settings_of(config=config)
+    from flowlord.cli import printer
     from flowlord.cli import validate as body
+    from flowlord.cli.exits import WRONG_USE
+    from flowlord.cli.flag_values import WrongUse, codes_of
+    from flowlord.spec.codes import CODES
 
+    try:
+        selected, ignored = codes_of(select, "--select", CODES), codes_of(ignore, "--ignore", CODES)
+    except WrongUse as error:
+        printer.error(str(error), hint=error.hint)
+        raise SystemExit(WRONG_USE) from None
     looked_at = paths or [settings.taskmaster.workflows if settings else ""]
     wanted = body.Wanted(
         output=output or "text",
         strict=strict,
         exit_zero=exit_zero,
-        select=tuple(select),
-        ignore=tuple(ignore),
+        select=selected,
+        ignore=ignored,
         quiet=quiet,
         statistics=statistics,
         fix="diff" if diff else "fix" if fix else "",
