@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from support.processes import ROOT, Running, flowlord, running, tasks, until, write
+from support.redis_programs import lacking
 
 FLOW = """
 [[phase]]
@@ -29,7 +30,7 @@ class SkewedClock:
     def __init__(self, folder: Path) -> None:
         compiler = shutil.which("gcc") or shutil.which("cc")
         if compiler is None:
-            pytest.skip("no C compiler: apt-get install gcc")
+            lacking("no C compiler: apt-get install gcc libc6-dev")
         library = folder / "skew.so"
         source = ROOT / "tests" / "support" / "skew.c"
         subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source], check=True, timeout=60)

@@ -96,12 +96,15 @@ def test_only_the_phases_that_do_not_know_a_file_start():
 def test_five_files_make_one_start_when_five_are_asked_for():
     ledger = Ledger("files=/d/*.gz&count=5", template="{meta:filename} {meta:dir} {meta:count}")
     for n in range(4):
-        assert ledger.text(f"/d/{n}.gz").endswith(f"t0 has {n + 1} of 5")
+        assert ledger.text(f"/d/{n}.gz") == f"/d/{n}.gz counts in its group: t0 has {n + 1} of 5"
     assert ledger.commit("/d/3.gz", "v2") is None  # one that is written again counts once
     assert ledger.starts("/d/4.gz") == ["4.gz /d 5"]
     for n in range(5, 9):
         assert ledger.starts(f"/d/{n}.gz") == []
     assert ledger.starts("/d/9.gz") == ["9.gz /d 5"]
+    one_more = ledger.commit("/d/10.gz")
+    assert one_more is not None
+    assert [fact.file.state for fact in one_more.plan.facts if fact.file] == ["counted"]
 
 
 def test_files_of_several_folders_count_apart():

@@ -116,6 +116,12 @@ def test_it_is_told(name):
         assert words in found[0]
 
 
+@pytest.mark.parametrize("key", ["password", "aws_secret_access_key", "secret_key", "api_key", "sig"])
+def test_a_secret_is_known_by_the_name_of_its_parameter(key):
+    [problem] = told(rule("cron=@daily", f'template = "s3://b/k?{key}=wJalrXUtnFEMI"'))
+    assert problem.code == "FL080"
+
+
 def test_a_secret_is_not_repeated():
     [problem] = told(rule("cron=@daily", 'template = "postgres://etl:hunter2@db/users"'))
     assert problem.code == "FL080"

@@ -347,6 +347,19 @@ def test_a_start_for_which_the_bus_was_away_is_made_when_it_is_back(monkeypatch:
     assert len(farm.bus.peek("root", 10)) == 1
 
 
+def test_a_mark_without_a_zone_stops_its_phase_alone_and_is_told() -> None:
+    farm = Farm()
+    phases = [{"task": name, "rule": "cron=* * * * *", "template": "x"} for name in ("bad", "good")]
+    farm.bus.commit(Plan(), marks=[Mark("tick:f.toml:bad", None, "2026-03-01T12:00:00")])
+    around = farm.daemon(flows_of({"f.toml": phases}))
+    scheduler = scheduler_of(around)
+    scheduler.decide_due()
+    farm.clock.advance(60)
+    scheduler.decide_due()
+    assert (len(farm.bus.peek("good", 10)), farm.bus.peek("bad", 10)) == (1, [])
+    assert "a time without a zone" in around.health.faults()["tick:f.toml:bad"]
+
+
 def test_a_pause_whose_time_has_no_zone_cannot_be_read_and_hinders_nobody() -> None:
     office = Office("overlap=allow")
     text = '{"pauses":[{"target":"root","since":"2026-01-01T00:00:00"}]}'

@@ -248,6 +248,7 @@ def test_handlers_come_from_all_flags(app):
     found = handlers(workers=["x=true", "y:daily=builtin:echo"], apps=[app("app_all")])
     assert sorted(found) == ["extract:daily", "extract:hourly", "load", "x", "y:daily"]
     assert sorted(handlers(types=["a", "b"], command="true")) == ["a", "b"]
+    assert sorted(handlers(workers=["a, b=true"])) == ["a", "b"]
     assert sorted(handlers(types=["noop", "echo"])) == ["echo", "noop"]
     assert sorted(handlers(types=["extract", "noop"], apps=["app_all.tasks"])) == [
         "extract:daily",
@@ -265,6 +266,7 @@ def test_handlers_come_from_all_flags(app):
         ({"workers": ["true"]}, "no '='", "TYPE=COMMAND"),
         ({"workers": ["=true"]}, "no task type", "one word"),
         ({"workers": ["a b=true"]}, "no task type", "one word"),
+        ({"workers": ["a,=true"]}, "no task type", "one word"),
         ({"workers": ["a=true", "a=false"]}, "given twice", "one type"),
         ({"workers": ["a=builtin:noob"]}, "no built-in type", "did you mean 'noop'"),
         ({"workers": ["a=no-such-program-here"]}, "no program", "PATH"),

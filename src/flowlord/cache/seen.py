@@ -22,7 +22,7 @@ FIELDS = (
     "cause",
     "text",
 )
-MATCHED = ("started", "waits", "known")
+MATCHED = ("started", "counted", "waits", "known")
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "workers": ("look", "List the processes that are alive, and with what."),
     },
     "Keep": {
-        "reload": ("reloads", "Have every taskmaster look at its workflows now, and wait until they run."),
+        "reload": ("control", "Have every taskmaster look at its workflows now, and wait until they run."),
         "doctor": (
             "look",
             "Look at what flowlord stands on, and tell how to mend it; exits 1 when there is a fault.",

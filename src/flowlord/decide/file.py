@@ -106,7 +106,7 @@ def decide_file(
     timing = timing or Timing()
     plans: list[Plan] = []
     guards: list[Mark] = []
-    waits: list[str] = []
+    counted: list[str] = []
     small: list[str] = []
     skipped: list[str] = []
     for match in matches:
@@ -137,28 +137,28 @@ def decide_file(
             group = group.begun()
         else:
             wanted = f" of {phase.rule.count}" if phase.rule.count else ""
-            waits.append(f"{phase.base_name} has {group.files}{wanted}")
+            counted.append(f"{phase.base_name} has {group.files}{wanted}")
         guards.append(Mark(name, value, write_group(group), KEEP_S))
-    if not plans and not waits and not skipped:
+    if not plans and not counted and not skipped:
         return _nothing(event, phases, matches, small, marks)
     plan = merged(plans)
     messages = plan.messages
-    state = "started" if messages or plan.opened else "waits" if waits else "skipped"
+    state = "started" if messages or plan.opened else "counted" if counted else "skipped"
     told = _record(event, state, messages)
     fact = Fact(
         FactKind.FILE,
         cause=f"file:{event.path}:{event.version}",
-        text=_text(event.path, plan, waits, skipped),
+        text=_text(event.path, plan, counted, skipped),
         file=told,
     )
     return Commit(msgspec.structs.replace(plan, facts=(*plan.facts, fact)), marks=tuple(guards))
 
 
-def _text(path: str, plan: Plan, waits: Sequence[str], skipped: Sequence[str]) -> str:
+def _text(path: str, plan: Plan, counted: Sequence[str], skipped: Sequence[str]) -> str:
     """Return in words what became of a file."""
     names = dict.fromkeys(message.task.name for message in plan.messages)
     said = [f"started {', '.join(names)}"] if names else ["started a batch"] if plan.opened else []
-    said += [f"waits for more: {'; '.join(waits)}"] if waits else []
+    said += [f"counts in its group: {'; '.join(counted)}"] if counted else []
     said += (
         [f"{'; '.join(skipped)}. To start it: {shlex.join(['flowlord', 'files', '--rerun', path])}"]
         if skipped
@@ -179,7 +179,7 @@ def on_quiet(
         return None
     plan = _group_started(rules, group, ctx, timing or Timing(at_once=True), 0)
     event = FileEvent(group.path, group.version, group.size, "folder")
-    told = _record(event, "started" if plan.messages else "waits", plan.messages)
+    told = _record(event, "started" if plan.messages or plan.opened else "skipped", plan.messages)
     words = ", ".join(dict.fromkeys(message.task.name for message in plan.messages))
     text = f"{group.files} files, the newest {group.path}, started {words or 'nothing'}"
     fact = Fact(FactKind.FILE, cause=f"file:{group.path}:{group.version}", text=text, file=told)

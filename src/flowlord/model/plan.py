@@ -35,7 +35,7 @@ class Seen(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `moment` is the data time in its path (RFC 3339, UTC; empty when there is none), `source` where it was heard of:
     folder, bucket, topic or hand. `names` and `keys` are of the first tasks that it started, `tasks` how many it
-    started in all. `state` is started, waits, skipped, known, vanished, deleted or unmatched.
+    started in all. `state` is started, counted (in a group), waits, skipped, known, vanished, deleted or unmatched.
     """
 
     path: str

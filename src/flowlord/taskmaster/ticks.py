@@ -56,7 +56,12 @@ class Entry:
     @property
     def watermark(self) -> datetime | None:
         """The mark as a time; raises ValueError when somebody wrote something else into it."""
-        return None if self.seen is None else datetime.fromisoformat(self.seen)
+        if self.seen is None:
+            return None
+        found = datetime.fromisoformat(self.seen)
+        if found.tzinfo is None:
+            raise ValueError(f"the mark holds {self.seen!r}, a time without a zone")
+        return found
 
 
 def commits_of(around: Surroundings, entry: Entry, due: Due) -> Iterator[Commit]:

@@ -121,12 +121,7 @@ def _record(record: Mapping[str, Any], depth: int) -> Iterator[Notice]:
     s3 = record.get("s3")
     if not isinstance(s3, dict):
         raise NoNotice("a record of the message tells of no object of S3")
-    bucket, thing = s3.get("bucket"), s3.get("object")
-    name = bucket.get("name") if isinstance(bucket, dict) else None
-    key = thing.get("key") if isinstance(thing, dict) else None
-    if not (isinstance(name, str) and isinstance(key, str) and name and key):
-        raise NoNotice("a record of the message names no bucket and key")
-    assert isinstance(thing, dict)
+    name, key, thing = _object_of_s3(s3)
     event = str(record.get("eventName", "")).removeprefix("s3:")
     yield Notice(
         path=f"s3://{name}/{unquote_plus(key)}",
@@ -139,13 +134,19 @@ def _record(record: Mapping[str, Any], depth: int) -> Iterator[Notice]:
     )
 
 
+def _object_of_s3(told: Mapping[str, Any]) -> tuple[str, str, Mapping[str, Any]]:
+    """Return the bucket, the key as it is written, and what else is told of an object."""
+    bucket, thing = told.get("bucket"), told.get("object")
+    if isinstance(bucket, dict) and isinstance(thing, dict):
+        name, key = _text(bucket.get("name")), _text(thing.get("key"))
+        if name and key:
+            return name, key, thing
+    raise NoNotice("the message names no bucket and key of S3")
+
+
 def _event_bridge(found: Mapping[str, Any], detail: Mapping[str, Any]) -> Notice:
     """S3 by way of EventBridge: keys are as they are."""
-    thing, bucket = detail["object"], detail.get("bucket")
-    name = bucket.get("name") if isinstance(bucket, dict) else None
-    key = thing.get("key")
-    if not (isinstance(name, str) and isinstance(key, str) and name and key):
-        raise NoNotice("the message of EventBridge names no bucket and key")
+    name, key, thing = _object_of_s3(detail)
     return Notice(
         path=f"s3://{name}/{key}",
         size=_number(thing.get("size")),

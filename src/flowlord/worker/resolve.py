@@ -29,19 +29,21 @@ def handlers(
 
     Args:
         types: what `command` does; without a command, which of the functions of `apps`, or built-in types.
-        workers: texts `TYPE=COMMAND`; the command may be `builtin:noop`.
+        workers: texts `TYPE=COMMAND`, several types with commas; the command may be `builtin:noop`.
         apps: modules, or `module:attribute`.
     Raises:
         InvalidConfig: nothing to do, one name twice, or a setting that cannot be honoured.
     """
     found: dict[str, Handler] = {}
     for text in workers:
-        name, given, line = text.partition("=")
+        names, given, line = text.partition("=")
         if not given:
             raise refuse(
                 f"--worker {text!r}", "there is no '='", "write TYPE=COMMAND: --worker 'load=python load.py'"
             )
-        _add(found, name.strip(), _command(line, f"--worker {text!r}"), f"--worker {text!r}")
+        given_command = _command(line, f"--worker {text!r}")
+        for name in names.split(","):
+            _add(found, name.strip(), given_command, f"--worker {text!r}")
     functions = {name: function for app in apps for name, function in load_app(app).items()}
     if command:
         if not types:

@@ -94,7 +94,12 @@ def _steps(advice: Advice, number: int, text: str) -> None:
                 told = (
                     f"the step {step} does not divide the {name}: it is {shown}, and begins again at {again}"
                 )
-            hint = "for a steady beat write cron=@every 90m and the like, or list the values"
+            steady = {"second": f"{step}s", "minute": f"{step}m", "hour": f"{step}h"}.get(name)
+            hint = (
+                f"for a steady beat write cron=@every {steady}, or list the values"
+                if steady
+                else "list the values"
+            )
             advice.at_option("FL034", number, "cron", told, hint, start=start, end=end)
 
 

@@ -21,7 +21,7 @@ _SECRET: Final = re.compile(
     r"|\beyJ[0-9A-Za-z_-]{10,}\.eyJ[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]{10,})"
     r"|hooks\.slack\.com/services/(?P<hook>T[0-9A-Z]+/B[0-9A-Z]+/[0-9A-Za-z]+)"
     r"|(?P<private>-----BEGIN [A-Z ]*PRIVATE KEY-----)"
-    r"|[?&](?i:password|passwd|pwd|secret|client_secret|api_?key|access_?token|auth_?token|token|sig|signature)"
+    r"|[?&](?i:password|passwd|pwd|secret|client_secret|(?:aws_)?secret_(?:access_)?key|api_?key|access_?token|auth_?token|token|sig|signature)"
     r"=(?P<value>[^&#\s{}<>$*\"']{6,})",
     re.ASCII,
 )
