@@ -3,6 +3,8 @@
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -67,6 +69,14 @@ def test_a_historian_that_was_killed_is_told_and_replaced_and_nothing_is_missing
         assert daemon.end() == 0, daemon.err
         assert not is_there(second)
     assert states(home / ".flowlord" / "tasks.db") == ["complete"] * 4
+
+
+def test_a_historian_whose_daemon_died_before_it_said_what_to_do_ends_without_a_word():
+    for said in (b"", b'{"bus": "mem'):
+        ended = subprocess.run(
+            [sys.executable, "-m", "flowlord.cli.historian"], input=said, capture_output=True, timeout=60
+        )
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
 
 
 def test_the_health_of_the_daemon_tells_that_history_cannot_be_written(home):

@@ -15,9 +15,11 @@ def take_note(folder: Path, figures: Figures) -> None:
     """Count what was contested and taken over, and whether anything went wrong."""
     for path in sorted(folder.iterdir()):
         _, kind, place = path.stem.split("-")
-        for line in path.read_text("utf-8", "replace").splitlines():
+        lines = path.read_text("utf-8", "replace").splitlines()
+        for at, line in enumerate(lines):
             if line.startswith("Traceback"):
-                figures.faults.append(f"{path.name}: a traceback")
+                last = next((each for each in lines[at + 1 :] if not each.startswith(" ")), "cut off")
+                figures.faults.append(f"{path.name}: a traceback: {last[:160]}")
             if not line.startswith("{"):
                 continue
             try:

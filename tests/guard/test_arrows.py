@@ -14,7 +14,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "storage": {"model", "rules"},  # patterns are those of file rules
     "cache": {"model", "storage"},
     "watch": {"model", "rules", "storage"},
-    "alert": {"model"},
+    "alert": {"model", "rules"},  # date ranges, durations
     "worker": {"model", "rules", "bus", "config"},
     "taskmaster": BASE | {"config"},
     "server": BASE | {"taskmaster"},

@@ -67,7 +67,10 @@ def follower_of(charge: Charge) -> Follower:
 
 def main() -> int:
     """Copy until told to end; 0 when nothing is left."""
-    charge = msgspec.json.decode(sys.stdin.buffer.readline(), type=Charge)
+    told = sys.stdin.buffer.readline()
+    if not told.endswith(b"\n"):
+        return 0  # the daemon was killed before it had said what to do
+    charge = msgspec.json.decode(told, type=Charge)
     set_up(charge.log_format, charge.log_level)
     # The daemon has a bus of its own and the same stderr: what it says of the bus need not be said twice.
     logging.getLogger("flowlord.bus").disabled = True
