@@ -5,6 +5,7 @@ import sqlite3
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flowlord.cache.days import DAY_US, Slot, Sums, days
 from flowlord.cache.fold import catch_up, fold
 from flowlord.cache.historian import Historian
 from flowlord.cache.queries import Filter, History
@@ -29,7 +30,9 @@ FACTS = st.one_of(
     st.builds(lambda key: published(f"{key}:dead", topic="retry-failed", cause=f"dead:{key}"), KEYS),
 )  # fmt: skip
 COMMITS = st.lists(st.lists(FACTS, min_size=1, max_size=4), min_size=1, max_size=12)
-TABLES = ("tasks", "alerts", "decisions", "files", "workflows", "gaps", "cursor")
+TABLES = ("tasks", "alerts", "decisions", "files", "workflows", "revisions", "gaps", "cursor")
+DAYS = """SELECT happened_us / 86400000000, topic, type, job, state, count(*), sum(run_us > 0), sum(run_us),
+    sum(queue_us > 0), sum(queue_us) FROM attempts WHERE state NOT IN ('waiting', 'later') GROUP BY 1, 2, 3, 4, 5"""
 
 
 def dump(connection: sqlite3.Connection) -> list[tuple]:
@@ -52,6 +55,9 @@ def test_any_portions_give_the_same_history(commits, sizes, again):
         cut.follow(entries[max(0, at - 2) if again else at : at + size])
         at += size
     assert dump(cut.connection) == dump(whole.connection)
+    kept = "SELECT day, topic, type, job, state, attempts, ran, ran_us, waited, waited_us FROM days"
+    for connection in (cut.connection, whole.connection):
+        assert sorted(connection.execute(kept)) == sorted(connection.execute(DAYS))
 
 
 @given(commits=COMMITS, at=st.integers(0, 12))
@@ -74,3 +80,9 @@ def test_a_reader_that_catches_up_sees_what_the_historian_will_write(commits, at
         return {each.key: each for each in found}
 
     assert rows(history) == rows(whole)
+    today = BEGIN_US // DAY_US
+    assert _exact(days(history, today, today + 9)) == _exact(days(whole, today, today + 9))
+
+
+def _exact(found: dict[Slot, Sums]) -> dict[Slot, Sums]:
+    return {slot: sums._replace(ran_max_us=0, waited_max_us=0) for slot, sums in found.items()}

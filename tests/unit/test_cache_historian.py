@@ -33,7 +33,9 @@ def clock():
 def dump(source) -> list[tuple]:
     """Everything in a history, as rows without their numbers."""
     connection = source if isinstance(source, sqlite3.Connection) else open_reader(source)
-    tables = ("tasks", "alerts", "decisions", "files", "workflows", "gaps", "cursor")
+    tables = (
+        "tasks", "alerts", "decisions", "files", "workflows", "revisions", "phases", "days", "gaps", "cursor",
+    )  # fmt: skip
     found = []
     for table in tables:
         names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})") if row[1] != "n"]

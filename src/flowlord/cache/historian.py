@@ -16,6 +16,7 @@ from typing import Any
 from msgspec.json import decode
 from msgspec.structs import astuple
 
+from flowlord.cache import days
 from flowlord.cache.attempt import COLUMNS, Attempt, microseconds
 from flowlord.cache.ledger import Entry, Ledger, holes, keys_of
 from flowlord.cache.many import SIZES, Many, row
@@ -37,7 +38,7 @@ _changing = attrgetter("n", *_CHANGING)
 # All rows in one answer, for the same reason as in `many`: Python asks for each row of an answer anew.
 _SELECT = f"SELECT json_group_array(json_array({', '.join(COLUMNS)})) FROM tasks WHERE key IN "
 # What says who a task is stays as it is in a row that was written at its publication, and is long: it is not read.
-_LEARNT = ("n", "key", *_CHANGING)
+_LEARNT = ("n", "key", "topic", "type", "job", *_CHANGING)
 _SELECT_CHANGING = (
     f"SELECT json_group_array(json_array({', '.join(_LEARNT)})) FROM tasks WHERE published_us AND key IN "
 )
@@ -59,12 +60,17 @@ _ALERT = Many("INSERT OR FAIL INTO alerts VALUES", row(10, "NULL, "))
 _DECISION = Many("INSERT OR FAIL INTO decisions VALUES", row(7, "NULL, "))
 _FILE = Many("INSERT OR FAIL INTO files VALUES", row(12, "NULL, "))
 _WORKFLOW = Many("INSERT OR REPLACE INTO workflows VALUES", row(4))
+_REVISION = Many("INSERT OR FAIL INTO revisions VALUES", row(6, "NULL, "))
+_PHASE = Many("INSERT OR REPLACE INTO phases VALUES", row(10))
 _PRUNE = (
     f"DELETE FROM tasks WHERE n IN (SELECT n FROM tasks WHERE happened_us < ?1 AND due_us < ?1 LIMIT {CHUNK})",
     *(  # rows in the order of time: only the first ones need a look
         f"DELETE FROM {table} WHERE n IN (SELECT n FROM {table} ORDER BY n LIMIT {CHUNK}) AND at_us < ?1"
-        for table in ("alerts", "decisions", "files", "gaps")
+        for table in ("alerts", "decisions", "files", "gaps", "revisions")
     ),
+    """DELETE FROM phases WHERE at_us < ?1 AND NOT EXISTS (SELECT 1 FROM workflows WHERE name = phases.workflow
+        AND (revision = phases.digest OR revision LIKE phases.digest || '@%'))""",
+    f"DELETE FROM days WHERE day < ?1 / {days.DAY_US} - {days.KEPT_DAYS}",
 )
 _HUGE = 1 << 63
 
@@ -251,7 +257,11 @@ class Historian:
         insert.run(db, [astuple(attempt) for attempt in changed if attempt.n is None])
         _ALERT.run(db, ledger.alerts)
         _FILE.run(db, ledger.files)
-        _WORKFLOW.run(db, list(ledger.workflows.values()))
+        days.write(db, ledger.days())
+        if ledger.workflows:
+            _WORKFLOW.run(db, list(ledger.workflows.values()))
+            _REVISION.run(db, ledger.revisions)
+            _PHASE.run(db, list(ledger.phases.values()))
         if ledger.decisions:
             _DECISION.run(db, ledger.decisions)
             db.execute(
@@ -285,4 +295,7 @@ def _harmless(ledger: Ledger) -> Ledger:
     mended.decisions = [tuple(map(mend, row)) for row in ledger.decisions]
     mended.files = [tuple(map(mend, row)) for row in ledger.files]
     mended.workflows = {name: tuple(map(mend, row)) for name, row in ledger.workflows.items()}
+    mended.revisions = [tuple(map(mend, row)) for row in ledger.revisions]
+    mended.phases = {key: tuple(map(mend, row)) for key, row in ledger.phases.items()}
+    mended.before = ledger.before
     return mended

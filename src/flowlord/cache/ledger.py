@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from flowlord.cache.attempt import OPEN, Attempt, State, microseconds, told_by_meta
+from flowlord.cache.days import Counted, Slot, Sums, counted, differences
 from flowlord.model.plan import Fact, FactKind, Seen
 
 _RESULTS = {state.value: state.value for state in (State.COMPLETE, State.WARN, State.ALERT)}
@@ -29,6 +30,11 @@ class Entry(Protocol):
     @property
     def at_us(self) -> int:
         """Microseconds since 1970 UTC, by the clock of the bus."""
+        ...
+
+    @property
+    def by(self) -> str:
+        """Who committed."""
         ...
 
     @property
@@ -59,25 +65,35 @@ class Ledger:
     """Rows that are known, and what a batch of entries made of them.
 
     `attempts` holds what was given and what was added; `changed` those of them that a fact has touched. `alerts`,
-    `decisions` and `files` are rows in the order of their columns without the number, `workflows` the last of each.
+    `decisions`, `files` and `revisions` are rows in the order of their columns without the number, `workflows` the last
+    of each. `before` is where those that were given count as ended, by key.
     """
 
     def __init__(self, known: Iterable[Attempt] = ()) -> None:
         self.attempts = {attempt.key: attempt for attempt in known}
+        self.before: dict[str, Counted] = {
+            key: found for key, attempt in self.attempts.items() if (found := counted(attempt))
+        }
         self.changed: dict[str, Attempt] = {}
         self.alerts: list[tuple[object, ...]] = []
         self.decisions: list[tuple[object, ...]] = []
         self.files: list[tuple[object, ...]] = []
         self.workflows: dict[str, tuple[object, ...]] = {}
+        self.revisions: list[tuple[object, ...]] = []
+        self.phases: dict[tuple[str, str, str], tuple[object, ...]] = {}
+
+    def days(self) -> dict[Slot, Sums]:
+        """Return what the numbers of days change by."""
+        return differences(self.changed, self.before)
 
     def apply(self, entries: Iterable[Entry]) -> None:
         """Take in what these entries tell."""
         for entry in entries:
             at = entry.at_us
             for fact in entry.facts:
-                self._take(fact, at)
+                self._take(fact, at, entry.by)
 
-    def _take(self, fact: Fact, at: int) -> None:
+    def _take(self, fact: Fact, at: int, by: str) -> None:
         match fact.kind:
             case FactKind.PUBLISHED:
                 self._published(fact, at)
@@ -101,7 +117,7 @@ class Ledger:
             case FactKind.ALERT:
                 self._alert(fact, at)
             case FactKind.RELOAD:
-                self.workflows[fact.phase] = (fact.phase, fact.revision, at, fact.text)
+                self._loaded(fact, at, by)
 
     def _published(self, fact: Fact, at: int) -> None:
         task = fact.task
@@ -187,6 +203,14 @@ class Ledger:
                 fact.text,
             )
         )
+
+    def _loaded(self, fact: Fact, at: int, by: str) -> None:
+        name, digest = fact.phase, fact.revision.partition("@")[0]
+        self.workflows[name] = (name, fact.revision, at, fact.text)
+        self.revisions.append((at, name, fact.revision, len(fact.phases), by, fact.text))
+        for each in fact.phases:
+            text = (each.task, each.depends_on, each.rule, each.retry, each.template)
+            self.phases[name, digest, each.name] = (name, digest, each.name, each.line, *text, at)
 
     def _file(self, fact: Fact, at: int) -> None:
         seen = fact.file or Seen(fact.cause.removeprefix("file:").rpartition(":")[0])

@@ -114,7 +114,7 @@ class History:
         if most:
             values.append(most)
         [found] = self._connection.execute(f"SELECT count(*) FROM ({inner})", values).fetchone()
-        before = self._stored(self.newer) if self.newer else {}
+        before = self.stored(self.newer) if self.newer else {}
         old = sum(wanted.accepts(attempt, now_us) for attempt in before.values())
         return int(found) - old + sum(wanted.accepts(attempt, now_us) for attempt in self.newer.values())
 
@@ -140,7 +140,7 @@ class History:
         """Return the attempts with these dispatch keys, as far as history knows them."""
         wanted = list(keys)
         fresh = {key: self.newer[key] for key in wanted if key in self.newer}
-        return fresh | self._stored(key for key in wanted if key not in fresh)
+        return fresh | self.stored(key for key in wanted if key not in fresh)
 
     def newest(self, *, failed: bool = False) -> Attempt | None:
         """Return the attempt that was published last, or the one that failed last."""
@@ -235,7 +235,8 @@ class History:
             f"WHERE id = ? AND cause IN ({_marks(causes)}) ORDER BY n LIMIT ?", [some[0].id, *causes, PAGE],
         )  # fmt: skip
 
-    def _stored(self, keys: Iterable[str]) -> dict[str, Attempt]:
+    def stored(self, keys: Iterable[str]) -> dict[str, Attempt]:
+        """Return the attempts with these dispatch keys as the file has them, without what the journal tells beyond."""
         wanted = [_known_text(key) for key in keys]
         found: dict[str, Attempt] = {}
         for at in range(0, len(wanted), _KEYS):

@@ -50,6 +50,28 @@ CREATE TABLE files (n INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, path TEXT NOT
     names TEXT NOT NULL, keys TEXT NOT NULL, cause TEXT NOT NULL, text TEXT NOT NULL);
 CREATE INDEX files_path ON files (path);
 """,
+    """
+CREATE TABLE revisions (n INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, name TEXT NOT NULL, revision TEXT NOT NULL,
+    phases INTEGER NOT NULL, loaded_by TEXT NOT NULL, text TEXT NOT NULL);
+CREATE INDEX revisions_name ON revisions (name, at_us);
+CREATE TABLE phases (workflow TEXT NOT NULL, digest TEXT NOT NULL, name TEXT NOT NULL, line INTEGER NOT NULL,
+    task TEXT NOT NULL, depends_on TEXT NOT NULL, rule TEXT NOT NULL, retry INTEGER NOT NULL, template TEXT NOT NULL,
+    at_us INTEGER NOT NULL, PRIMARY KEY (workflow, digest, name)) WITHOUT ROWID;
+CREATE TABLE days (day INTEGER NOT NULL, topic TEXT NOT NULL, type TEXT NOT NULL, job TEXT NOT NULL,
+    state TEXT NOT NULL, attempts INTEGER NOT NULL, ran INTEGER NOT NULL, ran_us INTEGER NOT NULL,
+    ran_max_us INTEGER NOT NULL, waited INTEGER NOT NULL, waited_us INTEGER NOT NULL, waited_max_us INTEGER NOT NULL,
+    PRIMARY KEY (day, topic, type, job, state)) WITHOUT ROWID;
+CREATE VIEW attempts AS SELECT tasks.*,
+    CASE WHEN started_us > 0 AND max(published_us, due_us) > 0
+        THEN max(0, started_us - max(published_us, due_us)) ELSE 0 END AS queue_us,
+    CASE WHEN started_us > 0 AND ended_us > 0 THEN max(0, ended_us - started_us) ELSE 0 END AS run_us,
+    strftime('%Y-%m-%dT%H:%M:%fZ', published_us / 1000000.0, 'unixepoch') AS published,
+    strftime('%Y-%m-%dT%H:%M:%fZ', nullif(started_us, 0) / 1000000.0, 'unixepoch') AS started,
+    strftime('%Y-%m-%dT%H:%M:%fZ', nullif(ended_us, 0) / 1000000.0, 'unixepoch') AS ended FROM tasks;
+INSERT INTO days SELECT happened_us / 86400000000, topic, type, job, state, count(*),
+    sum(run_us > 0), sum(run_us), max(run_us), sum(queue_us > 0), sum(queue_us), max(queue_us)
+    FROM attempts WHERE state NOT IN ('waiting', 'later', 'running') GROUP BY 1, 2, 3, 4, 5;
+""",
 )
 VERSION = len(MIGRATIONS)
 

@@ -49,11 +49,24 @@ class Seen(msgspec.Struct, frozen=True, omit_defaults=True):
     tasks: int = 0
 
 
+class PhaseText(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A phase as it was written in the file that was loaded; `name` is unique in its file, `line` counts from 1."""
+
+    name: str
+    line: int = 0
+    task: str = ""
+    depends_on: str = ""
+    rule: str = ""
+    retry: int = 0
+    template: str = ""
+
+
 class Fact(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One thing that happened, for those who follow the journal.
 
     `key` is the dispatch key that it is about, `text` the reason in words for people; `task` is the task as it was at
-    that moment. `due` is microseconds since 1970 UTC, 0 when not delayed. `file` is what a FILE fact is about.
+    that moment. `due` is microseconds since 1970 UTC, 0 when not delayed. `file` is what a FILE fact is about, `phases`
+    are those of the workflow that a RELOAD fact names.
     """
 
     kind: FactKind
@@ -69,6 +82,7 @@ class Fact(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     task: Task | None = None
     report: Report | None = None
     file: Seen | None = None
+    phases: tuple[PhaseText, ...] = ()
 
 
 class Quarantined(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 
 from flowlord.bus.port import Bus
-from flowlord.model.plan import ANY, Fact, FactKind, Mark, Plan
+from flowlord.model.plan import ANY, Fact, FactKind, Mark, PhaseText, Plan
 from flowlord.model.problem import Problem, Severity
 from flowlord.model.revision import mark_of
 from flowlord.model.workflow import Workflow, Workflows
@@ -130,7 +130,7 @@ class Reloader:
         facts = [*self._changes(flows, before), *self._news(broken)]
         for flow in restored:
             text = f"{flow.name} is broken; its last good version, as kept on the bus, runs"
-            facts.append(Fact(FactKind.RELOAD, phase=flow.name, revision=flow.revision, text=text))
+            facts.append(_loaded(flow, text))
         marks = self._kept(flows, before)
         marks += [Mark(MARK + name, ANY, None) for name in before.by_name.keys() - flows.by_name.keys()]
         if facts or marks:
@@ -192,8 +192,17 @@ class Reloader:
                 verb = "changed" if old else "loaded"
                 phases = "1 phase" if len(new.phases) == 1 else f"{len(new.phases)} phases"
                 text = f"{name} was {verb}: {phases}"
-                facts.append(Fact(FactKind.RELOAD, phase=name, revision=new.revision, text=text))
+                facts.append(_loaded(new, text))
         return facts
+
+
+def _loaded(flow: Workflow, text: str) -> Fact:
+    """Return the fact that a workflow runs from now on, with its phases as they were written."""
+    phases = tuple(
+        PhaseText(each.name, each.line, each.task, each.depends_on, each.rule_text, each.retry, each.template)
+        for each in flow.phases
+    )
+    return Fact(FactKind.RELOAD, phase=flow.name, revision=flow.revision, text=text, phases=phases)
 
 
 def _broken(problems: Iterable[Problem]) -> dict[str, str]:

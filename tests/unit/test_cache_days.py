@@ -1,0 +1,111 @@
+"""What history keeps of a day, and of the workflows that were loaded in it."""
+
+import sqlite3
+
+import pytest
+
+from flowlord.cache import schema
+from flowlord.cache.days import DAY_US, Slot, Sums, days
+from flowlord.cache.historian import Historian
+from flowlord.cache.queries import History
+from flowlord.cache.schema import MIGRATIONS
+from flowlord.model.plan import Fact, FactKind, PhaseText
+from support.clock import VirtualClock
+from support.journal import BEGIN_US, SECOND_US, done, journal, published, task, told
+
+TODAY = BEGIN_US // DAY_US
+
+
+def slot(state: str, day: int = TODAY) -> Slot:
+    return Slot(day, "load", "load", "users", state)
+
+
+@pytest.fixture
+def historian():
+    return Historian(None, VirtualClock())
+
+
+def test_a_day_tells_how_many_ended_how_and_how_long_they_ran(historian):
+    historian.follow(
+        journal([published("a"), published("b"), published("c"), done("a"), done("b", result="error")])
+    )
+    found = days(History(historian.connection), TODAY, TODAY)
+    two = 2 * SECOND_US
+    assert found == {
+        slot("complete"): Sums(1, 1, two, two, 0, 0, 0),
+        slot("error"): Sums(1, 1, two, two, 0, 0, 0),
+    }
+
+
+def test_an_attempt_that_gets_another_state_leaves_the_one_it_had(historian):
+    commits = [published("a"), done("a", result="error"), told(FactKind.RETRY, "a")]
+    for entry in journal(commits):
+        historian.follow([entry])
+    assert set(days(History(historian.connection), TODAY, TODAY)) == {slot("retried")}
+    assert historian.connection.execute("SELECT count(*) FROM days").fetchone() == (1,)
+
+
+def test_what_is_heard_of_again_on_a_later_day_counts_there(historian):
+    historian.follow(journal([published("a"), done("a", result="error")]))
+    late = journal([told(FactKind.DEAD, "a", "given up")], first=86_400)
+    historian.follow(late)
+    assert set(days(History(historian.connection), TODAY, TODAY + 1)) == {slot("dead", TODAY + 1)}
+
+
+def test_a_file_of_an_older_version_gets_its_days_out_of_its_rows(tmp_path, monkeypatch):
+    path = tmp_path / "tasks.db"
+    now = Historian(path, VirtualClock())
+    commits = [published("a"), done("a"), published("b"), done("b", result="error"), published("c")]
+    now.follow(journal(commits))
+    kept = now.connection.execute("SELECT * FROM days ORDER BY state").fetchall()
+    for table in ("days", "phases", "revisions"):
+        now.connection.execute(f"DROP TABLE {table}")
+    now.connection.execute("DROP VIEW attempts")
+    now.connection.execute("PRAGMA user_version = 2")
+    now.close()
+    assert len(kept) == 2
+    again = Historian(path, VirtualClock())
+    assert again.connection.execute("SELECT * FROM days ORDER BY state").fetchall() == kept
+
+
+def test_every_version_before_can_be_brought_up_to_date(tmp_path, monkeypatch):
+    for version in range(1, len(MIGRATIONS)):
+        path = tmp_path / f"{version}.db"
+        monkeypatch.setattr(schema, "MIGRATIONS", MIGRATIONS[:version])
+        monkeypatch.setattr(schema, "VERSION", version)
+        schema.open_writer(path).close()
+        monkeypatch.undo()
+        historian = Historian(path, VirtualClock())
+        historian.follow(journal([published("a"), done("a")]))
+        assert set(days(History(historian.connection), TODAY, TODAY)) == {slot("complete")}
+
+
+def test_history_tells_which_revision_was_loaded_when_and_by_whom(historian):
+    first, second = PhaseText("load", 3, task="load", retry=2), PhaseText("tidy", 9, depends_on="load")
+    facts = [
+        Fact(FactKind.RELOAD, phase="a.toml", revision="11@abc", text="loaded", phases=(first, second)),
+        Fact(FactKind.RELOAD, phase="a.toml", revision="22@abc", text="changed", phases=(first,)),
+        Fact(FactKind.RELOAD, phase="a.toml", text="removed"),
+    ]
+    historian.follow(journal(facts))
+    db = historian.connection
+    rows = db.execute("SELECT at_us, revision, phases, loaded_by, text FROM revisions ORDER BY n").fetchall()
+    assert rows == [
+        (BEGIN_US + SECOND_US, "11@abc", 2, "test", "loaded"),
+        (BEGIN_US + 2 * SECOND_US, "22@abc", 1, "test", "changed"),
+        (BEGIN_US + 3 * SECOND_US, "", 0, "test", "removed"),
+    ]
+    asked = "SELECT digest, name, line, task, depends_on, retry FROM phases ORDER BY 1, 2"
+    assert db.execute(asked).fetchall() == [
+        ("11", "load", 3, "load", "", 2), ("11", "tidy", 9, "", "load", 0), ("22", "load", 3, "load", "", 2),
+    ]  # fmt: skip
+
+
+def test_the_view_of_attempts_tells_times_that_people_can_read(historian):
+    late = task()
+    historian.follow(journal([published("a", late), done("a", late)]))
+    historian.connection.row_factory = sqlite3.Row
+    [row] = historian.connection.execute("SELECT * FROM attempts")
+    assert (row["published"], row["started"], row["ended"], row["run_us"]) == (
+        "2026-08-01T00:00:01.000Z", "2026-08-01T00:00:01.000Z", "2026-08-01T00:00:03.000Z", 2 * SECOND_US,
+    )  # fmt: skip
