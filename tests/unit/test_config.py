@@ -63,8 +63,9 @@ def test_keys_of_the_go_program_and_its_readme_are_read(tmp_path):
     assert (settings.taskmaster.workflows, settings.taskmaster.reload_ns) == ("flows", 900 * 10**9)
     assert (settings.taskmaster.failed_topic, settings.cache.path) == ("", "a.db")
     assert settings.watch.file_topic == "files"
+    assert settings.alerts.channels[0].url.value == "https://x"
     [note] = settings.notes
-    assert note.text == "this version does not read slack.Url, sqlite.BackupPath, sqlite.task-ttl"
+    assert note.text == "this version does not read sqlite.BackupPath, sqlite.task-ttl"
     given(tmp_path, '[cache]\nlocal_path = "b.db"\nretention = "30d"\ntask_ttl = "4h"\n')
     assert resolve({}, {}, tmp_path).cache.retention_ns == 30 * 86_400 * 10**9
 
@@ -174,7 +175,7 @@ def test_a_file_that_cannot_be_read_says_where(tmp_path, name, text, words):
 def test_yaml_says_what_toml_says(tmp_path):
     given(
         tmp_path,
-        "workflow: flows\nbus:\n  lease: 5s\n  max_deliveries: 4\ncache: {enabled: no}\nslack:\n  to: [a, {b: c}]\n",
+        "workflow: flows\nbus:\n  lease: 5s\n  max_deliveries: 4\ncache: {enabled: no}\nhttp:\n  to: [a, {b: c}]\n",
         "flowlord.yaml",
     )
     settings = resolve({}, {}, tmp_path)

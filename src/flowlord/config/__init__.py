@@ -2,6 +2,7 @@
 
 from flowlord.config.resolve import masked, resolve
 from flowlord.config.settings import (
+    AlertSettings,
     BusSettings,
     CacheSettings,
     Entry,
@@ -14,6 +15,7 @@ from flowlord.config.settings import (
 )
 
 __all__ = [
+    "AlertSettings",
     "BusSettings",
     "CacheSettings",
     "Entry",

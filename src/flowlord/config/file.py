@@ -12,12 +12,14 @@ from typing import Any, Final, NamedTuple
 from flowlord.model.problem import Problem
 
 MAX_BYTES: Final = 64 * 1024
+DEEPER: Final = "alerts.channels"
+"""The one section whose tables have tables of their own."""
 _AT: Final = re.compile(r" \(at line (\d+), column (\d+)\)\Z")
 _HEADER: Final = re.compile(r"""\s*\[\s*["']?([^"'\]]+?)["']?\s*\]""")
 
 
 class Value(NamedTuple):
-    """One value; `key` is `name` or `section.name`, a table deeper down is a value of its own."""
+    """One value; `key` is `name` or `section.name`, or `alerts.channels.NAME.name`; other tables are values."""
 
     key: str
     value: object
@@ -68,10 +70,27 @@ def _toml(text: str) -> Iterator[Value]:
             yield Value(key, value, *_find(lines, "", key))
             continue
         for name, each in value.items():
+            if isinstance(each, dict) and f"{key}.{name}" == DEEPER:
+                yield from _deeper(lines, each)
+                continue
             line, column = _find(lines, key, name)
             if not line:  # an inline table or dotted keys
                 line, column = _find(lines, "", key)
             yield Value(f"{key}.{name}", each, line, column)
+
+
+def _deeper(lines: list[str], tables: dict[str, object]) -> Iterator[Value]:
+    """Yield the keys of tables within a table, which are the channels of alerts."""
+    for name, table in tables.items():
+        section = f"{DEEPER}.{name}"
+        if not isinstance(table, dict) or not table:
+            yield Value(section, table, *_find(lines, section, "kind"))
+            continue
+        for key, each in table.items():
+            line, column = _find(lines, section, key)
+            if not line:  # an inline table
+                line, column = _find(lines, DEEPER, name)
+            yield Value(f"{section}.{key}", each, line, column)
 
 
 def _find(lines: list[str], section: str, key: str) -> tuple[int, int]:
@@ -103,7 +122,7 @@ class _NoYaml(ValueError):
 
 
 def _yaml(text: str) -> Iterator[Value]:
-    """Read two levels of tables; all values are texts, or lists that nobody reads."""
+    """Read two levels of tables, and two more of DEEPER; all values are texts, or lists that nobody reads."""
     import yaml
 
     try:
@@ -138,7 +157,9 @@ def _table(yaml: Any, events: Iterator[Any], section: str) -> Iterator[Value]:
         place = value.start_mark.line + 1, value.start_mark.column + 1
         if isinstance(value, yaml.ScalarEvent):
             yield Value(key, value.value, *place)
-        elif isinstance(value, yaml.MappingStartEvent) and not section:
+        elif isinstance(value, yaml.MappingStartEvent) and (
+            not section or key == DEEPER or section == DEEPER
+        ):
             yield from _table(yaml, events, key)
         elif isinstance(value, yaml.SequenceStartEvent | yaml.MappingStartEvent):
             depth = 1

@@ -9,7 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from flowlord.config.channels import TABLE, Channels
 from flowlord.config.settings import (
+    AlertSettings,
     BusSettings,
     CacheSettings,
     Entry,
@@ -67,11 +69,12 @@ def resolve(
         found.take(enabled, False, "--no-cache", Problem("--no-cache", 0, 0, ""))
     found.one_topic_twice()
     found.half_a_key()
+    alerts = found.alerts(shown(str(file)) if file else "")
     found.misspelt(variables)
     if found.problems:
         problems = [replace(each, path=shown(each.path)) for each in found.problems]
         raise InvalidConfig(sorted(problems, key=lambda each: (each.path, each.line, each.column)))
-    return found.settings(shown(str(file)) if file else "")
+    return found.settings(shown(str(file)) if file else "", alerts)
 
 
 class _Collected:
@@ -81,6 +84,7 @@ class _Collected:
         self.values: dict[str, tuple[object, str, str]] = {}  # value, as written, origin
         self.problems: list[Problem] = []
         self.notes: list[Problem] = []
+        self.channels = Channels()
         self.later: list[tuple[str, Problem]] = []  # settings of other versions, with their places
 
     def take(self, setting: Setting, value: object, origin: str, place: Problem) -> None:
@@ -118,6 +122,15 @@ class _Collected:
             text = "storage.access_key and storage.secret_key belong together, and only one of them is given"
             self.problems.append(Problem(found[0][2], 0, 0, text, "give both, or none", "FL202"))
 
+    def alerts(self, file: str) -> AlertSettings:
+        """Return what is told where; a channel that cannot be is told as a problem."""
+        from flowlord.config.alerts import alert_settings
+
+        given = {name: (value, origin) for name, (value, _, origin) in self.values.items()}
+        settings, problems = alert_settings(given, self.channels, file)
+        self.problems += problems
+        return settings
+
     def misspelt(self, variables: Mapping[str, str]) -> None:
         """Note variables that look like ours and are not."""
         known = {name for setting in SETTINGS for name in setting.variables}
@@ -132,7 +145,7 @@ class _Collected:
     def note(self, path: str, text: str, hint: str = "", line: int = 0, column: int = 0) -> None:
         self.notes.append(Problem(path, line, column, text, hint, "FL203", Severity.NOTE))
 
-    def settings(self, file: str) -> Settings:
+    def settings(self, file: str, alerts: AlertSettings) -> Settings:
         if self.later:
             names = ", ".join(name for name, _ in self.later)
             place = self.later[0][1]
@@ -145,7 +158,8 @@ class _Collected:
             value, text, origin = self.values.get(setting.name) or (None, setting.default, "default")
             if origin != "default":
                 for room, name in setting.places:
-                    rooms[room][name] = value
+                    if room in rooms:
+                        rooms[room][name] = value
             told = "***" if setting.secret and text else shown(masked(text))
             entries.append(Entry(setting.name, told, origin, setting.variable, setting.help))
         return Settings(
@@ -156,7 +170,8 @@ class _Collected:
             WorkerSettings(**rooms["worker"]),
             LogSettings(**rooms["log"]),
             StorageSettings(**rooms["storage"]),
-            tuple(entries),
+            alerts,
+            (*entries, *self.channels.entries(file)),
             tuple(self.notes),
             file,
         )
@@ -207,6 +222,10 @@ def _file_of(flag: object, variables: Mapping[str, str], folder: Path, found: _C
 def _from_file(found: _Collected, path: str, key: str, value: object, line: int, column: int) -> None:
     """Take one value of the file; `key` is `name` or `section.name` as written."""
     plain = _plain(key)
+    if (plain + ".").startswith(f"{TABLE}."):
+        name, _, last = key[len(TABLE) + 1 :].partition(".")
+        found.channels.take(name, last, value, Problem(path, line, column, ""))
+        return
     section, dot, rest = plain.partition(".")
     plain = f"{SECTIONS.get(section, section)}{dot}{rest}"
     for setting in SETTINGS:

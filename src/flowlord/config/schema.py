@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from flowlord.config import values as v
@@ -34,6 +35,19 @@ _KINDS: Final[dict[Any, Schema]] = {
     v.read_done_topic: {"type": "string", "pattern": r"^[^\s:]{1,200}$"},
     v.read_failed_topic: {"type": ["string", "null"], "pattern": r"^[^\s:]{0,200}$"},
     v.read_zone: {"type": "string"},
+    v.read_words: {"type": "string"},
+    v.read_variable: {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,199}$"},
+    v.read_web_address: {"type": "string", "pattern": "^https?://"},
+    v.read_optional_address: {"type": "string", "pattern": "^(https?://.*)?$"},
+    v.read_command: {
+        "anyOf": [
+            {"type": "string", "pattern": r"\S"},
+            {"type": "array", "items": {"type": "string"}, "minItems": 1},
+        ]
+    },
+    v.read_frequency: {
+        "anyOf": [{"type": "string", "pattern": _DURATION}, {"type": "integer", "minimum": 1_000_000_000}]
+    },
 }
 _ANY: Final[Schema] = {"type": ["string", "number", "boolean", "null", "array"]}
 
@@ -55,6 +69,7 @@ def config_schema() -> Schema:
                 single[key] = found
     for old, new in SECTIONS.items():
         sections[old] = sections[new]
+    sections["alerts"]["channels"] = _channels()
     properties: dict[str, Schema] = {}
     for section, inside in sections.items():
         table: Schema = {"type": "object", "properties": inside}
@@ -72,13 +87,26 @@ def config_schema() -> Schema:
     }
 
 
+def _channels() -> Schema:
+    """Return the schema of `[alerts.channels.NAME]`."""
+    from flowlord.config.channels import HELP, READ
+
+    properties = {
+        key: {"description": HELP[key.partition("_")[0]], **kind_of(read)} for key, read in READ.items()
+    }
+    one: Schema = {"type": "object", "properties": properties, "required": ["kind"]}
+    return {"description": "Ways to tell people, by name", "type": "object", "additionalProperties": one}
+
+
 def setting_schema(setting: Setting) -> Schema:
     """Return the schema of one setting."""
-    read = setting.read
-    if isinstance(read, v.OneOf):
-        kind: Schema = {"anyOf": [{"enum": list(read.words)}, {"type": "string"}]}
-    else:
-        kind = _KINDS.get(read, _ANY)
     text = f"{setting.help[:1].upper()}{setting.help[1:]}. Variable: {setting.variable}"
     default = {"default": setting.default} if setting.default else {}
-    return {"description": text, **default, **kind}
+    return {"description": text, **default, **kind_of(setting.read)}
+
+
+def kind_of(read: Callable[[object], object]) -> Schema:
+    """Return what a way of reading takes."""
+    if isinstance(read, v.OneOf):
+        return {"anyOf": [{"enum": list(read.words)}, {"type": "string"}]}
+    return _KINDS.get(read, _ANY)

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from flowlord.model.channel import ChannelSpec, SecretRef
 from flowlord.model.problem import Problem
 
 SECOND: Final = 1_000_000_000
@@ -83,6 +84,22 @@ class LogSettings(msgspec.Struct, frozen=True):
     format: str = "text"
 
 
+class AlertSettings(msgspec.Struct, frozen=True):
+    """What is told to people, where and how often.
+
+    `channels` begins with the one of `[slack]`, if there is any; `default` is the one for what names none, empty where
+    there is no channel. `max_frequency_ns` 0 is 16 times the least. `link` is the address of a dashboard.
+    """
+
+    channels: tuple[ChannelSpec, ...] = ()
+    default: str = ""
+    min_frequency_ns: int = 300 * SECOND
+    max_frequency_ns: int = 0
+    link: str = ""
+    heartbeat_url: SecretRef = SecretRef()
+    heartbeat_every_ns: int = 60 * SECOND
+
+
 class Entry(msgspec.Struct, frozen=True):
     """One setting as `flowlord config` shows it: its value as it was written, and who wrote it."""
 
@@ -103,6 +120,7 @@ class Settings(msgspec.Struct, frozen=True):
     worker: WorkerSettings = msgspec.field(default_factory=WorkerSettings)
     log: LogSettings = msgspec.field(default_factory=LogSettings)
     storage: StorageSettings = msgspec.field(default_factory=StorageSettings)
+    alerts: AlertSettings = msgspec.field(default_factory=AlertSettings)
     entries: tuple[Entry, ...] = ()
     notes: tuple[Problem, ...] = ()
     file: str = ""

@@ -210,6 +210,109 @@ SETTINGS: Final = (
         told="auto lists buckets unless there is a file_topic; poll always; topic never",
     ),
     _setting(
+        "slack.url", "slack.url", v.read_optional_address, "",
+        variable="FLOWLORD_SLACK_URL", keys="",
+        told="an incoming webhook of Slack, or of what takes the same",
+        secret=True,
+    ),
+    _setting(
+        "slack.url_file", "slack.url_file", v.read_path, "",
+        variable="FLOWLORD_SLACK_URL_FILE", keys="",
+        told="file that holds it",
+    ),
+    _setting(
+        "slack.url_command", "slack.url_command", v.read_command, "",
+        variable="FLOWLORD_SLACK_URL_COMMAND", keys="",
+        told="command that prints it, run without a shell",
+    ),
+    _setting(
+        "slack.token", "slack.token", v.read_words, "",
+        variable="FLOWLORD_SLACK_TOKEN", keys="",
+        told="token of a bot, instead of a webhook",
+        secret=True,
+    ),
+    _setting(
+        "slack.token_file", "slack.token_file", v.read_path, "",
+        variable="FLOWLORD_SLACK_TOKEN_FILE", keys="",
+        told="file that holds it",
+    ),
+    _setting(
+        "slack.token_command", "slack.token_command", v.read_command, "",
+        variable="FLOWLORD_SLACK_TOKEN_COMMAND", keys="",
+        told="command that prints it, run without a shell",
+    ),
+    _setting(
+        "slack.channel", "slack.channel", v.read_words, "",
+        variable="FLOWLORD_SLACK_CHANNEL", keys="",
+        told="channel in Slack; a webhook has one of its own",
+    ),
+    _setting(
+        "slack.prefix", "slack.prefix", v.read_words, "",
+        variable="FLOWLORD_SLACK_PREFIX", keys="",
+        told="[PREFIX] before each title, such as the name of this installation",
+    ),
+    _setting(
+        "slack.title", "slack.title", v.read_words, "",
+        variable="FLOWLORD_SLACK_TITLE", keys="",
+        told="words before each title",
+    ),
+    _setting(
+        "slack.format", "slack.form", v.one_of("auto", "blocks", "attachments"), "auto",
+        variable="FLOWLORD_SLACK_FORMAT", keys="",
+        told="blocks for Slack, attachments for receivers that are like it; auto goes by the address",
+    ),
+    _setting(
+        "slack.api", "slack.api", v.read_web_address, "https://slack.com/api",
+        variable="FLOWLORD_SLACK_API", keys="",
+        told="where the methods of Slack are",
+    ),
+    _setting(
+        "slack.timeout", "slack.limit_ns", v.read_duration, "10s",
+        variable="FLOWLORD_SLACK_TIMEOUT", keys="",
+        told="how long one message may take",
+    ),
+    _setting(
+        "alerts.default", "alerts.default", v.read_words, "",
+        variable="FLOWLORD_ALERTS_DEFAULT", keys="",
+        told="channel of what names none; empty is the first one, [slack] before others",
+    ),
+    _setting(
+        "alerts.min_frequency", "alerts.min_frequency_ns", v.read_frequency, "5m",
+        variable="FLOWLORD_ALERTS_MIN_FREQUENCY", keys="slack.min_frequency",
+        told="least time between two digests",
+    ),
+    _setting(
+        "alerts.max_frequency", "alerts.max_frequency_ns", v.read_frequency, "",
+        variable="FLOWLORD_ALERTS_MAX_FREQUENCY", keys="slack.max_frequency",
+        told="longest time between two digests while failures go on; empty is 16 times the least",
+    ),
+    _setting(
+        "alerts.link", "alerts.link", v.read_optional_address, "",
+        variable="FLOWLORD_ALERTS_LINK", keys="",
+        told="address of a dashboard that messages link to",
+    ),
+    _setting(
+        "alerts.heartbeat_url", "alerts.heartbeat_value", v.read_optional_address, "",
+        variable="FLOWLORD_HEARTBEAT_URL", keys="",
+        told="address that is called while all is well",
+        secret=True,
+    ),
+    _setting(
+        "alerts.heartbeat_url_file", "alerts.heartbeat_file", v.read_path, "",
+        variable="FLOWLORD_HEARTBEAT_URL_FILE", keys="",
+        told="file that holds it",
+    ),
+    _setting(
+        "alerts.heartbeat_url_command", "alerts.heartbeat_command", v.read_command, "",
+        variable="FLOWLORD_HEARTBEAT_URL_COMMAND", keys="",
+        told="command that prints it, run without a shell",
+    ),
+    _setting(
+        "alerts.heartbeat_every", "alerts.heartbeat_every_ns", v.read_duration, "60s",
+        variable="FLOWLORD_HEARTBEAT_EVERY", keys="",
+        told="how often",
+    ),
+    _setting(
         "log.level", "log.level", v.one_of("debug", "info", "warning", "error"), "info",
         variable="FLOWLORD_LOG_LEVEL", keys="log_level",
         flag="log_level",
@@ -225,7 +328,7 @@ SETTINGS: Final = (
 
 # Read by the Go program or by a later version: accepted with a note, so that nobody need take a configuration apart.
 LATER: Final = frozenset((
-    "status_port", "port", "host", "slack", "file", "http", "server", "cache.backup_path",
+    "status_port", "port", "host", "file", "http", "server", "cache.backup_path",
     "cache.task_ttl", "bus.bus", "bus.in_bus", "bus.out_bus", "bus.in_topic", "bus.in_channel", "bus.nsqd_hosts",
     "bus.lookupd_hosts", "bus.pubsub_host", "bus.project_id", "bus.json_auth", "dedupe_retention",
     "bus.dedupe_retention",

@@ -80,6 +80,53 @@ def read_endpoint(value: object) -> str:
     return text
 
 
+def read_words(value: object) -> str:
+    """A text that may be empty."""
+    if not isinstance(value, str):
+        raise Wrong("is no text")
+    return value.strip()
+
+
+def read_variable(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,199}", value):
+        raise Wrong("is no name of a variable")
+    return value
+
+
+def read_web_address(value: object) -> str:
+    """An address of HTTP with anything behind the host; it may be a secret, so that no error repeats it."""
+    text = read_text(value).strip()
+    if not re.fullmatch(r"https?://[^/\s?#]+([/?][^\s\x00-\x1f\x7f]*)?", text):
+        raise Wrong("is no address of HTTP: write https://HOST/PATH")
+    return text
+
+
+def read_optional_address(value: object) -> str:
+    return "" if value == "" else read_web_address(value)
+
+
+def read_command(value: object) -> tuple[str, ...]:
+    """Words of a command: a list, or a text that is cut as a shell would; no shell runs it."""
+    if isinstance(value, list) and value and all(isinstance(each, str) and each for each in value):
+        return tuple(value)
+    import shlex
+
+    try:
+        words = shlex.split(value) if isinstance(value, str) else []
+    except ValueError as error:
+        raise Wrong(f"is no command: {error}".lower()) from None
+    if not words:
+        raise Wrong("is no command: write it as a text, or as a list of words")
+    return tuple(words)
+
+
+def read_frequency(value: object) -> int:
+    """A duration, or whole nanoseconds, as the configuration of the Go program may have them."""
+    if isinstance(value, int) and not isinstance(value, bool) and SECOND <= value < 2**63:
+        return value
+    return read_duration(value)
+
+
 def read_grace(value: object) -> int:
     return 0 if value in ("0", "0s") else read_duration(value)
 
