@@ -61,6 +61,9 @@ def test_a_file_of_an_older_version_gets_its_days_out_of_its_rows(tmp_path, monk
     for table in ("days", "phases", "revisions"):
         now.connection.execute(f"DROP TABLE {table}")
     now.connection.execute("DROP VIEW attempts")
+    for column in ("late_us", "lost"):
+        now.connection.execute(f"DROP INDEX tasks_{column.removesuffix('_us')}")
+        now.connection.execute(f"ALTER TABLE tasks DROP COLUMN {column}")
     now.connection.execute("PRAGMA user_version = 2")
     now.close()
     assert len(kept) == 2

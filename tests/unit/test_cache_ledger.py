@@ -190,3 +190,20 @@ def test_times_of_the_wire_are_microseconds_or_unknown(text, us):
 )
 def test_meta_tells_the_attempt_and_the_data_time(meta, number, moment):
     assert told_by_meta(meta) == (number, moment)
+
+
+def test_what_is_late_and_what_was_lost_is_noted_beside_where_it_stands():
+    late = told(FactKind.LATE, "k", "not done after 4h")
+    ledger = after(published("k"), late, late, told(FactKind.LOST, "k", "w1"), told(FactKind.LOST, "k", "w2"))
+    [found] = ledger.attempts.values()
+    assert (found.state, found.late_us, found.lost) == ("waiting", BEGIN_US + 2 * SECOND_US, 2)
+    assert [kind for _, kind, *_ in ledger.decisions] == ["lost", "lost"], (
+        "the alert beside tells why it is late"
+    )
+    found = row(published("k"), late, done("k"))
+    assert (found.state, found.late_us) == ("complete", BEGIN_US + 2 * SECOND_US)
+
+
+def test_what_is_late_without_being_known_is_known_from_then_on():
+    found = row(Fact(FactKind.LATE, key="k", topic="load", phase="a.toml:load", task=task()))
+    assert (found.key, found.topic, found.workflow, found.lost) == ("k", "load", "a.toml", 0)

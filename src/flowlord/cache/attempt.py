@@ -44,7 +44,8 @@ class Attempt(msgspec.Struct):
     Mutable, because the historian folds facts into it; whoever reads one out of a query owns it alone. Times are
     microseconds since 1970 UTC, 0 when unknown: `happened_us` is when the bus last told something of it, by the clock
     of the bus, the others are what was told. `cause` is the slot: `done:KEY` for a child of the attempt KEY,
-    `retry:KEY` for the attempt that follows it. `number` counts attempts from 1.
+    `retry:KEY` for the attempt that follows it. `number` counts attempts from 1. `late_us` is when it was told that it
+    had not come to its end in time, `lost` how many workers vanished with it.
     """
 
     n: int | None = None
@@ -76,6 +77,8 @@ class Attempt(msgspec.Struct):
     worker: str = ""
     deliveries: int = 0
     output: str = ""
+    late_us: int = 0
+    lost: int = 0
 
     @property
     def parent(self) -> str:

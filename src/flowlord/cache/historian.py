@@ -32,7 +32,7 @@ DECISIONS = 500_000
 # What may change in a row after it was written; the rest says what the task is.
 _CHANGING = (
     "meta", "state", "result", "msg", "reason", "published_us", "due_us", "started_us", "ended_us", "happened_us",
-    "worker", "deliveries", "output",
+    "worker", "deliveries", "output", "late_us", "lost",
 )  # fmt: skip
 _changing = attrgetter("n", *_CHANGING)
 # All rows in one answer, for the same reason as in `many`: Python asks for each row of an answer anew.

@@ -112,6 +112,13 @@ class Ledger:
                 self._decide(fact, at)
             case FactKind.SKIPPED | FactKind.MISSED | FactKind.BATCH | FactKind.PAUSED | FactKind.RESUMED:
                 self._decide(fact, at)
+            case FactKind.VANISHED | FactKind.ABSENT:
+                self._decide(fact, at)
+            case FactKind.LATE:  # the alert beside it tells why; thousands may be late at once
+                self._noticed(fact, at)
+            case FactKind.LOST:
+                self._noticed(fact, at)
+                self._decide(fact, at)
             case FactKind.FILE:
                 self._file(fact, at)
             case FactKind.ALERT:
@@ -180,6 +187,19 @@ class Ledger:
         attempt.ended_us = attempt.ended_us or at
         attempt.happened_us = at
         self.changed[key] = attempt
+
+    def _noticed(self, fact: Fact, at: int) -> None:
+        """Something is wrong with an attempt; where it stands is told by other facts."""
+        if not fact.key:
+            return
+        attempt = self.attempts.get(fact.key)
+        if attempt is None:
+            attempt = self._new(fact, at)
+        if fact.kind is FactKind.LATE:
+            attempt.late_us = attempt.late_us or at
+        else:
+            attempt.lost += 1
+        self.changed[fact.key] = attempt
 
     def _new(self, fact: Fact, at: int, key: str = "") -> Attempt:
         attempt = Attempt(None, key or fact.key, happened_us=at)

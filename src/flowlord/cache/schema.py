@@ -61,6 +61,10 @@ CREATE TABLE days (day INTEGER NOT NULL, topic TEXT NOT NULL, type TEXT NOT NULL
     state TEXT NOT NULL, attempts INTEGER NOT NULL, ran INTEGER NOT NULL, ran_us INTEGER NOT NULL,
     ran_max_us INTEGER NOT NULL, waited INTEGER NOT NULL, waited_us INTEGER NOT NULL, waited_max_us INTEGER NOT NULL,
     PRIMARY KEY (day, topic, type, job, state)) WITHOUT ROWID;
+ALTER TABLE tasks ADD COLUMN late_us INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE tasks ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX tasks_late ON tasks (late_us) WHERE late_us > 0;
+CREATE INDEX tasks_lost ON tasks (happened_us) WHERE lost > 0;
 CREATE VIEW attempts AS SELECT tasks.*,
     CASE WHEN started_us > 0 AND max(published_us, due_us) > 0
         THEN max(0, started_us - max(published_us, due_us)) ELSE 0 END AS queue_us,

@@ -28,6 +28,10 @@ class FactKind(StrEnum):
     BATCH = "batch"  # an open batch began, stopped, goes on, or came to its end
     PAUSED = "paused"
     RESUMED = "resumed"
+    LATE = "late"  # a task that has not come to its end within its time to live
+    LOST = "lost"  # a worker vanished with a task in its hands, and it is offered again
+    VANISHED = "vanished"  # a process is not heard of any more that did not say goodbye
+    ABSENT = "absent"  # no file came in the time in which one was expected
 
 
 class Seen(msgspec.Struct, frozen=True, omit_defaults=True):
