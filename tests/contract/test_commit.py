@@ -1,8 +1,10 @@
 """One commit is one step: all of it or nothing, fenced by leases, guarded by marks, once for each outcome."""
 
+import msgspec
 import pytest
 
-from contract.given import counts, infos, message, take
+from contract.given import counts, facts, infos, message, take
+from flowlord.bus.landing import rendered
 from flowlord.bus.port import PLAN_LIMIT
 from flowlord.model.errors import FlowlordError, InvalidTask, LeaseLost, Refused
 from flowlord.model.message import Delivery, Message
@@ -330,3 +332,25 @@ def test_deliveries_of_other_buses_are_nobodys_here(bus):
         assert bus.renew([stranger]) == [stranger]
         bus.release([stranger])
     assert_nothing_landed(bus)
+
+
+def test_a_message_that_was_rendered_before_lands_as_any_other(bus):
+    plain = message(
+        "load", 'a "created":"x" b', phase="f:load", revision="r", cause="c", holds="phase:f:load"
+    )
+    other = message("load", plain.task.info, key=plain.key, phase="f:load", revision="r", cause="c")
+    ahead = msgspec.structs.replace(other, task=plain.task, key="k2", holds=plain.holds)
+    bus.commit_many(
+        [
+            Commit(Plan(publish=(plain,)), marks=(Mark("m1", None, "1"),)),
+            Commit(Plan(publish=(ahead,)), (), (Mark("m2", None, "1"),), ("o",), rendered(ahead)),
+            Commit(Plan(publish=(ahead,)), (), (Mark("m2", None, "1"),), ("o2",), rendered(ahead)),
+        ]
+    )
+    assert bus.marks(["m1", "m2"]) == {"m1": "1", "m2": "1"}
+    assert bus.open_counts([plain.holds]) == {plain.holds: 2}
+    one, two = facts(bus, FactKind.PUBLISHED)
+    assert (one.key, two.key) == (plain.key, "k2")
+    assert msgspec.structs.replace(two, key=one.key) == one
+    first, second = take(bus, "load")
+    assert (first.payload, first.cause) == (second.payload, second.cause)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 
 import msgspec
+import pytest
 
 from flowlord.bus.pauses import change_pauses
 from flowlord.model.errors import InvalidTask
 from flowlord.model.paused import MARK, Pause, Paused
 from flowlord.model.plan import Mark, Plan
 from flowlord.model.task import Task
+from flowlord.taskmaster import ticks
 from flowlord.taskmaster.scheduler import Scheduler
+from flowlord.taskmaster.surroundings import Surroundings
 from support.farm import CHAIN, START, Farm, scheduler_of
 from support.flows import flows_of
 
@@ -48,6 +51,45 @@ def test_it_is_the_same_start_stamped_when_it_goes() -> None:
     [ready], [usual] = started(farm), started(other)
     assert ready.created.startswith("2026-03-01T12:01:00.5")
     assert msgspec.structs.replace(ready, created="") == msgspec.structs.replace(usual, created="")
+
+
+def test_what_looks_like_a_stamp_in_a_template_stays_as_it_is() -> None:
+    farm = Farm()
+    text = '?a="created":"1970-01-01T00:00:00.000000Z"'
+    files = {"f.toml": [{"task": "root", "rule": "cron=* * * * *", "template": text}]}
+    scheduler = scheduler_of(farm.daemon(flows_of(files)))
+    scheduler.decide_due()
+    farm.clock.advance(25)
+    scheduler._prepare()
+    [entry] = scheduler._heap
+    assert entry.ready is not None
+    farm.clock.advance(5)
+    scheduler.decide_due()
+    [task] = started(farm)
+    assert (task.info, task.created[:19]) == (text, "2026-03-01T12:01:00")
+    [told] = [fact.task for entry in farm.bus.journal(0, 99) for fact in entry.facts]
+    assert told == task
+
+
+def test_making_ready_stops_now_and_then_to_see_what_else_is_to_be_done() -> None:
+    farm = Farm()
+    names = [f"root:{n}" for n in range(3)]
+    files = {"f.toml": [{"task": name, "rule": "cron=* * * * *", "template": "x"} for name in names]}
+    scheduler = scheduler_of(farm.daemon(flows_of(files)))
+    scheduler.decide_due()
+    farm.clock.advance(25)
+    made = ticks.prepare
+
+    def slow(around: Surroundings, entry: ticks.Entry) -> None:
+        farm.clock.advance(0.15)
+        made(around, entry)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("flowlord.taskmaster.scheduler.prepare", slow)
+        assert scheduler._prepare()
+        assert sum(entry.ready is not None for entry in scheduler._heap) == 2
+        assert not scheduler._prepare()
+    assert all(entry.ready for entry in scheduler._heap)
 
 
 def test_when_another_daemon_was_faster_it_goes_nowhere() -> None:

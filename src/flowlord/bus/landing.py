@@ -16,7 +16,7 @@ from flowlord.bus.holds import Hold, batch_hold, batch_member, digest, holds_of,
 from flowlord.bus.port import DONE, PLAN_LIMIT, QUARANTINE
 from flowlord.model.errors import FlowlordError, InvalidTask
 from flowlord.model.message import BANDS, DEFAULT_PRIORITY, Message, band
-from flowlord.model.plan import Commit, Fact, FactKind, FrozenBatch, Quarantined
+from flowlord.model.plan import Commit, Fact, FactKind, FrozenBatch, Quarantined, Rendered
 from flowlord.model.task import MAX_TASK_BYTES, decode, encode
 
 QUARANTINE_CAP = 10_000
@@ -82,6 +82,8 @@ class Landing(NamedTuple):
     facts: list[Fact]
     frozen: tuple[tuple[FrozenBatch, list[bytes]], ...]
     holds: Sequence[Hold] = ()
+    told: bytes = b""
+    """The facts as JSON without brackets, when somebody has encoded them already."""
 
 
 def rank(priority: int) -> int:
@@ -102,6 +104,8 @@ def prepare(commit: Commit, now_us: int) -> Landing:
         FlowlordError: more than PLAN_LIMIT messages outside of frozen batches.
     """
     plan = commit.plan
+    if commit.rendered is not None:
+        return _rendered(commit, commit.rendered, now_us)
     messages = plan.publish + plan.later + plan.dead
     count = len(messages) + len(plan.quarantine)
     if count > PLAN_LIMIT:
@@ -117,14 +121,29 @@ def prepare(commit: Commit, now_us: int) -> Landing:
     frozen: tuple[tuple[FrozenBatch, list[bytes]], ...] = ()
     if plan.frozen:
         frozen = tuple((batch, [_freeze(message) for message in batch.messages]) for batch in plan.frozen)
-    digests = tuple([digest(outcome) for outcome in commit.outcomes])
     holds = holds_of(messages)
     for batch, _ in frozen:
         holds += batch_hold(batch)
     for opened in plan.opened:
         if opened.holds:
             holds.append(Hold(batch_member(opened.key), opened.holds, opened.key))
-    return _make(Landing, (commit, digests, rows, facts, frozen, holds))
+    return _make(Landing, (commit, _digests(commit), rows, facts, frozen, holds, b""))
+
+
+def rendered(message: Message) -> Rendered:
+    """Return the bytes of a message that goes to its topic at once, for `Commit.rendered`; raises InvalidTask."""
+    return Rendered(payload_of(message), _encode(_published(message, 0)))
+
+
+def _rendered(commit: Commit, found: Rendered, now_us: int) -> Landing:
+    [message] = commit.plan.publish
+    rows, facts = [_row(message, 0, now_us, found.payload)], [_published(message, 0)]
+    holds = holds_of(commit.plan.publish) if message.holds else ()
+    return _make(Landing, (commit, _digests(commit), rows, facts, (), holds, found.fact))
+
+
+def _digests(commit: Commit) -> tuple[bytes, ...]:
+    return tuple([digest(outcome) for outcome in commit.outcomes]) if commit.outcomes else ()
 
 
 def arrive(messages: Iterable[Message], now_us: int) -> tuple[list[Row], list[Fact]]:
@@ -135,14 +154,14 @@ def arrive(messages: Iterable[Message], now_us: int) -> tuple[list[Row], list[Fa
         due_us = 0 if message.due is None else micros(message.due)
         if due_us <= now_us:
             due_us = 0
-        rows.append(_row(message, due_us, now_us))
+        rows.append(_row(message, due_us, now_us, payload_of(message)))
         # What lands on `done` is told by the decision that follows from it.
         if message.topic != DONE:
             facts.append(_published(message, due_us))
     return rows, facts
 
 
-def _row(message: Message, due_us: int, now_us: int) -> Row:
+def _row(message: Message, due_us: int, now_us: int, payload: bytes) -> Row:
     return _make(
         Row,
         (
@@ -150,7 +169,7 @@ def _row(message: Message, due_us: int, now_us: int) -> Row:
             rank(message.priority),
             due_us,
             now_us,
-            payload_of(message),
+            payload,
             message.key,
             message.priority,
             message.timeout_ns,

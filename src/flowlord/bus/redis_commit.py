@@ -70,11 +70,11 @@ def pack(
     commits: list[object] = []
     texts: list[bytes] = []
     told: list[bytes] = []
-    for place, (commit, digests, rows, facts, frozen, opens_now) in enumerate(landings):
+    for place, (commit, digests, rows, facts, frozen, opens_now, known_text) in enumerate(landings):
         has_marks = commit.marks or frozen or commit.plan.opened
         marks = _marks(landings[place], now_us) if has_marks else ()
         batches = [(b.key, len(each), staged[place, b.key]) for b, each in frozen if each]
-        text = _encode(facts)[1:-1] if facts else b""
+        text = known_text or (_encode(facts)[1:-1] if facts else b"")
         if text:
             told.append(text)
         commits += (

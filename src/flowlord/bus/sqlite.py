@@ -94,7 +94,7 @@ class SqliteBus(Single):
             return []
         now_us = self._now_us()
         landings = [prepare(commit, now_us) for commit in commits]
-        facts = [encode_facts(landing.facts) for landing in landings]
+        facts = [landing.told or encode_facts(landing.facts) for landing in landings]
         commit_id = self._name()
         until_ns = self._patience.monotonic_ns() + int(RESEND_S * 1e9)
         sent_before = False

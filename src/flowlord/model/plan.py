@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
 
@@ -177,17 +178,26 @@ class Mark:
     ttl_s: int = 0
 
 
+class Rendered(NamedTuple):
+    """The bytes of a commit's only message: its payload, and the fact that tells of it, both JSON."""
+
+    payload: bytes
+    fact: bytes
+
+
 class Commit(msgspec.Struct, frozen=True):
     """A plan with everything that must hold for it to land, and what ends with it.
 
     `outcomes` are identities of the dispatch whose result this is: when one of them is recorded already, the
     result came twice, so the plan is dropped and only the acknowledgement lands.
+    `rendered` spares the bus to encode the message: for a plan of one message and nothing else.
     """
 
     plan: Plan = Plan()
     acknowledge: tuple[Delivery, ...] = ()
     marks: tuple[Mark, ...] = ()
     outcomes: tuple[str, ...] = ()
+    rendered: Rendered | None = None
 
 
 class Committed(msgspec.Struct, frozen=True):

@@ -23,6 +23,10 @@ class Health:
             self._faults[subject] = (severity, text)
             return news
 
+    def is_wrong(self, subject: str) -> bool:
+        """Tell whether there is a fault of that subject."""
+        return subject in self._faults
+
     def mended(self, subject: str) -> bool:
         """Forget a fault; returns whether there was one."""
         with self._lock:

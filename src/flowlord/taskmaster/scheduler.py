@@ -30,8 +30,10 @@ PAUSE = timedelta(minutes=1)
 """How long a phase that cannot be decided is left alone."""
 AHEAD = timedelta(minutes=1)
 """A mark that lies this far ahead of our clock is no chance: one of the clocks was wrong."""
-PREPARED = timedelta(seconds=2)
+PREPARED = timedelta(seconds=10)
 """Starts that are due within this time are made ready while there is nothing else to do."""
+PREPARING = timedelta(milliseconds=200)
+"""So long at a time: then it is seen whether something else is to be done."""
 HURRY = timedelta(milliseconds=20)
 """So long before a start nothing is made ready any more."""
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -51,8 +53,8 @@ class Scheduler:
     def step(self) -> None:
         """Decide what is due, make ready what soon is, then wait."""
         self.decide_due()
-        self._prepare()
-        self._wake.wait(self._wait_s())
+        more = self._prepare()
+        self._wake.wait(0 if more else self._wait_s())
         self._wake.clear()
 
     @property
@@ -129,7 +131,7 @@ class Scheduler:
             try:
                 for commit in self._look(entry, now, opened):
                     gathered.append((entry, commit))
-                    weight += max(len(commit.plan.messages), 1)
+                    weight += max(commit.plan.size, 1)
                     if weight >= LAND_AT:
                         landed += self._land(gathered, now)
                         gathered, weight = [], 0
@@ -226,24 +228,33 @@ class Scheduler:
         log.error("%s", text, extra={"action": "tick.failed"}, exc_info=error)
 
     def _mended(self, entry: Entry) -> None:
+        health = self._around.health
+        if not health.is_wrong(entry.mark):
+            return
         if entry.watermark is None or entry.watermark - self._around.now() <= AHEAD:
-            self._around.health.mended(entry.mark)
+            health.mended(entry.mark)
 
-    def _prepare(self) -> None:
-        """Make ready what is due soon, as long as nothing is due itself: then it only has to land."""
+    def _prepare(self) -> bool:
+        """Make ready what is due soon, as long as nothing is due itself: then it only has to land.
+
+        Returns whether there is more of it.
+        """
         if not self._heap:
-            return
-        first, soon = self._heap[0].next - HURRY, self._around.now() + PREPARED
+            return False
+        now = self._around.now()
+        first, soon = self._heap[0].next - HURRY, now + PREPARED
         if first > soon:
-            return
+            return False
+        end = min(first, now + PREPARING)
         for entry in self._heap:
             if entry.next <= soon and (entry.ready is None and entry.tried != entry.seen):
-                if self._around.now() >= first:
-                    return
+                if self._around.now() >= end:
+                    return end < first
                 try:
                     prepare(self._around, entry)
                 except Exception:
                     log.debug("%s cannot be made ready", entry.mark, exc_info=True)
+        return False
 
     def _wait_s(self) -> float:
         if not self._heap:

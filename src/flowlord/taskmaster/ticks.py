@@ -4,37 +4,51 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import msgspec
 
+from flowlord.bus.landing import rendered
 from flowlord.decide.context import Context
 from flowlord.decide.expand import utc_text
 from flowlord.decide.schedule import ON_TIME, Due
 from flowlord.decide.tick import on_missed, on_tick, stamped
-from flowlord.model.plan import Commit, FactKind, Mark, Plan
+from flowlord.model.message import Message
+from flowlord.model.plan import Commit, FactKind, Mark, Plan, Rendered
 from flowlord.model.workflow import Phase
+from flowlord.rules.stamps import stamp
 from flowlord.rules.timetable import Timetable
 from flowlord.taskmaster.surroundings import Surroundings
 
 log = logging.getLogger("flowlord.scheduler")
+
+_TICK = timedelta(microseconds=1)
+_CREATED = b'"created":"'
+_NO_STAMP = _CREATED + stamp(Context().now).encode() + b'"'
+"""What stands in the bytes of a task that was made without a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
     """A start that only has to be stamped and to land, if it does so on time: what is due then is known.
 
-    `seen` is the mark on which it rests, `due` when it is due, `then` when the phase is to be looked at again.
+    `seen` is the mark on which it rests; it starts from `due` to `last`, else a look must tell; `then` is when the
+    phase is to be looked at again.
+    `payload` and `fact` are its bytes, each without the stamp: what comes before and behind it.
     """
 
     seen: str
     due: datetime
+    last: datetime
     then: datetime | None
-    commit: Commit
+    message: Message
+    marks: tuple[Mark, ...]
+    payload: tuple[bytes, bytes]
+    fact: tuple[bytes, bytes]
 
 
-@dataclass(order=True, slots=True)
+@dataclass(slots=True)
 class Entry:
     """A scheduled phase; ordered by when to look at it next.
 
@@ -43,15 +57,18 @@ class Entry:
     """
 
     next: datetime
-    phase: Phase = field(compare=False)
-    table: Timetable = field(compare=False)
-    revision: str = field(compare=False)
-    mark: str = field(compare=False)
-    seen: str | None = field(compare=False, default=None)
-    ready: Ready | None = field(compare=False, default=None)
-    tried: str | None = field(compare=False, default=None)
-    waits: bool = field(compare=False, default=False)
-    refused: bool = field(compare=False, default=False)
+    phase: Phase
+    table: Timetable
+    revision: str
+    mark: str
+    seen: str | None = None
+    ready: Ready | None = None
+    tried: str | None = None
+    waits: bool = False
+    refused: bool = False
+
+    def __lt__(self, other: Entry) -> bool:
+        return self.next < other.next
 
     @property
     def watermark(self) -> datetime | None:
@@ -94,8 +111,22 @@ def prepare(around: Surroundings, entry: Entry) -> None:
     plan = on_tick(entry.phase, instant, Context(host=around.host), entry.revision)
     then = entry.table.next(instant)
     delay = entry.table.delay
-    commit = Commit(plan, marks=(Mark(entry.mark, entry.seen, utc_text(instant)),))
-    entry.ready = Ready(entry.seen, instant + delay, then and then + delay, commit)
+    due = instant + delay
+    then = then and then + delay
+    if len(plan.publish) != 1 or plan.size != 1 or plan.facts:
+        return
+    [message] = plan.publish
+    found = rendered(message)
+    entry.ready = Ready(
+        entry.seen,
+        due,
+        due + ON_TIME if then is None else min(due + ON_TIME, then - _TICK),
+        then,
+        message,
+        (Mark(entry.mark, entry.seen, utc_text(instant)),),
+        _without_stamp(found.payload),
+        _without_stamp(found.fact),
+    )
 
 
 def take_ready(around: Surroundings, entry: Entry, now: datetime) -> tuple[Commit, datetime | None] | None:
@@ -103,25 +134,36 @@ def take_ready(around: Surroundings, entry: Entry, now: datetime) -> tuple[Commi
     ready, entry.ready = entry.ready, None
     if ready is None or ready.seen != entry.seen or (around.paused and around.paused.pauses):
         return None
-    if not ready.due <= now <= ready.due + ON_TIME or (ready.then is not None and ready.then <= now):
+    if not ready.due <= now <= ready.last:
         return None
-    stamp = around.stamps.now()
-    commit = ready.commit
-    return Commit(stamped(commit.plan, stamp), marks=commit.marks), ready.then
+    created = stamp(around.stamps.now())
+    made = created.encode()
+    (payload, behind), (fact, rest) = ready.payload, ready.fact
+    plan = Plan((stamped(ready.message, created),))
+    text = Rendered(payload + made + behind, fact + made + rest)
+    return Commit(plan, (), ready.marks, (), text), ready.then
+
+
+def _without_stamp(text: bytes) -> tuple[bytes, bytes]:
+    before, _, behind = text.partition(_NO_STAMP)  # a quote inside of a text is escaped
+    return before + _CREATED, b'"' + behind
 
 
 def tell(around: Surroundings, entry: Entry, commit: Commit) -> None:
     """Say what landed, in the log."""
-    made = commit.plan.messages
-    if made:
-        around.counters.published += len(made)
+    plan = commit.plan
+    if plan.size:
+        around.counters.published += plan.size
         if log.isEnabledFor(logging.INFO):
+            made = plan.messages
             log.info(
                 "%s %s", entry.phase.base_name, made[0].task.info if len(made) == 1 else f"batch of {len(made)}",
                 extra={"action": "tick.sent", "task": made[0].task.id, "slot": made[0].cause},
             )  # fmt: skip
+    if not plan.facts:
+        return
     # What was missed is also an alert: one line for both.
-    for text, fact in {fact.text: fact for fact in commit.plan.facts}.items():
+    for text, fact in {fact.text: fact for fact in plan.facts}.items():
         level = logging.WARNING if fact.kind is FactKind.SKIPPED else logging.ERROR
         log.log(level, "%s", text, extra={"action": f"tick.{fact.kind}", "slot": fact.cause})
 
