@@ -66,6 +66,16 @@ def test_another_content_has_another_version(place):
     assert place.storage.read(place.path("x"))[0] == b""
 
 
+def test_what_is_taken_away_is_gone_and_may_be_taken_away_again(place):
+    place.put("a/one.txt", "1")
+    place.put("a/two.txt", "2")
+    place.storage.delete(place.path("a/one.txt"))
+    place.storage.delete(place.path("a/one.txt"))
+    assert place.names("a/") == ["a/two.txt"]
+    with pytest.raises(Missing):
+        place.storage.read(place.path("a/one.txt"))
+
+
 def test_a_place_is_listed_with_all_below_it_whether_or_not_a_slash_says_so(place):
     for name in ("w/a.toml", "w/sub/b.toml", "w/sub/deep/c.toml", "wide/d.toml", "w.toml"):
         place.put(name, name)

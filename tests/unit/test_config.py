@@ -65,7 +65,7 @@ def test_keys_of_the_go_program_and_its_readme_are_read(tmp_path):
     assert settings.watch.file_topic == "files"
     assert settings.alerts.channels[0].url.value == "https://x"
     [note] = settings.notes
-    assert note.text == "this version does not read sqlite.BackupPath, sqlite.task-ttl"
+    assert note.text == "this version does not read sqlite.task-ttl"
     given(tmp_path, '[cache]\nlocal_path = "b.db"\nretention = "30d"\ntask_ttl = "4h"\n')
     assert resolve({}, {}, tmp_path).cache.retention_ns == 30 * 86_400 * 10**9
 

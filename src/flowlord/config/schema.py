@@ -20,6 +20,8 @@ _KINDS: Final[dict[Any, Schema]] = {
     v.read_path: {"type": "string", "pattern": r"\S"},
     v.read_duration: {"type": "string", "pattern": _DURATION},
     v.read_grace: {"anyOf": [{"type": "string", "pattern": f"{_DURATION}|^0s?$"}]},
+    v.read_size: {"type": ["string", "integer"], "pattern": r"^[0-9]{1,15}\s*[KMGTkmgt]?i?[Bb]?$"},
+    v.read_backup_path: {"type": ["string", "null"]},
     v.read_number: {
         "anyOf": [
             {"type": "integer", "minimum": 1, "maximum": 999_999},

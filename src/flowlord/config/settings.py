@@ -28,11 +28,15 @@ class BusSettings(msgspec.Struct, frozen=True):
 
 
 class CacheSettings(msgspec.Struct, frozen=True):
-    """The history."""
+    """The history; an empty `backup_path` makes no backups, and `backup_keep` of them stay."""
 
     path: str = ".flowlord/tasks.db"
     enabled: bool = True
     retention_ns: int = 90 * DAY
+    max_bytes: int = 20 * 10**9
+    backup_path: str = ""
+    backup_every_ns: int = 6 * 3_600 * SECOND
+    backup_keep: int = 7
 
 
 class TaskmasterSettings(msgspec.Struct, frozen=True):

@@ -122,6 +122,26 @@ SETTINGS: Final = (
         told="how long history is kept",
     ),
     _setting(
+        "cache.max_size", "cache.max_bytes", v.read_size, "20GB",
+        variable="FLOWLORD_CACHE_MAX_SIZE", keys="",
+        told="the history grows no larger: its oldest attempts go before their time",
+    ),
+    _setting(
+        "cache.backup_path", "cache.backup_path", v.read_backup_path, "-",
+        variable="FLOWLORD_BACKUP_PATH", keys="backup_path",
+        told="where backups of the history go: a folder, s3://… or gs://…; - for nowhere",
+    ),
+    _setting(
+        "cache.backup_every", "cache.backup_every_ns", v.read_duration, "6h",
+        variable="FLOWLORD_BACKUP_EVERY", keys="backup_every",
+        told="how often the history is backed up; at the end of a daemon too",
+    ),
+    _setting(
+        "cache.backup_keep", "cache.backup_keep", v.read_number, "7",
+        variable="FLOWLORD_BACKUP_KEEP", keys="backup_keep",
+        told="how many backups are kept",
+    ),
+    _setting(
         "taskmaster.done_topic", "taskmaster.done_topic", v.read_done_topic, "done",
         variable="FLOWLORD_DONE_TOPIC", keys="done_topic",
         flag="done_topic",
@@ -328,7 +348,7 @@ SETTINGS: Final = (
 
 # Read by the Go program or by a later version: accepted with a note, so that nobody need take a configuration apart.
 LATER: Final = frozenset((
-    "status_port", "port", "host", "file", "http", "server", "cache.backup_path",
+    "status_port", "port", "host", "file", "http", "server",
     "cache.task_ttl", "bus.bus", "bus.in_bus", "bus.out_bus", "bus.in_topic", "bus.in_channel", "bus.nsqd_hosts",
     "bus.lookupd_hosts", "bus.pubsub_host", "bus.project_id", "bus.json_auth", "dedupe_retention",
     "bus.dedupe_retention",

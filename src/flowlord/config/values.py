@@ -67,6 +67,22 @@ def read_duration(value: object) -> int:
     return total
 
 
+def read_size(value: object) -> int:
+    """Bytes: `20GB`, `512MiB`; a million at least, since a history of less would forget what just happened."""
+    text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    found = re.fullmatch(r"([0-9]{1,15})\s*([kmgt]?)(i?)b?", text.strip(), re.IGNORECASE)
+    if found is None or (found[3] and not found[2]):
+        raise Wrong("is no size: write it as 20GB or 512MiB")
+    size: int = int(found[1]) * (1024 if found[3] else 1000) ** " kmgt".index(found[2].lower() or " ")
+    if not 1_000_000 <= size < 2**63:
+        raise Wrong("is no size from 1MB on")
+    return size
+
+
+def read_backup_path(value: object) -> str:
+    return "" if value in ("", "-", None) else read_path(value)
+
+
 def read_refresh(value: object) -> int:
     return 0 if value == "auto" else read_duration(value)
 

@@ -117,6 +117,15 @@ class LocalStore:
             raise Unavailable(f"{path} cannot be written: {error.strerror or error}") from error
         return version
 
+    def delete(self, path: str) -> None:
+        """See the port. A folder that is left empty stays."""
+        try:
+            os.unlink(local_path(path))
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise Unavailable(f"{path} cannot be taken away: {error.strerror or error}") from error
+
 
 def version_of(status: os.stat_result) -> str:
     """Return what tells two contents of one path apart: size and time of change."""

@@ -61,6 +61,10 @@ class Storage:
         """See Store."""
         return self.store_of(path).write(path, data, if_absent=if_absent, if_version=if_version)
 
+    def delete(self, path: str) -> None:
+        """See Store."""
+        self.store_of(path).delete(path)
+
     def lines(
         self, path: str, offset: int = 0, version: str = "", limit: int = MAX_META_FILE_BYTES
     ) -> Iterator[tuple[str, int]]:

@@ -91,3 +91,7 @@ class Store(Protocol):
             Conflict: with `if_absent`, it is there already; with `if_version`, it has another version.
         """
         ...
+
+    def delete(self, path: str) -> None:
+        """Take a file away; one that is not there is no error."""
+        ...

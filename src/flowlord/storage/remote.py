@@ -146,6 +146,16 @@ class RemoteStore:
                 raise Conflict(f"{path} has another version by now, nothing was written") from error
         return _plain(answer["e_tag"] or "") or self.stat(path).version
 
+    def delete(self, path: str) -> None:
+        """See the port."""
+        address = Address.parse(path)
+        client = self._client(address)
+        with self._told(path, address):
+            try:
+                self._obstore.delete(client, address.key)
+            except FileNotFoundError:  # S3 says nothing about it, Google does
+                self._look_closer(client, address, path)
+
     def _below(self, address: Address, prefix: str) -> Iterator[Listed]:
         """List what lies below a prefix that is empty or ends in a slash."""
         held: Listed | None = None

@@ -1,0 +1,139 @@
+"""A copy of the history as it is at one moment, taken while others write, and checked before it counts."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from flowlord.cache.schema import APPLICATION, VERSION, CacheUnusable, open_reader
+
+TABLES = ("tasks", "alerts", "files", "decisions", "revisions", "days")
+"""Whose rows are counted."""
+
+
+class About(msgspec.Struct, frozen=True):
+    """What a copy holds."""
+
+    tables: int
+    size: int
+    rows: dict[str, int]
+    seq: int
+    generation: str
+
+
+@contextmanager
+def alone(path: Path, *, wait: bool) -> Iterator[bool]:
+    """Hold what only one process may do to the history at `path` at a time: make, copy or restore it.
+
+    Yields False when another one holds it and there was no waiting. The lock is a file of its own, since opening the
+    history itself but through SQLite would end SQLite's locks; it goes with the process that holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(f"{path}-lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def copied(path: Path) -> Iterator[tuple[Path, About]]:
+    """Copy the history at `path` beside it, checked, for as long as the block lasts; whoever writes goes on.
+
+    Raises:
+        CacheUnusable: there is no history, no room for a copy, or the copy is not what it should be.
+    """
+    sweep(path)
+    reader = open_reader(path)
+    copy = path.with_name(f"{path.name}.copy-{os.getpid()}")
+    try:
+        try:
+            _room(path, reader)
+            os.close(os.open(copy, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
+            target = sqlite3.connect(copy, isolation_level=None)
+            try:
+                # In one go: in portions it would begin anew with each write of the historian, and never end.
+                reader.backup(target, pages=-1)
+            finally:
+                target.close()
+        except (sqlite3.Error, OSError) as error:
+            raise CacheUnusable(f"the history {path} cannot be copied: {error}") from error
+        finally:
+            reader.close()
+        yield copy, look(copy)
+    finally:
+        copy.unlink(missing_ok=True)
+
+
+def sweep(path: Path) -> None:
+    """Take away copies that a process left when it was killed; only while `alone`."""
+    for left in path.parent.glob(f"{path.name}.copy-*"):
+        left.unlink(missing_ok=True)
+
+
+def look(path: Path, *, deep: bool = False) -> About:
+    """Check a history that nobody writes and tell what it holds; `deep` compares indexes with rows as well.
+
+    Raises:
+        CacheUnusable: it is damaged, of another program, or of a newer flowlord.
+    """
+    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
+    try:
+        return checked(connection, path, deep=deep)
+    finally:
+        connection.close()
+
+
+def checked(connection: sqlite3.Connection, path: Path, *, deep: bool = False) -> About:
+    """Check what a connection reads; see `look`."""
+    try:
+        [told] = connection.execute(f"PRAGMA {'integrity' if deep else 'quick'}_check(1)").fetchone()
+        if told != "ok":
+            raise CacheUnusable(f"{path.name} is damaged: {told}")
+        return about(connection, path)
+    except sqlite3.Error as error:
+        raise CacheUnusable(f"{path.name} is damaged: {error}") from error
+
+
+def about(connection: sqlite3.Connection, path: Path) -> About:
+    """Return what a history holds, without checking its pages; raises CacheUnusable, sqlite3.Error."""
+    [version] = connection.execute("PRAGMA user_version").fetchone()
+    [application] = connection.execute("PRAGMA application_id").fetchone()
+    if application != APPLICATION:
+        raise CacheUnusable(f"{path.name} is no history of flowlord")
+    if version > VERSION:
+        raise CacheUnusable(f"{path.name} was written by a newer flowlord")
+    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    rows = {name: _count(connection, name) for name in TABLES if name in there}
+    seq, generation = connection.execute("SELECT seq, generation FROM cursor").fetchone()
+    [pages] = connection.execute("PRAGMA page_count").fetchone()
+    [size] = connection.execute("PRAGMA page_size").fetchone()
+    return About(int(version), int(pages) * int(size), rows, int(seq), str(generation))
+
+
+def _count(connection: sqlite3.Connection, table: str) -> int:
+    [found] = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 - names of ours
+    return int(found)
+
+
+def _room(path: Path, reader: sqlite3.Connection) -> None:
+    [pages] = reader.execute("PRAGMA page_count").fetchone()
+    [size] = reader.execute("PRAGMA page_size").fetchone()
+    needed, free = pages * size + (64 << 20), shutil.disk_usage(path.parent).free
+    if free < needed:
+        raise CacheUnusable(
+            f"a copy of the history {path} needs {needed // 10**6:,} MB beside it, and {free // 10**6:,} MB are free",
+            hint="make room, or let cache.max_size or cache.retention keep the history smaller",
+        )
