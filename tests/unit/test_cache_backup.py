@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 
 from flowlord.cache import backup
+from flowlord.cache.alone import alone
 from flowlord.cache.backup import Place
 from flowlord.cache.historian import Historian
 from flowlord.cache.manifest import FILE, Damaged, Manifest
 from flowlord.cache.restore import restore, restore_newest
 from flowlord.cache.schema import VERSION, CacheUnusable
-from flowlord.cache.snapshot import alone, copied, look
+from flowlord.cache.snapshot import copied, look
 from flowlord.storage.open import Storage
 from flowlord.storage.port import Unavailable
 from support.clock import VirtualClock
@@ -199,7 +200,7 @@ def test_a_manifest_whose_answer_was_lost_is_found_to_be_ones_own(path, place):
     name, _ = made(doubled, path)
     assert [each.name for each in place.generations()] == [name]
     with pytest.raises(CacheUnusable, match="there already"):  # and that of somebody else is not
-        made(place, path, token=name[-8:])
+        made(place, path, NOW + timedelta(milliseconds=1), name[-8:])
 
 
 def damage_part(folder: Path) -> None:

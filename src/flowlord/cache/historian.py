@@ -20,7 +20,7 @@ from flowlord.cache import days
 from flowlord.cache.attempt import COLUMNS, Attempt, microseconds
 from flowlord.cache.ledger import Entry, Ledger, holes, keys_of
 from flowlord.cache.many import SIZES, Many, row
-from flowlord.cache.schema import as_of, in_memory, is_damage, open_writer, set_aside, transaction
+from flowlord.cache.schema import Restore, as_of, in_memory, is_damage, open_writer, set_aside, transaction
 from flowlord.model.clock import Clock
 
 log = logging.getLogger("flowlord.history")
@@ -82,9 +82,17 @@ class Historian:
     was reset or a damaged file was replaced.
     """
 
-    def __init__(self, path: Path | str | None, clock: Clock, *, decisions: int = DECISIONS) -> None:
-        """Open or make the file at `path`; None keeps the history in memory. May raise CacheUnusable."""
+    def __init__(
+        self,
+        path: Path | str | None,
+        clock: Clock,
+        *,
+        decisions: int = DECISIONS,
+        restore: Restore | None = None,
+    ) -> None:
+        """Open the file at `path`, restore or make it; None keeps the history in memory. May raise CacheUnusable."""
         self.path = None if path is None else Path(path)
+        self._restore = restore
         self.connection = self._open()
         self._clock = clock
         self._decisions = decisions
@@ -178,7 +186,7 @@ class Historian:
         self.connection.close()
 
     def _open(self) -> sqlite3.Connection:
-        connection = in_memory() if self.path is None else open_writer(self.path)
+        connection = in_memory() if self.path is None else open_writer(self.path, self._restore)
         self._opened = self._inode()
         return connection
 

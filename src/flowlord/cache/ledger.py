@@ -110,7 +110,14 @@ class Ledger:
             case FactKind.QUARANTINED:
                 self._decided(fact, at, State.QUARANTINED)
                 self._decide(fact, at)
-            case FactKind.SKIPPED | FactKind.MISSED | FactKind.BATCH | FactKind.PAUSED | FactKind.RESUMED:
+            case (
+                FactKind.SKIPPED
+                | FactKind.MISSED
+                | FactKind.BATCH
+                | FactKind.PAUSED
+                | FactKind.RESUMED
+                | FactKind.BACKUP
+            ):
                 self._decide(fact, at)
             case FactKind.VANISHED | FactKind.ABSENT:
                 self._decide(fact, at)

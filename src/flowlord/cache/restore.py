@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from flowlord.cache.alone import sweep
 from flowlord.cache.backup import Place
 from flowlord.cache.manifest import Damaged, Manifest
 from flowlord.cache.schema import VERSION, CacheUnusable
@@ -20,7 +21,7 @@ def restore_newest(
 ) -> tuple[str, Manifest] | None:
     """Put the newest backup that is whole at `path`, which must be free; returns its name, None when there is none.
 
-    To be called while `snapshot.alone`. A backup that is damaged, or of a newer flowlord, is told and passed over.
+    To be called while `alone`. A backup that is damaged, or of a newer flowlord, is told and passed over.
 
     Raises:
         CacheUnusable: the place is out of reach, or nothing can be written here.
@@ -45,6 +46,7 @@ def restore(
         Damaged: it cannot be used; nothing was put anywhere.
         CacheUnusable: the place is out of reach, or nothing can be written here.
     """
+    sweep(path)
     manifest = place.manifest(name)
     new = path.with_name(f"{path.name}.restoring-{os.getpid()}")
     try:

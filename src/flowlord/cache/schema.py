@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flowlord.cache.alone import alone, sweep
 from flowlord.model.errors import FlowlordError
 
 APPLICATION = 0x666C6F77  # "flow", in the header of the file: tells our file from somebody else's
@@ -78,6 +79,8 @@ INSERT INTO days SELECT happened_us / 86400000000, topic, type, job, state, coun
 """,
 )
 VERSION = len(MIGRATIONS)
+Restore = Callable[[Path], object]
+"""Puts a history where none is, when it has one."""
 
 
 def as_of(path: str | Path) -> Path:
@@ -112,19 +115,20 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def open_writer(path: Path) -> sqlite3.Connection:
+def open_writer(path: Path, restore: Restore | None = None) -> sqlite3.Connection:
     """Return the historian's connection; the file is made or brought up to date when need be.
 
     A damaged file, or one of a newer flowlord, is renamed and a new one is begun: history is rebuilt from the journal.
+    `restore` is called where there is no file, and may put one there from a backup.
 
     Raises:
         CacheUnusable: the path holds a database that is not ours, or no file can be made there.
     """
     try:
-        return _open(path)
+        return _open(path, restore)
     except _SetAside as error:
         set_aside(path, str(error))
-        return _open(path)
+        return _open(path, restore)
 
 
 def in_memory() -> sqlite3.Connection:
@@ -180,10 +184,10 @@ def set_aside(path: Path, reason: str) -> Path:
     return aside
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open(path: Path, restore: Restore | None) -> sqlite3.Connection:
     connection: sqlite3.Connection | None = None
     try:
-        _make(path)
+        _make(path, restore)
         connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_S, check_same_thread=False)
         _migrate(connection)
         connection.execute("PRAGMA journal_mode = WAL")
@@ -204,11 +208,21 @@ def _open(path: Path) -> sqlite3.Connection:
         raise
 
 
-def _make(path: Path) -> None:
+def _make(path: Path, restore: Restore | None) -> None:
     """Make the file, for its owner only and complete from its first moment: several daemons may start at once."""
     if path.exists():
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with alone(path, wait=True):
+        if restore is not None and not path.exists():
+            restore(path)
+        if not path.exists():
+            _make_empty(path)
+
+
+def _make_empty(path: Path) -> None:
+    sweep(path)
+    for end in ("-wal", "-shm"):  # of a file that has gone: SQLite would take it for a part of this one
+        path.with_name(path.name + end).unlink(missing_ok=True)
     new = path.with_name(f"{path.name}.new-{os.getpid()}")
     os.close(os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
     connection = sqlite3.connect(new, isolation_level=None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import sqlite3
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from flowlord.cache.alone import sweep
 from flowlord.cache.schema import APPLICATION, VERSION, CacheUnusable, open_reader
 
 TABLES = ("tasks", "alerts", "files", "decisions", "revisions", "days")
@@ -29,28 +29,10 @@ class About(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def alone(path: Path, *, wait: bool) -> Iterator[bool]:
-    """Hold what only one process may do to the history at `path` at a time: make, copy or restore it.
-
-    Yields False when another one holds it and there was no waiting. The lock is a file of its own, since opening the
-    history itself but through SQLite would end SQLite's locks; it goes with the process that holds it.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(f"{path}-lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(handle)
-
-
-@contextmanager
 def copied(path: Path) -> Iterator[tuple[Path, About]]:
     """Copy the history at `path` beside it, checked, for as long as the block lasts; whoever writes goes on.
+
+    To be called while `alone`.
 
     Raises:
         CacheUnusable: there is no history, no room for a copy, or the copy is not what it should be.
@@ -77,19 +59,15 @@ def copied(path: Path) -> Iterator[tuple[Path, About]]:
         copy.unlink(missing_ok=True)
 
 
-def sweep(path: Path) -> None:
-    """Take away copies that a process left when it was killed; only while `alone`."""
-    for left in path.parent.glob(f"{path.name}.copy-*"):
-        left.unlink(missing_ok=True)
-
-
 def look(path: Path, *, deep: bool = False) -> About:
     """Check a history that nobody writes and tell what it holds; `deep` compares indexes with rows as well.
 
     Raises:
         CacheUnusable: it is damaged, of another program, or of a newer flowlord.
     """
-    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
+    connection = sqlite3.connect(
+        f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None
+    )
     try:
         return checked(connection, path, deep=deep)
     finally:

@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,15 +19,27 @@ import msgspec
 
 import flowlord
 from flowlord.bus.clock import SystemClock
+from flowlord.bus.port import Bus
 from flowlord.bus.trap import VARIABLE as TRAP
+from flowlord.cache.backup import Place
 from flowlord.cache.historian import Historian
 from flowlord.cli.buses import bus_at
 from flowlord.cli.logs import set_up
-from flowlord.config.settings import BusSettings, CacheSettings, Settings
-from flowlord.taskmaster.chronicle import Chronicle
+from flowlord.cli.stores import storage_at
+from flowlord.config.settings import BusSettings, CacheSettings, Settings, StorageSettings
+from flowlord.model.clock import Clock
+from flowlord.model.plan import Fact, Plan
+from flowlord.taskmaster.backups import Backups, Restorer
+from flowlord.taskmaster.chance import Chance
+from flowlord.taskmaster.chronicle import END_S, Chronicle
 from flowlord.taskmaster.copying import FINISH, State, copy
 from flowlord.taskmaster.follower import Follower
 from flowlord.taskmaster.surroundings import Surroundings
+
+BACKUP_S = 60.0
+"""How long the last backup may take; killed in it, it is none, and the next daemon makes it."""
+NICE = 10
+_telling = threading.Lock()
 
 
 class Charge(msgspec.Struct, frozen=True):
@@ -34,6 +47,7 @@ class Charge(msgspec.Struct, frozen=True):
 
     bus: BusSettings
     cache: CacheSettings
+    storage: StorageSettings
     by: str
     log_format: str
     log_level: str
@@ -44,6 +58,7 @@ def beside(settings: Settings, around: Surroundings, here: Follower) -> Chronicl
     charge = Charge(
         settings.bus,
         settings.cache,
+        settings.storage,
         around.consumer,
         settings.log.format,
         logging.getLevelName(logging.getLogger("flowlord").getEffectiveLevel()),
@@ -54,15 +69,42 @@ def beside(settings: Settings, around: Surroundings, here: Follower) -> Chronicl
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     environment.pop(TRAP, None)  # it is the daemon that is to die there
     told = msgspec.json.encode(charge)
-    return Chronicle(command, told, here, around.health, around.clock, environment=environment)
+    end_s = END_S + (BACKUP_S if settings.cache.backup_path else 0.0)
+    return Chronicle(command, told, here, around.health, around.clock, environment=environment, end_s=end_s)
 
 
-def follower_of(charge: Charge) -> Follower:
-    """Return what copies from that bus to that file; raises as `open_bus`."""
-    clock = SystemClock()
-    bus = bus_at(charge.bus, by=charge.by)
-    keep = timedelta(microseconds=charge.cache.retention_ns // 1000)
-    return Follower(bus, clock, lambda: Historian(charge.cache.path, clock), keep)
+def follower_of(
+    bus: Bus,
+    clock: Clock,
+    cache: CacheSettings,
+    place: Place | None,
+    at_end: Callable[[], object] | None = None,
+) -> Follower:
+    """Return what copies from that bus to that file, which comes out of a backup when it is missing."""
+    keep = timedelta(microseconds=cache.retention_ns // 1000)
+    restore = Restorer(place, clock) if place else None
+    return Follower(bus, clock, lambda: Historian(cache.path, clock, restore=restore), keep, at_end)
+
+
+def place_of(cache: CacheSettings, storage: StorageSettings) -> Place | None:
+    """Return where backups lie; None when there shall be none."""
+    return Place(storage_at(storage), cache.backup_path) if cache.backup_path else None
+
+
+def backups_of(
+    place: Place,
+    cache: CacheSettings,
+    by: str,
+    clock: Clock,
+    tell: Callable[[State], None],
+    fact: Callable[[Fact], object],
+) -> Backups:
+    """Return what backs that file up to that place."""
+    chance = Chance()
+    return Backups(
+        Path(cache.path), place, clock, every_s=cache.backup_every_ns / 1e9, keep=cache.backup_keep, by=by,
+        version=flowlord.__version__, token=lambda: chance.token()[:8], tell=tell, fact=fact,
+    )  # fmt: skip
 
 
 def main() -> int:
@@ -83,12 +125,42 @@ def main() -> int:
 
     threading.Thread(target=heed, name="flowlord-ending", daemon=True).start()
     gc.freeze()
-    return 0 if copy(lambda: follower_of(charge), _tell, ending) else 1
+    clock = SystemClock()
+    place = place_of(charge.cache, charge.storage)
+
+    def begin() -> Follower:
+        return follower_of(bus_at(charge.bus, by=charge.by), clock, charge.cache, place)
+
+    if place is None:
+        return 0 if copy(begin, _tell, ending) else 1
+    backups = backups_of(place, charge.cache, charge.by, clock, _tell, lambda fact: _commit(charge, fact))
+    beside = threading.Thread(target=_back_up, args=(backups, ending), name="flowlord-backup")
+    beside.start()
+    is_whole = copy(begin, _tell, ending)
+    beside.join()
+    backups.finish()
+    return 0 if is_whole else 1
+
+
+def _back_up(backups: Backups, ending: threading.Event) -> None:
+    # Of this thread alone: whoever writes the history, and works on tasks, goes first.
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+    backups.run(ending)
+
+
+def _commit(charge: Charge, fact: Fact) -> None:
+    """Put a fact into the journal."""
+    bus = bus_at(charge.bus, by=charge.by)
+    try:
+        bus.commit(Plan(facts=(fact,)))
+    finally:
+        bus.close()
 
 
 def _tell(state: State) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode(state) + b"\n")
-    sys.stdout.buffer.flush()
+    with _telling:
+        sys.stdout.buffer.write(msgspec.json.encode(state) + b"\n")
+        sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":

@@ -8,23 +8,22 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from pathlib import Path
 
 from flowlord import __version__
 from flowlord.bus.clock import SystemClock
 from flowlord.bus.open import NAMESPACE
 from flowlord.bus.port import Bus, Presence
-from flowlord.cache.historian import Historian
 from flowlord.cli import printer
 from flowlord.cli.buses import bus_at
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, WRONG_USE
-from flowlord.cli.historian import beside
+from flowlord.cli.historian import backups_of, beside, follower_of, place_of
 from flowlord.cli.places import place_at, unreadable
 from flowlord.cli.signals import Signals, has_terminal
 from flowlord.cli.stores import storage_at
 from flowlord.cli.texts import some
 from flowlord.config import Settings, WatchSettings
+from flowlord.model.plan import Plan
 from flowlord.model.problem import Severity
 from flowlord.spec.disk import DiskTree
 from flowlord.spec.load import Loaded
@@ -162,11 +161,17 @@ def _follower(settings: Settings, around: Surroundings, *, is_short: bool) -> Fo
     """
     if not settings.cache.enabled:
         return None
-    keep = timedelta(microseconds=settings.cache.retention_ns // 1000)
-    here = Follower(around.bus, around.clock, lambda: Historian(settings.cache.path, around.clock), keep)
-    if is_short or around.bus.address.startswith("memory:"):
-        return here
-    return beside(settings, around, here)
+    cache, bus, clock = settings.cache, around.bus, around.clock
+    place = place_of(cache, settings.storage)
+    if is_short or bus.address.startswith("memory:"):
+        if place is None:
+            return follower_of(bus, clock, cache, None)
+        backups = backups_of(
+            place, cache, around.consumer, clock,
+            tell=lambda state: None, fact=lambda fact: bus.commit(Plan(facts=(fact,))),
+        )  # fmt: skip
+        return follower_of(bus, clock, cache, place, backups.step if is_short else backups.finish)
+    return beside(settings, around, follower_of(bus, clock, cache, place))
 
 
 def _watching(watch: WatchSettings) -> Watching:

@@ -33,6 +33,7 @@ class FactKind(StrEnum):
     LOST = "lost"  # a worker vanished with a task in its hands, and it is offered again
     VANISHED = "vanished"  # a process is not heard of any more that did not say goodbye
     ABSENT = "absent"  # no file came in the time in which one was expected
+    BACKUP = "backup"  # backups of the history work again
 
 
 class Seen(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -18,6 +18,7 @@ import msgspec
 
 from flowlord.model.clock import Clock
 from flowlord.model.errors import FlowlordError
+from flowlord.model.problem import Severity
 from flowlord.taskmaster.copying import FINISH, How, State
 from flowlord.taskmaster.follower import FINISH_NS, Follower
 from flowlord.taskmaster.health import Health
@@ -53,8 +54,13 @@ class Chronicle:
         *,
         environment: Mapping[str, str] | None = None,
         first_pause_s: float = FIRST_PAUSE_S,
+        end_s: float = END_S,
     ) -> None:
-        """`charge` is the first line that the process reads; `instead` copies the rest when the process cannot."""
+        """`charge` is the first line that the process reads; `instead` copies the rest when the process cannot.
+
+        `end_s` is how long it may take to end when it is asked to.
+        """
+        self._end_s = end_s
         self._command, self._charge, self._instead = command, charge, instead
         self._health, self._clock = health, clock
         self._environment = environment
@@ -112,11 +118,11 @@ class Chronicle:
             except BrokenPipeError:
                 return False
             try:
-                return process.wait(END_S) == 0
+                return process.wait(self._end_s) == 0
             except subprocess.TimeoutExpired:
                 process.kill()
                 raise FlowlordError(
-                    f"the process that writes history did not end within {END_S:.0f} s and was killed"
+                    f"the process that writes history did not end within {self._end_s:.0f} s and was killed"
                 ) from None
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -145,10 +151,11 @@ class Chronicle:
     def _heed(self, state: State) -> None:
         if state.how is How.WORKS:
             self._pause_s = self._first_pause_s
-            if self._health.mended(SUBJECT):
+            if self._health.mended(state.subject) and state.subject == SUBJECT:
                 log.info("the history is written again", extra={"action": "history.mended"})
         else:
-            self._health.fault(SUBJECT, state.text)
+            severity = Severity.ERROR if state.subject == SUBJECT else Severity.WARNING
+            self._health.fault(state.subject, state.text, severity)
 
     def _died(self, process: subprocess.Popen[bytes]) -> None:
         with process:  # closes what we hold of it, and waits

@@ -31,10 +31,11 @@ class How(StrEnum):
 
 
 class State(msgspec.Struct, frozen=True):
-    """What the process tells, as one line of JSON whenever it changes; `text` says why it does not work."""
+    """What the process tells, as one line of JSON whenever it changes; `text` says why `subject` does not work."""
 
     how: How
     text: str = ""
+    subject: str = "history"
 
 
 def copy(begin: Callable[[], Follower], tell: Callable[[State], None], ending: threading.Event) -> bool:

@@ -25,12 +25,19 @@ class Follower:
     name = "history"
 
     def __init__(
-        self, bus: Bus, clock: Clock, open_history: Callable[[], Historian], keep: timedelta
+        self,
+        bus: Bus,
+        clock: Clock,
+        open_history: Callable[[], Historian],
+        keep: timedelta,
+        at_end: Callable[[], object] | None = None,
     ) -> None:
+        """`at_end` is called when the history has everything and is let go of."""
         self._bus = bus
         self._clock = clock
         self._open = open_history
         self._keep = keep
+        self._at_end = at_end
         self._historian: Historian | None = None
         self._generation = ""
         self._last = (0, "")
@@ -68,6 +75,8 @@ class Follower:
             pass
         if self._historian:
             self._historian.close()
+        if self._at_end:
+            self._at_end()
 
     def _attach(self, historian: Historian) -> None:
         generation = self._bus.generation()
