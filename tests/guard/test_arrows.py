@@ -12,7 +12,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "decide": {"model", "rules"},
     "bus": {"model"},
     "storage": {"model", "rules"},  # patterns are those of file rules
-    "cache": {"model", "storage"},
+    "cache": {"model", "rules", "storage"},
     "watch": {"model", "rules", "storage"},
     "alert": {"model", "rules"},  # date ranges, durations
     "worker": {"model", "rules", "bus", "config"},

@@ -3,9 +3,11 @@
 import pytest
 
 from flowlord.cache.attempt import FAILED, State
+from flowlord.cache.filter import Filter, where
 from flowlord.cache.fold import BEHIND, catch_up
+from flowlord.cache.groups import _KINDS
 from flowlord.cache.historian import Historian
-from flowlord.cache.queries import PAGE, Filter, History, _where
+from flowlord.cache.queries import PAGE, History
 from flowlord.model.plan import FactKind
 from support.clock import VirtualClock
 from support.journal import BEGIN_US, SECOND_US, Kept, done, journal, published, task, told
@@ -26,12 +28,17 @@ def keys(found: History, size: int = PAGE, **wanted) -> list[str]:
 @pytest.fixture(scope="module")
 def several() -> History:
     return history(
-        published("a", task("load:users", 1)),
-        published("b", task("load:orders", 2), phase="other.toml:load:orders"),
+        published("a", task("load:users", 1, meta="cron=2026-08-01T00")),
+        published("b", task("load:orders", 2, meta="cron=2026-08-01T02"), phase="other.toml:load:orders"),
         published("c", task("extract", 3), due=BEGIN_US + 500 * SECOND_US),
-        published("d", task("extract", 4), due=BEGIN_US + 5_000 * SECOND_US),
-        (done("a", task("load:users", 1), "error"), told(FactKind.DEAD, "a")),
-        done("b", task("load:orders", 2)),
+        published("d", task("extract", 4), due=BEGIN_US + 5_000 * SECOND_US, batch="b-1"),
+        (
+            done("a", task("load:users", 1, meta="cron=2026-08-01T00"), "error", "Über quota"),
+            told(FactKind.DEAD, "a"),
+        ),
+        done("b", task("load:orders", 2, meta="cron=2026-08-01T02")),
+        told(FactKind.LATE, "d"),
+        told(FactKind.LOST, "c"),
     )
 
 
@@ -54,6 +61,23 @@ def several() -> History:
         ({"until_us": BEGIN_US + 4 * SECOND_US}, ["c"]),
         ({"since_us": BEGIN_US + 3 * SECOND_US, "until_us": BEGIN_US + 6 * SECOND_US}, ["a", "d", "c"]),
         ({"topic": "nobody"}, []),
+        ({"info": "s3://in/*.json"}, ["b", "a", "d", "c"]),
+        ({"info": "*/[12].json"}, ["b", "a"]),
+        ({"info": "*/[!12].json"}, ["d", "c"]),
+        ({"info": "*/[^12].json"}, ["d", "c"]),
+        ({"info": "s3://in/?.JSON"}, []),
+        ({"error": "QUOTA"}, ["a"]),
+        ({"error": "%"}, []),
+        ({"batch": "b-1"}, ["d"]),
+        ({"moment_from": "2026-08-01T01"}, ["b"]),
+        ({"moment_to": "2026-08-01T02"}, ["a"]),
+        ({"moment_to": "2026-08-01T02:30"}, ["b", "a"]),
+        ({"moment_from": "2026-08-01T00", "moment_to": "2026-08-01T01"}, ["a"]),
+        ({"ids": frozenset({"00000003-run", "nobody"})}, ["c"]),
+        ({"ids": frozenset()}, []),
+        ({"late": True}, ["d"]),
+        ({"lost": True}, ["c"]),
+        ({"lost": True, "late": True}, []),
     ],
 )
 def test_each_filter_finds_what_it_names_newest_first(several, wanted, expected):
@@ -103,7 +127,8 @@ HOSTILE = [
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_no_text_is_more_than_a_text(text):
     found = history(published("k"), done("other", task(n=2)))
-    for wanted in (Filter(topic=text), Filter(job=text), Filter(workflow=text), Filter(id=text)):
+    names = ("topic", "job", "workflow", "id", "error", "batch", "moment_from")
+    for wanted in (*(Filter(**{name: text}) for name in names), Filter(ids=frozenset({text}))):
         assert list(found.pages(wanted, NOW_US)) == []
     assert found.ids_like(text, 5) == []
     assert [each.key for each in found.keys_like(text, 5)] == []
@@ -202,16 +227,56 @@ def test_a_bus_that_was_reset_is_read_from_its_beginning():
         Filter(topic="load", job="users", workflow="daily.toml", states=FAILED),
         Filter(since_us=1, until_us=2),
         Filter(id="ab"),
+        Filter(batch="b-1"),
+        Filter(late=True),
+        Filter(lost=True),
+        Filter(ids=frozenset({"a", "b"})),
+        Filter(states=FAILED, error="timeout", info="*x*", moment_from="2026-08-01"),
     ],
 )
 def test_every_list_walks_an_index_and_never_the_table(wanted):
     found = history(published("k"))
-    where, values = _where(wanted, NOW_US)
+    condition, values = where(wanted, NOW_US)
     plan = found._connection.execute(
-        f"EXPLAIN QUERY PLAN SELECT n FROM tasks WHERE {where} ORDER BY happened_us DESC, n DESC LIMIT 50",
+        f"EXPLAIN QUERY PLAN SELECT n FROM tasks WHERE {condition} ORDER BY happened_us DESC, n DESC LIMIT 50",
         values,
     ).fetchall()
-    assert all("INDEX tasks_" in row[3] or "TEMP B-TREE" in row[3] for row in plan), plan
+    steps = [row[3] for row in plan if "json_each" not in row[3] and "LIST SUBQUERY" not in row[3]]
+    assert all("INDEX tasks_" in step or "TEMP B-TREE" in step for step in steps), plan
+
+
+@pytest.mark.parametrize(
+    ("wanted", "by", "index"),
+    [
+        (Filter(states=FAILED), "error", "tasks_state"),
+        (Filter(), "topic", "COVERING INDEX tasks_happened"),
+        (Filter(), "day", "COVERING INDEX tasks_happened"),
+        (Filter(), "state", "COVERING INDEX tasks_happened"),
+        (Filter(batch="b-1"), "state", "tasks_batch"),
+    ],
+)
+def test_groups_are_counted_out_of_an_index(wanted, by, index):
+    found = history(published("k"))
+    condition, values = where(wanted, NOW_US)
+    sql = f"SELECT {_KINDS[by]}, count(*), max(happened_us) FROM tasks WHERE {condition} GROUP BY 1, 2, 3"
+    plan = [row[3] for row in found._connection.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
+    assert any(index in step for step in plan), plan
+
+
+def test_the_tasks_of_a_file_and_of_a_batch_are_found_by_an_index():
+    found = history(published("k"))
+    for sql, index in (
+        (
+            "SELECT id FROM tasks WHERE cause >= 'file' AND cause < 'filet' AND instr(cause, ':x:')",
+            "tasks_file",
+        ),
+        (
+            "SELECT n FROM tasks WHERE batch = 'b' AND batch <> '' ORDER BY happened_us DESC LIMIT 9",
+            "tasks_batch",
+        ),
+    ):
+        plan = [row[3] for row in found._connection.execute(f"EXPLAIN QUERY PLAN {sql}")]
+        assert any(index in step for step in plan), plan
 
 
 @pytest.mark.parametrize(

@@ -5,48 +5,50 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Any
 
 import msgspec
 
 from flowlord.cache.attempt import COLUMNS, FAILED, Attempt, State
+from flowlord.cache.filter import Filter, known_text, marks, where
 from flowlord.cache.schema import open_reader
+
+__all__ = ["ORDERS", "PAGE", "SORTS", "Filter", "History", "Place"]
 
 PAGE = 1_000
 _KEYS = 500
 _FIELDS = ", ".join(COLUMNS)
 _END = chr(0x10FFFF)  # sorts behind every text that begins alike
 _LAST_FIRST = "ORDER BY happened_us DESC, n DESC"
-_NOT_COMPLETE = (
-    "state <> 'complete'"  # said as the partial index says it, so that SQLite sees that it may be used
-)
 
 
-class Filter(msgspec.Struct, frozen=True):
-    """Which attempts are wanted; what is empty does not matter.
-
-    `states` may name WAITING and LATER, which depend on `now_us`; RUNNING selects nothing, since history does not know
-    it. `since_us` and `until_us` (excluded) bound when something happened last; `id` is the beginning of a task's id.
-    """
-
-    states: frozenset[State] = msgspec.field(default_factory=frozenset)
-    topic: str = ""
-    job: str = ""
-    workflow: str = ""
-    id: str = ""
-    since_us: int = 0
-    until_us: int = 0
-
-    def accepts(self, attempt: Attempt, now_us: int) -> bool:
-        """Return whether an attempt in hand is wanted; the same answer as the query gives."""
-        return (
-            (not self.states or attempt.state_at(now_us) in self.states)
-            and self.topic in ("", attempt.topic)
-            and self.job in ("", attempt.job)
-            and self.workflow in ("", attempt.workflow)
-            and attempt.id.startswith(self.id)
-            and self.since_us <= attempt.happened_us
-            and (not self.until_us or attempt.happened_us < self.until_us)
-        )
+SORTS = {
+    "happened": "happened_us",
+    "published": "published_us",
+    "started": "started_us",
+    "ended": "ended_us",
+    "took": "CASE WHEN started_us AND ended_us THEN ended_us - started_us ELSE 0 END",
+    "waited": "CASE WHEN started_us AND published_us THEN started_us - max(published_us, due_us) ELSE 0 END",
+    "moment": "moment",
+    "topic": "topic",
+    "task": "type || ':' || job",
+    "try": "number",
+    "priority": "priority",
+}
+"""What a list may be sorted by: its name, and the same in SQL."""
+ORDERS: dict[str, Callable[[Attempt], Any]] = {
+    "happened": lambda each: each.happened_us,
+    "published": lambda each: each.published_us,
+    "started": lambda each: each.started_us,
+    "ended": lambda each: each.ended_us,
+    "took": lambda each: each.took_us,
+    "waited": lambda each: each.waited_us,
+    "moment": lambda each: each.moment,
+    "topic": lambda each: each.topic,
+    "task": lambda each: f"{each.type}:{each.job}",
+    "try": lambda each: each.number,
+    "priority": lambda each: each.priority,
+}
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -85,12 +87,12 @@ class History:
         self, wanted: Filter, now_us: int, limit: int = PAGE, after: Place | None = None
     ) -> list[Attempt]:
         """Return up to `limit` attempts from the file, what happened last first."""
-        where, values = _where(wanted, now_us)
+        condition, values = where(wanted, now_us)
         if after is not None:
-            where += " AND (happened_us, n) < (?, ?)"
+            condition += " AND (happened_us, n) < (?, ?)"
             values += [after.happened_us, after.n]
         # The inner question reads an index only, as far as it can; rows are fetched for what is shown.
-        inner = f"SELECT n FROM tasks WHERE {where} {_LAST_FIRST} LIMIT ?"
+        inner = f"SELECT n FROM tasks WHERE {condition} {_LAST_FIRST} LIMIT ?"
         return self._attempts(f"WHERE n IN ({inner}) {_LAST_FIRST}", [*values, limit])
 
     def pages(self, wanted: Filter, now_us: int, size: int = PAGE) -> Iterator[list[Attempt]]:
@@ -109,14 +111,45 @@ class History:
 
     def count(self, wanted: Filter, now_us: int, most: int = 0) -> int:
         """Return how many attempts are wanted; counting stops soon after `most`, 0 counts all."""
-        where, values = _where(wanted, now_us)
-        inner = f"SELECT 1 FROM tasks WHERE {where}" + (" LIMIT ?" if most else "")
+        condition, values = where(wanted, now_us)
+        inner = f"SELECT 1 FROM tasks WHERE {condition}" + (" LIMIT ?" if most else "")
         if most:
             values.append(most)
         [found] = self._connection.execute(f"SELECT count(*) FROM ({inner})", values).fetchone()
         before = self.stored(self.newer) if self.newer else {}
         old = sum(wanted.accepts(attempt, now_us) for attempt in before.values())
         return int(found) - old + sum(wanted.accepts(attempt, now_us) for attempt in self.newer.values())
+
+    def ordered(self, wanted: Filter, now_us: int, by: str, limit: int, *, descending: bool) -> list[Attempt]:
+        """Return the first `limit` attempts, 0 for all, in the order of one of SORTS."""
+        condition, values = where(wanted, now_us)
+        way = "DESC" if descending else "ASC"
+        bound = limit + len(self.newer) if limit else -1  # those may be in the file, with another value
+        tail = f"WHERE {condition} ORDER BY {SORTS[by]} {way}, happened_us DESC, n DESC LIMIT ?"
+        old = [each for each in self._attempts(tail, [*values, bound]) if each.key not in self.newer]
+        found = [*(each for each in self.newer.values() if wanted.accepts(each, now_us)), *old]
+        found.sort(key=ORDERS[by], reverse=descending)
+        return found[: limit or None]
+
+    def ids_of_file(self, path: str) -> frozenset[str]:
+        """Return the ids of what a file started, which are those of all that followed, too."""
+        known = known_text(path)
+        keys = {
+            key
+            for (text,) in self._connection.execute("SELECT keys FROM files WHERE path = ?", (known,))
+            for key in str(text).split(",")
+        }
+        keys |= {key for row in self.newer_files if row[1] == path for key in str(row[9]).split(",")}
+        found = {each.id for each in self.by_keys(keys - {""}).values()}
+        part = f":{known}:"
+        rows = self._connection.execute(
+            "SELECT id FROM tasks WHERE cause >= 'file' AND cause < 'filet' AND instr(cause, ?)", (part,)
+        )
+        found.update(str(id_) for (id_,) in rows)
+        found.update(
+            each.id for each in self.newer.values() if each.cause.startswith("file") and part in each.cause
+        )
+        return frozenset(found - {""})
 
     def newest_states(self, topic: str, job: str, infos: Collection[str]) -> dict[str, State]:
         """Return the state of the newest attempt at each of these infos, as far as history knows one."""
@@ -132,7 +165,7 @@ class History:
     def states_of_batch(self, batch: str) -> dict[State, int]:
         """Return how many attempts of a batch are in which state."""
         rows = self._connection.execute(
-            "SELECT state, count(*) FROM tasks WHERE batch = ? GROUP BY state", (batch,)
+            "SELECT state, count(*) FROM tasks WHERE batch = ? AND batch <> '' GROUP BY state", (batch,)
         )
         return {State(state): count for state, count in rows}
 
@@ -151,7 +184,7 @@ class History:
 
     def ids_like(self, beginning: str, limit: int) -> list[str]:
         """Return the different task ids that begin so, in order; one that is equal stands for all."""
-        low = _known_text(beginning)
+        low = known_text(beginning)
         rows = self._connection.execute(
             "SELECT DISTINCT id FROM tasks WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
             (low, low + _END, limit),
@@ -162,7 +195,7 @@ class History:
 
     def keys_like(self, beginning: str, limit: int) -> list[Attempt]:
         """Return the attempts whose dispatch key begins so, in order of the key; one that is equal stands alone."""
-        low = _known_text(beginning)
+        low = known_text(beginning)
         found = self._with_newer(
             lambda attempt: attempt.key.startswith(low),
             "WHERE key >= ? AND key < ? ORDER BY key LIMIT ?", [low, low + _END, limit],
@@ -172,7 +205,7 @@ class History:
 
     def run(self, id_: str, limit: int = PAGE) -> list[Attempt]:
         """Return the attempts of every task with this id, in the order in which they were published."""
-        known = _known_text(id_)
+        known = known_text(id_)
         return self._with_newer(
             lambda attempt: attempt.id == known, "WHERE id = ? ORDER BY n LIMIT ?", [known, limit]
         )
@@ -199,18 +232,18 @@ class History:
 
     def decisions(self, keys: Sequence[str], limit: int = 100) -> list[tuple[int, str, str]]:
         """Return (microseconds, kind, reason) of what was decided about these dispatch keys without making a task."""
-        some = [_known_text(key) for key in keys[:_KEYS]]
+        some = [known_text(key) for key in keys[:_KEYS]]
         rows = self._connection.execute(
-            f"SELECT at_us, kind, text FROM decisions WHERE key <> '' AND key IN ({_marks(some)}) ORDER BY n LIMIT ?",
+            f"SELECT at_us, kind, text FROM decisions WHERE key <> '' AND key IN ({marks(some)}) ORDER BY n LIMIT ?",
             (*some, limit),
         )
         return [(int(at), str(kind), str(text)) for at, kind, text in rows]
 
     def failures(self, since_us: int) -> dict[str, int]:
         """Return by topic how many attempts ended badly since then."""
-        where, values = _where(Filter(states=FAILED, since_us=since_us), 0)
+        condition, values = where(Filter(states=FAILED, since_us=since_us), 0)
         rows = self._connection.execute(
-            f"SELECT topic, count(*) FROM tasks WHERE {where} GROUP BY topic", values
+            f"SELECT topic, count(*) FROM tasks WHERE {condition} GROUP BY topic", values
         )
         return {str(topic): int(count) for topic, count in rows}
 
@@ -232,16 +265,16 @@ class History:
         causes = {source + attempt.key for attempt in some}
         return self._with_newer(
             lambda attempt: attempt.cause in causes,
-            f"WHERE id = ? AND cause IN ({_marks(causes)}) ORDER BY n LIMIT ?", [some[0].id, *causes, PAGE],
+            f"WHERE id = ? AND cause IN ({marks(causes)}) ORDER BY n LIMIT ?", [some[0].id, *causes, PAGE],
         )  # fmt: skip
 
     def stored(self, keys: Iterable[str]) -> dict[str, Attempt]:
-        """Return the attempts with these dispatch keys as the file has them, without what the journal tells beyond."""
-        wanted = [_known_text(key) for key in keys]
+        """Return what the file holds of these dispatch keys, whatever the journal tells beyond it."""
+        wanted = [known_text(key) for key in keys]
         found: dict[str, Attempt] = {}
         for at in range(0, len(wanted), _KEYS):
             some = wanted[at : at + _KEYS]
-            found |= {each.key: each for each in self._attempts(f"WHERE key IN ({_marks(some)})", some)}
+            found |= {each.key: each for each in self._attempts(f"WHERE key IN ({marks(some)})", some)}
         return found
 
     def _with_newer(
@@ -255,43 +288,3 @@ class History:
     def _attempts(self, tail: str, values: Sequence[object]) -> list[Attempt]:
         rows = self._connection.execute(f"SELECT {_FIELDS} FROM tasks {tail}", values)
         return [Attempt(*row) for row in rows]
-
-
-def _where(wanted: Filter, now_us: int) -> tuple[str, list[object]]:
-    """Return the condition, in words of ours only, and the values that belong to it."""
-    low = _known_text(wanted.id)
-    conditions: list[tuple[bool, str, list[object]]] = [
-        (bool(wanted.states), *_state_condition(wanted.states, now_us)),
-        (bool(wanted.topic), "topic = ?", [_known_text(wanted.topic)]),
-        (bool(wanted.job), "job = ?", [_known_text(wanted.job)]),
-        (bool(wanted.workflow), "workflow = ?", [_known_text(wanted.workflow)]),
-        (bool(wanted.id), "id >= ? AND id < ?", [low, low + _END]),
-        (bool(wanted.since_us), "happened_us >= ?", [wanted.since_us]),
-        (bool(wanted.until_us), "happened_us < ?", [wanted.until_us]),
-    ]
-    said = [condition for on, condition, _ in conditions if on]
-    return " AND ".join(said) or "1", [value for on, _, values in conditions if on for value in values]
-
-
-def _state_condition(states: frozenset[State], now_us: int) -> tuple[str, list[object]]:
-    """What is stored as `later` counts as waiting once its time has come."""
-    stored = sorted({state.value for state in states} - {"running"})
-    values: list[object] = []
-    extra = ""
-    if (State.WAITING in states) != (State.LATER in states):
-        extra = f" AND (state <> 'later' OR due_us {'<=' if State.WAITING in states else '>'} ?)"
-        stored = sorted({*stored, "later"})
-        values = [now_us]
-    condition = f"state IN ({_marks(stored)})"
-    if "complete" not in stored:
-        condition = f"{_NOT_COMPLETE} AND {condition}"
-    return condition + extra, [*stored, *values]
-
-
-def _marks(values: Iterable[object]) -> str:
-    return ", ".join("?" for _ in values)
-
-
-def _known_text(text: str) -> str:
-    """Return `text` as SQLite takes it; half a surrogate pair, from odd arguments, is no character of any text."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()

@@ -66,6 +66,8 @@ ALTER TABLE tasks ADD COLUMN late_us INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE tasks ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX tasks_late ON tasks (late_us) WHERE late_us > 0;
 CREATE INDEX tasks_lost ON tasks (happened_us) WHERE lost > 0;
+CREATE INDEX tasks_batch ON tasks (batch, happened_us) WHERE batch <> '';
+CREATE INDEX tasks_file ON tasks (cause) WHERE cause >= 'file' AND cause < 'filet';
 CREATE VIEW attempts AS SELECT tasks.*,
     CASE WHEN started_us > 0 AND max(published_us, due_us) > 0
         THEN max(0, started_us - max(published_us, due_us)) ELSE 0 END AS queue_us,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 FIELDS = (
     "state", "id", "key", "type", "job", "topic", "info", "meta", "moment", "attempt", "created", "published", "due",
     "started", "ended", "waited_s", "took_s", "result", "msg", "reason", "worker", "deliveries", "priority", "phase",
-    "workflow", "revision", "cause", "batch",
+    "workflow", "revision", "cause", "batch", "late", "lost",
 )  # fmt: skip
 """Keys of a task in every machine output; they are only ever added to."""
 
@@ -77,6 +77,8 @@ def record(attempt: Attempt, now_us: int) -> dict[str, object]:
         "revision": attempt.revision,
         "cause": attempt.cause,
         "batch": attempt.batch,
+        "late": iso(attempt.late_us) or None,
+        "lost": attempt.lost or None,
     }
 
 

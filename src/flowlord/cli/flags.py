@@ -8,7 +8,7 @@ whatever is written in a rarer way, and `read` reads the rest.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, get_args, get_type_hints
+from typing import Any, NamedTuple, Unpack, get_args, get_origin, get_type_hints
 
 Body = Callable[..., None]
 
@@ -57,14 +57,31 @@ class Commands:
 
 
 def flags_of(body: Body) -> dict[str, tuple[Any, Flag | None]]:
-    """Return the parameters of a command's function: type and flag of each."""
+    """Return the parameters of a command's function: type and flag of each.
+
+    `**name: Unpack[SomeTypedDict]` stands for the flags of that group, which come right behind the arguments.
+    """
     hints = get_type_hints(body, include_extras=True)
     hints.pop("return", None)
     found: dict[str, tuple[Any, Flag | None]] = {}
-    for name, hint in hints.items():
+    for name, hint in _with_groups(hints):
         flag = next((each for each in getattr(hint, "__metadata__", ()) if isinstance(each, Flag)), None)
         found[name] = (hint.__origin__ if flag else hint, flag)
     return found
+
+
+def _with_groups(hints: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    groups = [get_args(hint)[0] for hint in hints.values() if get_origin(hint) is Unpack]
+    alone = [(name, hint) for name, hint in hints.items() if get_origin(hint) is not Unpack]
+    arguments = 0
+    while arguments < len(alone) and any(
+        isinstance(each, Flag) and not each.names for each in getattr(alone[arguments][1], "__metadata__", ())
+    ):
+        arguments += 1
+    yield from alone[:arguments]
+    for group in groups:
+        yield from get_type_hints(group, include_extras=True).items()
+    yield from alone[arguments:]
 
 
 def read(body: Body, words: Iterable[str]) -> dict[str, Any] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Unpack
 
 from flowlord.cli.flags import Commands, argument, option
 from flowlord.cli.options import (
@@ -18,36 +18,31 @@ from flowlord.cli.options import (
     leave,
     settings_of,
 )
+from flowlord.cli.taskflags import TaskFlags
 
 app = Commands()
 
 
 @app.command()
 def tasks(
-    failed: Annotated[bool, option("--failed", help="Those that failed for good.")] = False,
-    running: Annotated[bool, option("--running", help="Those that a worker holds now.")] = False,
-    waiting: Annotated[
-        bool, option("--waiting", help="Those that wait, for a worker or for their time.")
-    ] = False,
-    state: Annotated[
-        str, option("--state", metavar="S,S", help="Those in these states.", show_default=False)
+    group_by: Annotated[
+        str,
+        option("--group-by", metavar="KIND", help="Count by error, topic, day or state.", show_default=False),
     ] = "",
-    topic: Annotated[str, option("--topic", metavar="T", help="Of this topic.", show_default=False)] = "",
-    job: Annotated[str, option("--job", metavar="J", help="Of this job.", show_default=False)] = "",
-    workflow: Annotated[
-        str, option("--workflow", metavar="FILE", help="Of this workflow.", show_default=False)
-    ] = "",
-    since: Annotated[
+    sort: Annotated[
         str,
         option(
-            "--since", metavar="WHEN", help="Not before: 24h, yesterday, 2026-08-01T05.", show_default=False
+            "--sort",
+            metavar="NAME",
+            help="By took, waited, ended, task ...; -took: longest first.",
+            show_default=False,
         ),
     ] = "",
-    until: Annotated[str, option("--until", metavar="WHEN", help="Not after.", show_default=False)] = "",
     limit: Annotated[
         int | None,
         option("--limit", min=0, metavar="N", help="At most so many; 0 is all.", show_default=False),
     ] = None,
+    watch: Annotated[bool, option("-w", "--watch", help="Draw it anew every two seconds.")] = False,
     follow: Annotated[bool, option("-f", "--follow", help="Go on with what happens next.")] = False,
     count: Annotated[bool, option("--count", help="Only how many.")] = False,
     exit_code: Annotated[bool, option("--exit-code", help="Exit 1 when there are any.")] = False,
@@ -61,12 +56,14 @@ def tasks(
     cache: Cache = "",
     no_cache: Annotated[bool, option("--no-cache", help="Answer from the bus alone.")] = False,
     config: Config = "",
+    **chosen: Unpack[TaskFlags],
 ) -> None:
     """List tasks, the newest first: one line for each attempt.
 
     \b
-      flowlord tasks --failed
+      flowlord tasks --failed --group-by error
       flowlord tasks --topic load --since 6h -o json
+      flowlord tasks --file s3://acme/in/users.csv
       flowlord tasks -f -o jsonl
 
     See also: task, topics, workers.
@@ -75,25 +72,12 @@ def tasks(
         config=config, bus=bus, namespace=namespace, cache=cache, no_cache=no_cache or None
     )
     from flowlord.cli.printer import Look
+    from flowlord.cli.taskfilter import Chosen
     from flowlord.cli.tasks import Question
     from flowlord.cli.tasks import run as body
 
-    question = Question(
-        state=state,
-        failed=failed,
-        running=running,
-        waiting=waiting,
-        topic=topic,
-        job=job,
-        workflow=workflow,
-        since=since,
-        until=until,
-        limit=limit,
-        follow=follow,
-        exit_code=exit_code,
-        count=count,
-        look=Look(output, no_headers, ascii_, color, wide),
-    )
+    look = Look(output, no_headers, ascii_, color, wide)
+    question = Question(Chosen(**chosen), group_by, sort, limit, follow, watch, exit_code, count, look)
     leave(body(settings.bus, cache_of(settings), question))
 
 
@@ -103,6 +87,9 @@ def task(
         str,
         argument(metavar="ID", help="The beginning of an id, @last or @failed.", show_default=False),
     ],
+    events: Annotated[bool, option("--events", help="Everything that happened, in order.")] = False,
+    payload: Annotated[bool, option("--payload", help="The message as its worker gets it.")] = False,
+    watch: Annotated[bool, option("-w", "--watch", help="Draw it anew until it has ended.")] = False,
     output: Output = "",
     no_headers: NoHeaders = False,
     ascii_: Ascii = False,
@@ -117,6 +104,7 @@ def task(
     \b
       flowlord task 9f3
       flowlord task @failed -o json
+      flowlord task 9f3 --payload | python load.py
 
     See also: tasks.
     """
@@ -124,7 +112,9 @@ def task(
     from flowlord.cli.printer import Look
     from flowlord.cli.task import run as body
 
-    leave(body(settings.bus, cache_of(settings), what, look=Look(output, no_headers, ascii_, color)))
+    look = Look(output, no_headers, ascii_, color)
+    show = "events" if events else "payload" if payload else ""
+    leave(body(settings.bus, cache_of(settings), what, look=look, show=show, watch=watch))
 
 
 def topics(

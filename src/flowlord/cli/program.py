@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_origin
 
 import typer
 from typer.main import get_command_name
@@ -108,14 +108,33 @@ def _unless_more(body: Body) -> Callable[..., None]:
 def _dressed(callback: Any, body: Body, more: dict[str, Any]) -> Callable[..., None]:
     """Give a callback, whose own parameters are `more`, those of a command's function and its text."""
     hints = more | _hints(body)
-    given = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in more]
-    parameters = [*given, *inspect.signature(body).parameters.values()]
+    given = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in more]
+    parameters = [*given, *_parameters(body)]
     callback.__annotations__ = hints
     callback.__signature__ = inspect.Signature(
         [each.replace(annotation=hints[each.name]) for each in parameters]
     )
     callback.__doc__ = body.__doc__
     return callback  # type: ignore[no-any-return]
+
+
+def _default_of(kind: Any) -> Any:
+    """Return what a flag of a group is when it was not given."""
+    if kind is bool or kind is str:
+        return kind()
+    return [] if get_origin(kind) is list else None
+
+
+def _parameters(body: Body) -> list[inspect.Parameter]:
+    """Return the parameters of a command's function, with those of its groups in place, in the order of `flags_of`."""
+    known = inspect.signature(body).parameters
+    by_keyword = inspect.Parameter.KEYWORD_ONLY
+    return [
+        known[name].replace(kind=by_keyword)
+        if name in known
+        else inspect.Parameter(name, by_keyword, default=_default_of(kind))
+        for name, (kind, _) in flags_of(body).items()
+    ]
 
 
 def _nothing() -> None:

@@ -105,6 +105,10 @@ class Sources:
     def _folded(self, reason: str) -> History:
         bus = self.bus()
         if bus is None:
+            if self._cache_path is not None and os.path.exists(self._cache_path):
+                printer.say(
+                    f"note: {reason}"
+                )  # an empty answer out of a broken file looks like a quiet night
             return History(in_memory())
         printer.say(f"note: {reason}; this is what the journal of the bus still tells")
         from flowlord.cache.fold import fold

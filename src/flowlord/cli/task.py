@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 LISTED = 10  # candidates of an ambiguous name
 DESCENDANTS = 200
+LONGEST_NAME = 100  # characters of a name that an error repeats
 
 
 class Story(msgspec.Struct, frozen=True):
@@ -48,31 +49,46 @@ def run(
     what: str,
     *,
     look: Look | None = None,
+    show: str = "",
+    watch: bool = False,
     clock: Clock | None = None,
 ) -> int:
     """Tell the story of the task that `what` names; returns the exit code.
 
     `what` is the beginning of a task's id or of a dispatch key, `ID/TYPE[:JOB]` for one task of a run, `@last` or
-    `@failed`.
+    `@failed`. `show` asks for its `events` or its `payload` alone; `watch` draws it again until it has ended.
     """
     clock = clock or SystemClock()
     look = look or Look()
+    ended: list[bool] = []
 
     def body() -> int:
         with opened(where, cache_path, clock) as sources:
             history = sources.history(fresh=True)
             found = find(sources, history, what)
             if len(found) == 1:
-                _tell(_story(sources, history, found[0]), look, to_us(clock.now()))
+                story = _story(sources, history, found[0])
+                _show(sources, story, look, to_us(clock.now()), show)
+                ended[:] = [story.last.state not in OPEN]
                 return DONE
+            ended[:] = [True]
             if not found:
-                words = {"@last": "there is no task yet", "@failed": "no task has failed"}
-                hint = "flowlord tasks lists them, with their ids"
-                printer.error(words.get(what, f"there is no task {what}"), hint=hint)
-                return NO_SUCH_THING
-            return _ambiguous(what, found, to_us(clock.now()))
+                return unknown(what)
+            return ambiguous(what, found, to_us(clock.now()))
 
+    if watch:
+        from flowlord.cli.watching import redraw
+
+        return printer.quietly(lambda: redraw(body, is_final=lambda: any(ended)))
     return printer.quietly(body)
+
+
+def unknown(what: str) -> int:
+    """Say that there is no such task; returns the exit code."""
+    words = {"@last": "there is no task yet", "@failed": "no task has failed"}
+    hint = "flowlord tasks lists them, with their ids"
+    printer.error(words.get(what, f"there is no task {what[:LONGEST_NAME]}"), hint=hint)
+    return NO_SUCH_THING
 
 
 def find(sources: Sources, history: History, what: str) -> list[Attempt]:
@@ -123,6 +139,19 @@ def _descendants(history: History, of: Sequence[Attempt], depth: int) -> Iterato
         chain = history.attempts(child)
         yield depth, chain[-1]
         yield from _descendants(history, chain, depth + 1)
+
+
+def _show(sources: Sources, story: Story, look: Look, now_us: int, show: str) -> None:
+    if not show:
+        _tell(story, look, now_us)
+        return
+    from flowlord.cli.task_events import print_events, print_payload
+
+    if show == "payload":
+        print_payload(sources, story.last)
+    else:
+        children = [child for depth, child in story.descendants if not depth]
+        print_events(story.attempts, story.decisions, children, look, now_us)
 
 
 def _tell(story: Story, look: Look, now_us: int) -> None:
@@ -247,9 +276,12 @@ def _next(story: Story) -> Iterator[str]:
         yield f"flowlord task {story.parent.key[:12]}"
 
 
-def _ambiguous(what: str, found: Sequence[Attempt], now_us: int) -> int:
+def ambiguous(what: str, found: Sequence[Attempt], now_us: int) -> int:
+    """Say which tasks a name may mean; returns the exit code."""
     many = f"more than {LISTED}" if len(found) > LISTED else str(len(found))
-    printer.error(f"{what} is the beginning of {many} ids", hint="write more of the one you mean")
+    printer.error(
+        f"{what[:LONGEST_NAME]} is the beginning of {many} ids", hint="write more of the one you mean"
+    )
     for attempt in found[:LISTED]:
         state = State(attempt.state_at(now_us))
         printer.say(
