@@ -126,6 +126,8 @@ class Ledger:
             case FactKind.LOST:
                 self._noticed(fact, at)
                 self._decide(fact, at)
+            case FactKind.ACKED | FactKind.MUTED | FactKind.UNMUTED:
+                self._decide(fact, at)
             case FactKind.FILE:
                 self._file(fact, at)
             case FactKind.ALERT:

@@ -34,6 +34,9 @@ class FactKind(StrEnum):
     VANISHED = "vanished"  # a process is not heard of any more that did not say goodbye
     ABSENT = "absent"  # no file came in the time in which one was expected
     BACKUP = "backup"  # backups of the history work again
+    ACKED = "acked"  # a person knows of an incident (`key`)
+    MUTED = "muted"  # a person wants to hear nothing of `key` until `due`
+    UNMUTED = "unmuted"
 
 
 class Seen(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -73,6 +76,7 @@ class Fact(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     `key` is the dispatch key that it is about, `text` the reason in words for people; `task` is the task as it was at
     that moment. `due` is microseconds since 1970 UTC, 0 when not delayed. `file` is what a FILE fact is about, `phases`
     are those of the workflow that a RELOAD fact names.
+    `mode` and `to` of an ALERT say how (`alert=`) and where (`alert_to=`) its phase wants it told.
     """
 
     kind: FactKind
@@ -89,6 +93,8 @@ class Fact(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     report: Report | None = None
     file: Seen | None = None
     phases: tuple[PhaseText, ...] = ()
+    mode: str = ""
+    to: str = ""
 
 
 class Quarantined(msgspec.Struct, frozen=True):

@@ -40,6 +40,7 @@ class Reloader:
         self._loaded = files.Loaded(Workflows())
         self._stamp: object = None
         self._generation = ""
+        self._broken: frozenset[str] = frozenset()
         self._told_ns = 0
 
     @property
@@ -128,6 +129,13 @@ class Reloader:
     def _swap(self, flows: Workflows, before: Workflows, restored: Iterable[Workflow]) -> None:
         broken = _broken(self._loaded.problems)
         facts = [*self._changes(flows, before), *self._news(broken)]
+        were, self._broken = self._broken, frozenset(self._loaded.broken)
+        changed = {fact.phase for fact in facts}
+        facts += [
+            _loaded(flow, f"{flow.name} can be read again")  # as it was before it broke
+            for flow in flows.by_name.values()
+            if flow.name in were - self._broken - changed
+        ]
         for flow in restored:
             text = f"{flow.name} is broken; its last good version, as kept on the bus, runs"
             facts.append(_loaded(flow, text))

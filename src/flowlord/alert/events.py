@@ -1,0 +1,156 @@
+"""What the facts of the journal mean to people: events, what ends them, and acts. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterable, Sequence
+from datetime import datetime
+from typing import Final, Protocol
+
+from flowlord.alert.state import Act, ActKind, Ending, Event, EventKind, Happening, Mode
+from flowlord.model.plan import Fact, FactKind
+from flowlord.model.task import Result
+from flowlord.rules.metastring import parse_meta
+from flowlord.rules.moments import time_of_task
+
+LONGEST: Final = 600
+"""Characters of a reason that are kept."""
+_INSTANT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{5,15}Z$", re.ASCII)
+_KINDS: Final = {
+    FactKind.DEAD: EventKind.TASK,
+    FactKind.MISSED: EventKind.MISSED,
+    FactKind.QUARANTINED: EventKind.MESSAGE,
+    FactKind.BATCH: EventKind.BATCH,
+    FactKind.LATE: EventKind.LATE,
+    FactKind.ABSENT: EventKind.ABSENT,
+    FactKind.VANISHED: EventKind.PROCESS,
+}
+_CAUSES: Final = {
+    "late": EventKind.LATE,
+    "process": EventKind.PROCESS,
+    "absent": EventKind.ABSENT,
+    "file": EventKind.WORKFLOW,
+    "workflows": EventKind.WORKFLOW,
+    "bus": EventKind.BUS,
+    "backup": EventKind.BACKUP,
+}
+_MODES: Final = {mode.value: mode for mode in Mode}
+_ACTS: Final = {FactKind.ACKED: ActKind.ACK, FactKind.MUTED: ActKind.MUTE, FactKind.UNMUTED: ActKind.UNMUTE}
+
+
+class Entry(Protocol):
+    """What is needed of a journal entry (`flowlord.bus.port.JournalEntry`)."""
+
+    @property
+    def at_us(self) -> int:
+        """Microseconds since 1970 UTC, by the clock of the bus."""
+        ...
+
+    @property
+    def facts(self) -> tuple[Fact, ...]:
+        """What the commit told."""
+        ...
+
+
+def happenings(entries: Iterable[Entry], subjects: Container[str]) -> list[Happening]:
+    """Return what these entries tell, in order.
+
+    Of what went well only that of `subjects` is told, and of subjects that failed in these entries themselves.
+    """
+    found: list[Happening] = []
+    failed: set[str] = set()
+    well: set[str] = set()  # once is enough
+    for entry in entries:
+        at = entry.at_us
+        broken = [
+            each.phase for each in entry.facts if each.kind is FactKind.ALERT and each.cause[:5] == "file:"
+        ]
+        for fact in entry.facts:
+            kind = fact.kind
+            if kind is FactKind.DONE:
+                subject = fact.phase or (fact.task.name if fact.task else fact.topic)
+                if fact.task is None or fact.task.result != Result.COMPLETE or subject in well:
+                    continue
+                if subject in failed or subject in subjects:
+                    well.add(subject)
+                    found.append(Ending(subject, at))
+            elif kind is FactKind.ALERT:
+                event = _event(fact, at, entry.facts)
+                failed.add(event.subject)
+                well.discard(event.subject)
+                found.append(event)
+            elif kind is FactKind.RELOAD:
+                # Of a file that is broken, an older version may run; it is named by its path where it is broken.
+                if not any(f"/{path}".endswith(f"/{fact.phase}") for path in broken):
+                    found.append(Ending(f"file:{fact.phase}", at))
+            elif kind is FactKind.BACKUP:
+                found.append(Ending(EventKind.BACKUP.value, at))
+            elif (act := _ACTS.get(kind)) is not None:
+                by = fact.cause.removeprefix("person:")
+                found.append(Act(act, at, fact.key, by, fact.text, fact.due))
+    return found
+
+
+def _event(fact: Fact, at_us: int, around: Sequence[Fact]) -> Event:
+    kind = _kind(fact, around)
+    task = fact.task
+    name = task.name if task else fact.phase.partition(":")[2] or fact.topic
+    subject = fact.phase or name
+    if kind is EventKind.WORKFLOW:
+        name = fact.phase or fact.cause.partition(":")[2]
+        subject = f"file:{name}"
+    elif kind in (EventKind.PROCESS, EventKind.BUS, EventKind.BACKUP) or not subject:
+        subject = name = kind.value if kind is not EventKind.OTHER else "flowlord"
+    return Event(
+        kind,
+        at_us,
+        fact.text[:LONGEST] or kind.value,
+        subject,
+        name,
+        workflow=fact.phase.partition(":")[0] or (_workflow_of(fact) if task else ""),
+        phase=fact.phase,
+        hour=_hour(fact),
+        mode=_MODES.get(fact.mode, Mode.EDGE),
+        to=fact.to,
+    )
+
+
+def _kind(fact: Fact, around: Sequence[Fact]) -> EventKind:
+    if fact.task is not None and fact.task.result == Result.ALERT:
+        return EventKind.RESULT
+    for other in around:  # what else the same decision told of the same thing
+        if (
+            other is not fact
+            and (other.key, other.phase) == (fact.key, fact.phase)
+            and fact.text == other.text
+        ):
+            found = _KINDS.get(other.kind)
+            if found is not None:
+                return found
+    first = fact.cause.partition(":")[0]
+    if first in _CAUSES and not (first == "file" and ":" in fact.phase):
+        return _CAUSES[first]
+    if fact.task is not None and fact.task.result == Result.ERROR:
+        return EventKind.TASK
+    if fact.batch:
+        return EventKind.BATCH
+    return EventKind.PHASE if fact.phase else EventKind.OTHER
+
+
+def _workflow_of(fact: Fact) -> str:
+    assert fact.task is not None
+    return parse_meta(fact.task.meta).get("workflow", [""])[0]
+
+
+def _hour(fact: Fact) -> int | None:
+    """Return the hour of the data time that a fact is about."""
+    if fact.task is not None:
+        time = time_of_task(fact.task.info, parse_meta(fact.task.meta))
+    elif found := _INSTANT.search(fact.cause):
+        try:
+            time = datetime.fromisoformat(found[0])
+        except ValueError:
+            return None
+    else:
+        return None
+    return None if time is None else int(time.timestamp()) // 3600

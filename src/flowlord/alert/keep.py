@@ -1,0 +1,111 @@
+"""The state as marks on the bus: one head, one mark for each incident and each notice on its way. Pure.
+
+Only what changed is written; the head, which names all the others, is compared in the same step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, TypeVar
+
+import msgspec
+
+from flowlord.alert.state import Incident, Mute, Pace, Pending, State
+
+HEAD: Final = "alerts:head"
+INCIDENT: Final = "alerts:incident:"
+NOTICE: Final = "alerts:notice:"
+
+_Kept = TypeVar("_Kept")
+
+
+class Head(msgspec.Struct, frozen=True, omit_defaults=True):
+    """All of a State that is not an incident or a notice; those are named."""
+
+    cursor: int
+    generation: str
+    begun_us: int = 0
+    number: int = 0
+    noticed: int = 0
+    wake_us: int = 0
+    incidents: tuple[str, ...] = ()
+    pending: tuple[str, ...] = ()
+    mutes: dict[str, Mute] = {}
+    paces: dict[str, Pace] = {}
+
+
+_encode = msgspec.json.Encoder().encode
+_head = msgspec.json.Decoder(Head).decode
+_incident = msgspec.json.Decoder(Incident).decode
+_notice = msgspec.json.Decoder(Pending).decode
+
+
+def names(head: str) -> list[str]:
+    """Return the other marks that a head names; raises as `read`."""
+    found = _head(head)
+    return [INCIDENT + id_ for id_ in found.incidents] + [NOTICE + id_ for id_ in found.pending]
+
+
+def read(marks: Mapping[str, str]) -> State:
+    """Return the state that these marks hold, the head among them. A mark that is missing or broken is left out.
+
+    Raises:
+        msgspec.DecodeError: the head is none.
+    """
+    if HEAD not in marks:
+        return State()
+    head = _head(marks[HEAD])
+    incidents: dict[str, Incident] = {}
+    pending: dict[str, Pending] = {}
+    for id_ in head.incidents:
+        if (incident := _read(_incident, marks.get(INCIDENT + id_))) is not None:
+            incidents[id_] = incident
+    for id_ in head.pending:
+        if (notice := _read(_notice, marks.get(NOTICE + id_))) is not None:
+            pending[id_] = notice
+    return State(
+        head.cursor,
+        head.generation,
+        head.begun_us,
+        head.number,
+        head.noticed,
+        head.wake_us,
+        incidents,
+        {each.group: each.id for each in incidents.values()},
+        dict(head.mutes),
+        dict(head.paces),
+        pending,
+    )
+
+
+def written(before: State, after: State) -> tuple[dict[str, str], list[str]]:
+    """Return the marks that are to be set, the head among them, and those that are to be removed."""
+    head = Head(
+        after.cursor,
+        after.generation,
+        after.begun_us,
+        after.number,
+        after.noticed,
+        after.wake_us,
+        tuple(after.incidents),
+        tuple(after.pending),
+        after.mutes,
+        after.paces,
+    )
+    new = {HEAD: _encode(head).decode()}
+    for id_, incident in after.incidents.items():
+        if before.incidents.get(id_) is not incident:
+            new[INCIDENT + id_] = _encode(incident).decode()
+    for id_, pending in after.pending.items():
+        if before.pending.get(id_) is not pending:
+            new[NOTICE + id_] = _encode(pending).decode()
+    gone = [INCIDENT + id_ for id_ in before.incidents if id_ not in after.incidents]
+    gone += [NOTICE + id_ for id_ in before.pending if id_ not in after.pending]
+    return new, gone
+
+
+def _read(decode: Callable[[str], _Kept], text: str | None) -> _Kept | None:
+    try:
+        return None if text is None else decode(text)
+    except msgspec.DecodeError:
+        return None
