@@ -28,7 +28,9 @@ OPEN_TO_ALL = "flowlord.model.errors"
 ADAPTERS = {"bus": {"memory", "redis", "sqlite"}, "storage": {"local", "remote"}}
 # A library that only one room may know: exchanging it, or starting without it, stays one room's business.
 LIBRARIES = {
+    "apprise": {"alert"},
     "hiredis": {"bus"},
+    "httpx": {"alert"},
     "obstore": {"storage"},
     "redis": {"bus"},
     "rich": {"cli"},

@@ -1,0 +1,109 @@
+"""Any other channel, by way of the library apprise, which is an extra: mail, Teams, Telegram, PagerDuty and so on."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from typing import Any, Final
+
+from flowlord.alert.http import Unreachable
+from flowlord.alert.plain import text_of, titled
+from flowlord.alert.port import Notice, Severity, Undelivered
+from flowlord.alert.secrets import Vault
+from flowlord.model.channel import ChannelSpec
+
+INSTALL: Final = "pip install 'flowlord[alerts]'"
+_KINDS: Final = {Severity.ERROR: "failure", Severity.WARNING: "warning", Severity.INFO: "success"}
+_LOGS: Final = ("apprise", "urllib3.connectionpool")
+_STATUS: Final = re.compile(r"error=([0-9]{3})\b")
+
+
+class Apprise:
+    """One address of apprise."""
+
+    def __init__(self, spec: ChannelSpec) -> None:
+        self.name = spec.name
+        self._spec = spec
+        self._vault = Vault(spec.url)
+
+    def send(self, notice: Notice) -> str:
+        """Hand the notice to apprise as plain text; it says no more than whether it went well."""
+        heard = _Heard()
+        with heard:
+            target = self.target()
+            answer: list[bool] = []
+
+            def work() -> None:
+                title = titled(notice, self._spec.prefix)
+                body = text_of(notice) or notice.title
+                kind = _KINDS[notice.severity]
+                answer.append(
+                    bool(target.notify(title=title, body=body, notify_type=kind, body_format="text"))
+                )
+
+            limit_s = self._spec.limit_ns / 1e9
+            thread = threading.Thread(target=work, name="flowlord-apprise", daemon=True)
+            thread.start()
+            thread.join(limit_s)
+            if thread.is_alive():  # its plug-ins have limits of their own, some of them long
+                raise Unreachable(f"{self.name}: apprise did not end within {limit_s:g} s", doubtful=True)
+        if not answer or not answer[0]:
+            self._vault.forget()
+            raise _refused(self.name, heard.status)
+        return ""
+
+    def target(self) -> Any:
+        """Return apprise with the address of this channel, without asking it anything.
+
+        Raises:
+            Undelivered: there is no apprise, or no such address.
+        """
+        try:
+            import apprise
+        except ImportError:
+            text = f"{self.name}: the library apprise is not installed"
+            raise Undelivered(text, hint=INSTALL, lasting=True) from None
+        asset = apprise.AppriseAsset(
+            app_id="flowlord", app_desc="flowlord", async_mode=False, secure_logging=True
+        )
+        target = apprise.Apprise(asset=asset)
+        with _Heard():
+            is_known = target.add(self._vault.reveal(self._spec.url))
+        if not is_known:
+            text = f"{self.name}: apprise does not know such an address"
+            raise Undelivered(text, hint="its documentation lists the forms of addresses", lasting=True)
+        return target
+
+
+class _Heard:
+    """Keeps what apprise logs, which holds addresses, from being written, and remembers the status that it names.
+
+    It works in threads of its own, so its log is quiet for all of this process meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self.status = 0
+
+    def __enter__(self) -> _Heard:
+        for name in _LOGS:
+            logging.getLogger(name).addFilter(self._hear)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in _LOGS:
+            logging.getLogger(name).removeFilter(self._hear)
+
+    def _hear(self, record: logging.LogRecord) -> bool:
+        if found := _STATUS.search(record.getMessage()):
+            self.status = int(found[1])
+        return False
+
+
+def _refused(name: str, status: int) -> Undelivered:
+    if not status:
+        return Unreachable(f"{name}: apprise could not deliver")
+    later = status >= 500 or status in (408, 425, 429)
+    return Undelivered(
+        f"{name}: apprise could not deliver, the receiver answered {status}", lasting=not later
+    )
