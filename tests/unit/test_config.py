@@ -57,15 +57,15 @@ def test_keys_of_the_go_program_and_its_readme_are_read(tmp_path):
     given(
         tmp_path,
         'workflow = "flows"\nRefresh = "15m"\nfailed_topic = "-"\nfile_topic = "files"\n'
-        '[slack]\nUrl = "https://x"\n[sqlite]\nLocalPath = "a.db"\nBackupPath = "gs://b"\ntask-ttl = "4h"\n',
+        '[slack]\nUrl = "https://x"\n[sqlite]\nLocalPath = "a.db"\nBackupPath = "gs://b"\ntask-ttl = "5h"\n',
     )
     settings = resolve({}, {}, tmp_path)
     assert (settings.taskmaster.workflows, settings.taskmaster.reload_ns) == ("flows", 900 * 10**9)
     assert (settings.taskmaster.failed_topic, settings.cache.path) == ("", "a.db")
     assert settings.watch.file_topic == "files"
     assert settings.alerts.channels[0].url.value == "https://x"
-    [note] = settings.notes
-    assert note.text == "this version does not read sqlite.task-ttl"
+    assert settings.notes == ()
+    assert settings.taskmaster.task_ttl_ns == 5 * 3600 * 10**9
     given(tmp_path, '[cache]\nlocal_path = "b.db"\nretention = "30d"\ntask_ttl = "4h"\n')
     assert resolve({}, {}, tmp_path).cache.retention_ns == 30 * 86_400 * 10**9
 

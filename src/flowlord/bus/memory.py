@@ -13,8 +13,9 @@ from flowlord.bus.holds import batch_member, holds_of
 from flowlord.bus.judge import BATCH, Answer, judge
 from flowlord.bus.landing import Landing, arrive, prepare
 from flowlord.bus.lifetimes import day_of
+from flowlord.bus.memory_looks import MemoryLooks
 from flowlord.bus.memory_store import Kept, Lease, Store
-from flowlord.bus.port import CHUNK, DONE, JournalEntry, OpenTask, Peeked, Presence, TopicState
+from flowlord.bus.port import CHUNK, DONE, JournalEntry, Presence
 from flowlord.bus.single import Single
 from flowlord.model.clock import Clock
 from flowlord.model.errors import BusUnavailable, BusUnusable, LeaseLost, Refused
@@ -25,7 +26,7 @@ RESENDS = 10
 _NANOS_PER_MICRO = 1_000
 
 
-class MemoryBus(Single):
+class MemoryBus(MemoryLooks, Single):
     """A bus for one process, its tests and simulations.
 
     Args:
@@ -169,8 +170,9 @@ class MemoryBus(Single):
             ]
             for kept in sorted(lapsed, key=Kept.lapse_order)[:limit]:
                 kept.crashes += kept.lease is not None and kept.lease.started
+                before = kept.lease.consumer if kept.lease else ""
                 kept.lease = Lease(token, consumer, now_ns + lease_ns, started=False)
-                taken.append(kept.delivery(kept.crashes))
+                taken.append(kept.delivery(kept.crashes, before))
         self._step("reclaim.applied")
         return taken
 
@@ -245,32 +247,6 @@ class MemoryBus(Single):
         """See `Bus.journal_bounds`."""
         with self._open() as store:
             return (store.journal[0].seq, store.journal[-1].seq) if store.journal else (0, 0)
-
-    def topics(self) -> list[TopicState]:
-        """See `Bus.topics`."""
-        with self._open() as store:
-            return [store.topic_state(topic) for topic in sorted(store.topics)]
-
-    def peek(self, topic: str, limit: int, *, newest: bool = False) -> list[Peeked]:
-        """See `Bus.peek`."""
-        with self._open() as store:
-            return [kept.peeked() for kept in store.shown(topic, newest=newest)[: max(limit, 0)]]
-
-    def find(self, keys: Sequence[str]) -> list[Peeked]:
-        """See `Bus.find`."""
-        with self._open() as store:
-            wanted = set(keys) - {""}
-            return [kept.peeked() for kept in store.messages.values() if kept.row.key in wanted]
-
-    def open_counts(self, groups: Sequence[str]) -> dict[str, int]:
-        """See `Bus.open_counts`."""
-        with self._open() as store:
-            return store.opened.counts(groups)
-
-    def open_tasks(self, group: str, limit: int) -> list[OpenTask]:
-        """See `Bus.open_tasks`."""
-        with self._open() as store:
-            return store.opened.tasks(group)[: max(limit, 0)]
 
     # --- drop
 

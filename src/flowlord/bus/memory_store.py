@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TypeVar
 
 import msgspec
@@ -62,8 +62,8 @@ class Kept:
         """Sort key of leased messages: the one that lapsed first is first."""
         return (self.lease.until_ns if self.lease else 0, self.entry)
 
-    def delivery(self, deliveries: int) -> Delivery:
-        """The message as its holder gets it."""
+    def delivery(self, deliveries: int, before: str = "") -> Delivery:
+        """The message as its holder gets it; `before` held it until now."""
         row, lease = self.row, self.lease
         return Delivery(
             row.topic,
@@ -80,6 +80,7 @@ class Kept:
             row.cause,
             row.batch,
             None if row.report is None else _report(row.report),
+            before,
         )
 
     def peeked(self) -> Peeked:
@@ -253,6 +254,11 @@ class Store:
             for state in _STATES
             for kept in sorted((k for k in found if k.state == state), key=orders[state], reverse=newest)
         ]
+
+    def arrived(self, topic: str, after: int, until_us: int) -> list[Kept]:
+        """What waits or runs of a topic and arrived behind an entry, up to the first that did so after a time."""
+        found = (kept for kept in self.on(topic) if kept.entry > after and kept.state != "later")
+        return list(takewhile(lambda kept: kept.row.at_us <= until_us, found))
 
     def topic_state(self, topic: str) -> TopicState:
         """Count a topic."""

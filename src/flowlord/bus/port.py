@@ -183,8 +183,8 @@ class Bus(Protocol):
     def reclaim(self, consumer: str, limit: int, *, lease_ns: int = 60_000_000_000) -> list[Delivery]:
         """Take over lapsed leases, oldest first. `deliveries` of each is the number of crashes so far.
 
-        The taker either lands a plan that acknowledges it (poison) or releases it (to be run again); its own hold is
-        not counted as a start.
+        `before` of each is who held it until now. The taker either lands a plan that acknowledges it (poison) or
+        releases it (to be run again); its own hold is not counted as a start.
         """
         ...
 
@@ -227,6 +227,15 @@ class Bus(Protocol):
         """Look at messages of a topic without taking them: running, waiting, then later ones.
 
         Waiting ones come in the order of claiming; with `newest`, each of the three comes with its latest first.
+        """
+        ...
+
+    def arrived(self, topic: str, after: str, until_us: int, limit: int) -> list[Peeked]:
+        """Return what arrived on a topic behind `after` and no later than `until_us`, in the order of arrival.
+
+        `after` is the `entry` of the last one of an earlier answer, empty for the beginning. Those that wait or run are
+        returned: what left the topic, or waits for its time, is not there. What comes back from a dead consumer keeps
+        its place; what waited for its time arrives when it is due.
         """
         ...
 

@@ -10,17 +10,14 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from flowlord.bus import redis_batch, redis_check, redis_claim, redis_keep, redis_look, redis_opened
+from flowlord.bus import redis_batch, redis_check, redis_claim, redis_keep, redis_look
 from flowlord.bus.judge import Answer
 from flowlord.bus.landing import Landing, prepare
 from flowlord.bus.port import (
     ALONE_AFTER,
     CHUNK,
     JournalEntry,
-    OpenTask,
-    Peeked,
     Presence,
-    TopicState,
 )
 from flowlord.bus.redis_address import parse
 from flowlord.bus.redis_clock import ServerClock
@@ -28,6 +25,7 @@ from flowlord.bus.redis_commit import Advance, pack, read_answers, token_of
 from flowlord.bus.redis_core import Core, flat
 from flowlord.bus.redis_facts import ServerFacts, facts_of
 from flowlord.bus.redis_link import Link, OutcomeUnknown, Reply, Word
+from flowlord.bus.redis_looks import RedisLooks
 from flowlord.bus.redis_names import names_of
 from flowlord.bus.sightings import Sightings
 from flowlord.bus.single import Single
@@ -42,7 +40,7 @@ log = logging.getLogger("flowlord.bus")
 _T = TypeVar("_T")
 
 
-class RedisBus(Single):
+class RedisBus(RedisLooks, Single):
     """The bus in one namespace of a Redis server.
 
     Args:
@@ -273,26 +271,6 @@ class RedisBus(Single):
     def journal_bounds(self) -> tuple[int, int]:
         """See `Bus.journal_bounds`."""
         return redis_look.journal_bounds(self._core)
-
-    def topics(self) -> list[TopicState]:
-        """See `Bus.topics`."""
-        return redis_look.topics(self._core)
-
-    def peek(self, topic: str, limit: int, *, newest: bool = False) -> list[Peeked]:
-        """See `Bus.peek`."""
-        return redis_look.peek(self._core, topic, limit, newest=newest)
-
-    def find(self, keys: Sequence[str]) -> list[Peeked]:
-        """See `Bus.find`."""
-        return redis_look.find(self._core, sorted(set(keys) - {""}))
-
-    def open_counts(self, groups: Sequence[str]) -> dict[str, int]:
-        """See `Bus.open_counts`."""
-        return redis_opened.counts(self._core, groups)
-
-    def open_tasks(self, group: str, limit: int) -> list[OpenTask]:
-        """See `Bus.open_tasks`."""
-        return redis_opened.tasks(self._core, group, limit)
 
     # --- drop
 

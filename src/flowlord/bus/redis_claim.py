@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from flowlord.bus.redis_core import Core, flat
 from flowlord.bus.redis_entry import delivery_of, read_entry
 from flowlord.bus.redis_link import Reply, Word
@@ -130,6 +132,11 @@ def reclaim(
     ours = lapsed(core, sightings)[: max(limit, 0)]
     theirs = abandoned(core, sightings, topics, foreign_lease_ns)[: 4 * max(limit - len(ours), 0)]
     sightings.end()
+    before = {each.entry: lease.consumer for each in ours if (lease := read_lease(each.value))}
+    before |= {
+        f"{_text(name)}/{_text(entry_id)}": _text(reader)
+        for name, entry_id, reader in zip(theirs[::4], theirs[1::4], theirs[2::4], strict=True)
+    }
     found: list[Delivery] = []
     gone: list[str] = []
     for script, kind, words in (
@@ -140,10 +147,17 @@ def reclaim(
             held = token(core.name(), kind, consumer)
             written = f"{lease_ns}|0|{held}"
             reply = core.run(script, written, *words, verb="reclaim")
-            found += read_claim(reply, held, consumer, starts=0)
+            found += [
+                replace(delivery, before=before.get(delivery.entry, ""))
+                for delivery in read_claim(reply, held, consumer, starts=0)
+            ]
             gone += [entry.decode() for entry in reply[2]]
             sightings.note(written, core.clock.monotonic_ns(), core.patience.monotonic_ns())
     return found, gone
+
+
+def _text(word: Word) -> str:
+    return word.decode(errors="replace") if isinstance(word, bytes) else str(word)
 
 
 def renew(

@@ -90,6 +90,29 @@ def peek(core: Core, topic: str, limit: int, *, newest: bool) -> list[Peeked]:
     return found[:limit]
 
 
+def arrived(core: Core, topic: str, after: str, until_us: int, limit: int) -> list[Peeked]:
+    """See `Bus.arrived`. The ids of entries grow over all streams, so they are the order of arrival."""
+    if limit < 1 or until_us < 1000:
+        return []
+    start = f"({after.rpartition('/')[2]}" if after else "-"
+    reply = core.run("arrived", start, until_us // 1000, limit, *names_of(topic))
+    found: list[Entry] = []
+    shown: dict[str, Peeked] = {}
+    for raw_name, entries in _pairs(reply):
+        for each, holder, crashes in _threes(entries):
+            entry = read_entry(raw_name.decode(), each)
+            lease = read_lease(holder.decode(errors="replace")) if holder else None
+            starts = int(bool(holder) and (lease is None or lease.is_start))
+            consumer = (
+                lease.consumer if lease else (holder or b"").decode(errors="replace").removeprefix("foreign|")
+            )
+            state = "running" if holder else "waiting"
+            found.append(entry)
+            shown[entry.entry] = peeked_of(entry, state, deliveries=crashes + starts, consumer=consumer)
+    found.sort(key=lambda entry: order_of(entry.id))
+    return [shown[entry.entry] for entry in found[:limit]]
+
+
 def find(core: Core, keys: Collection[str]) -> list[Peeked]:
     """See `Bus.find`."""
     if not keys:

@@ -25,7 +25,7 @@ ENDS_WORK = (
     "tidy",
     "ack",
 )
-ONLY_LOOKS = ("look", "topics", "seek", "later", "foreign")
+ONLY_LOOKS = ("look", "topics", "seek", "later", "foreign", "arrived")
 _ACK = "ack"
 """`commit` for those that acknowledge something: it must land when memory is full, since it makes room."""
 

@@ -22,7 +22,7 @@ from flowlord.bus.clock import SystemClock, micros, unguessable
 from flowlord.bus.judge import Answer
 from flowlord.bus.landing import Landing, prepare
 from flowlord.bus.lifetimes import RESEND_S, SWEEP_STEPS
-from flowlord.bus.port import CHUNK, JournalEntry, OpenTask, Peeked, Presence, TopicState
+from flowlord.bus.port import CHUNK, JournalEntry, Presence
 from flowlord.bus.single import Single
 from flowlord.bus.sqlite_commit import News, encode_facts
 from flowlord.bus.sqlite_connection import (
@@ -31,6 +31,7 @@ from flowlord.bus.sqlite_connection import (
     OutcomeUnknown,
     best_journal_mode,
 )
+from flowlord.bus.sqlite_looks import SqliteLooks
 from flowlord.bus.sqlite_opening import check_boot, describe, prepare_file, this_boot
 from flowlord.bus.sqlite_place import MOUNTS, settle
 from flowlord.model.clock import Clock
@@ -44,7 +45,7 @@ CHECK_NS = 60_000_000_000
 _T = TypeVar("_T")
 
 
-class SqliteBus(Single):
+class SqliteBus(SqliteLooks, Single):
     """The bus in the file at `path`, which is made when it is missing.
 
     Args:
@@ -221,31 +222,6 @@ class SqliteBus(Single):
         """See `Bus.journal_bounds`."""
         with self._reading() as db:
             return sqlite_look.journal_bounds(db)
-
-    def topics(self) -> list[TopicState]:
-        """See `Bus.topics`."""
-        with self._reading() as db:
-            return sqlite_look.topics(db)
-
-    def peek(self, topic: str, limit: int, *, newest: bool = False) -> list[Peeked]:
-        """See `Bus.peek`."""
-        with self._reading() as db:
-            return sqlite_look.peek(db, topic, max(limit, 0), newest=newest)
-
-    def find(self, keys: Sequence[str]) -> list[Peeked]:
-        """See `Bus.find`."""
-        with self._reading() as db:
-            return sqlite_look.find(db, keys)
-
-    def open_counts(self, groups: Sequence[str]) -> dict[str, int]:
-        """See `Bus.open_counts`."""
-        with self._reading() as db:
-            return sqlite_opened.counts(db, groups)
-
-    def open_tasks(self, group: str, limit: int) -> list[OpenTask]:
-        """See `Bus.open_tasks`."""
-        with self._reading() as db:
-            return sqlite_opened.tasks(db, group, max(limit, 0))
 
     # --- drop
 

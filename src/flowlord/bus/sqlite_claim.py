@@ -94,13 +94,14 @@ def reclaim(
 ) -> list[Delivery]:
     """Take over lapsed leases, oldest first; a lapse counts as a crash when the hold had been a start."""
     lapsed = db.execute(
-        "SELECT id, started FROM leases WHERE until_ns <= ? ORDER BY until_ns, id LIMIT ?", (now_ns, limit)
+        "SELECT id, started, consumer FROM leases WHERE until_ns <= ? ORDER BY until_ns, id LIMIT ?",
+        (now_ns, limit),
     ).fetchall()
-    entries = [entry for entry, _ in lapsed]
+    entries = [entry for entry, *_ in lapsed]
     change_in(
         db,
         "UPDATE messages SET crashes = crashes + 1 WHERE id IN",
-        [entry for entry, started in lapsed if started],
+        [entry for entry, started, _ in lapsed if started],
     )
     change_in(
         db,
@@ -109,7 +110,7 @@ def reclaim(
         (token, consumer, until_ns),
     )
     found = {row[0]: row for row in select_in(db, _SELECT, entries)}
-    return [_delivery(found[entry], token, consumer, found[entry][-1]) for entry in entries]
+    return [_delivery(found[entry], token, consumer, found[entry][-1], before) for entry, _, before in lapsed]
 
 
 def lapse_all(db: sqlite3.Connection) -> None:
@@ -129,7 +130,7 @@ def _held(db: sqlite3.Connection, deliveries: Sequence[Delivery]) -> set[tuple[i
     return wanted.intersection(select_in(db, query, sorted({entry for entry, _, _ in wanted})))
 
 
-def _delivery(row: tuple[Any, ...], token: str, consumer: str, deliveries: int) -> Delivery:
+def _delivery(row: tuple[Any, ...], token: str, consumer: str, deliveries: int, before: str = "") -> Delivery:
     entry, topic, _, payload, key, priority, timeout_ns, phase, revision, cause, batch, report, _ = row
     return Delivery(
         topic,
@@ -146,4 +147,5 @@ def _delivery(row: tuple[Any, ...], token: str, consumer: str, deliveries: int) 
         cause,
         batch,
         None if report is None else _report(report),
+        before,
     )

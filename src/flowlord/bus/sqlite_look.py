@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 import msgspec
@@ -33,6 +34,18 @@ _NEWEST = """SELECT m.* FROM (
     UNION ALL SELECT * FROM (
         SELECT 2, due_us, id, id FROM later WHERE topic = :topic ORDER BY due_us DESC, id DESC LIMIT :limit)
     ) p CROSS JOIN peeked m ON m.entry = p.id ORDER BY p.part, p.a DESC, p.b DESC LIMIT :limit"""
+# Each band from the place on, no further than the limit: together they hold the first of all.
+_ARRIVED = """SELECT m.* FROM (
+    SELECT * FROM (SELECT id FROM leases WHERE topic = :topic AND id > :after ORDER BY id LIMIT :limit)
+    UNION ALL SELECT * FROM (
+        SELECT id FROM waiting WHERE topic = :topic AND rank = 0 AND id > :after ORDER BY id LIMIT :limit)
+    UNION ALL SELECT * FROM (
+        SELECT id FROM waiting WHERE topic = :topic AND rank = 1 AND id > :after ORDER BY id LIMIT :limit)
+    UNION ALL SELECT * FROM (
+        SELECT id FROM waiting WHERE topic = :topic AND rank = 2 AND id > :after ORDER BY id LIMIT :limit)
+    UNION ALL SELECT * FROM (
+        SELECT id FROM waiting WHERE topic = :topic AND rank = 3 AND id > :after ORDER BY id LIMIT :limit)
+    ) p CROSS JOIN peeked m ON m.entry = p.id ORDER BY p.id LIMIT :limit"""
 _FIND = "SELECT * FROM peeked WHERE topic <> 'done' AND key IN"
 # Results have no key index. They are few: the taskmasters take them as they come.
 _FIND_RESULT = """SELECT * FROM peeked WHERE entry IN (
@@ -122,6 +135,13 @@ def peek(db: sqlite3.Connection, topic: str, limit: int, *, newest: bool) -> lis
     return [
         _peeked(row) for row in db.execute(_NEWEST if newest else _OLDEST, {"topic": topic, "limit": limit})
     ]
+
+
+def arrived(db: sqlite3.Connection, topic: str, after: str, until_us: int, limit: int) -> list[Peeked]:
+    """Show what arrived on a topic behind an entry and until a time, oldest first."""
+    words = {"topic": topic, "after": int(after or 0), "limit": limit}
+    found = map(_peeked, db.execute(_ARRIVED, words))
+    return list(takewhile(lambda seen: seen.at_us <= until_us, found))
 
 
 def find(db: sqlite3.Connection, keys: Sequence[str]) -> list[Peeked]:

@@ -150,6 +150,7 @@ def _surroundings(
         done_topic=settings.taskmaster.done_topic,
         max_deliveries=settings.bus.max_deliveries,
         lease_ns=settings.bus.lease_ns,
+        task_ttl_ns=settings.taskmaster.task_ttl_ns,
         storage=storage,
     )
 

@@ -48,6 +48,7 @@ class TaskmasterSettings(msgspec.Struct, frozen=True):
     reload_ns: int = 0  # 0: as often as fits where they lie
     grace_ns: int = 25 * SECOND
     zone: str = ""
+    task_ttl_ns: int = 4 * 3_600 * SECOND
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,6 +142,11 @@ SETTINGS: Final = (
         told="how many backups are kept",
     ),
     _setting(
+        "cache.task_ttl", "taskmaster.task_ttl_ns", v.read_duration, "4h",
+        variable="FLOWLORD_CACHE_TASK_TTL", keys="task_ttl",
+        told="a task not done after this is late; at least 1h",
+    ),
+    _setting(
         "taskmaster.done_topic", "taskmaster.done_topic", v.read_done_topic, "done",
         variable="FLOWLORD_DONE_TOPIC", keys="done_topic",
         flag="done_topic",
@@ -349,7 +354,7 @@ SETTINGS: Final = (
 # Read by the Go program or by a later version: accepted with a note, so that nobody need take a configuration apart.
 LATER: Final = frozenset((
     "status_port", "port", "host", "file", "http", "server",
-    "cache.task_ttl", "bus.bus", "bus.in_bus", "bus.out_bus", "bus.in_topic", "bus.in_channel", "bus.nsqd_hosts",
+    "bus.bus", "bus.in_bus", "bus.out_bus", "bus.in_topic", "bus.in_channel", "bus.nsqd_hosts",
     "bus.lookupd_hosts", "bus.pubsub_host", "bus.project_id", "bus.json_auth", "dedupe_retention",
     "bus.dedupe_retention",
 ))  # fmt: skip

@@ -48,6 +48,30 @@ def on_lapse(lapsed: Delivery, flows: Workflows, ctx: Context) -> Plan | None:
     return on_poison(done, flows, ctx)
 
 
+def on_lost(lapsed: Delivery, ctx: Context) -> Fact:
+    """Return the record that a worker vanished with a task in its hands."""
+    try:
+        task = lapsed.task()
+    except InvalidTask:
+        task = None
+    name = task.name if task else f"a message on {lapsed.topic}"
+    worker = f"worker {lapsed.before}" if lapsed.before else "worker"
+    what = "it is offered again" if lapsed.deliveries < ctx.max_deliveries else "it is not offered again"
+    text = (
+        f"{name} lost its {worker}, {lapsed.deliveries} of {ctx.max_deliveries} that may die with it; {what}"
+    )
+    return Fact(
+        FactKind.LOST,
+        key=lapsed.key,
+        topic=lapsed.topic,
+        phase=lapsed.phase,
+        revision=lapsed.revision,
+        cause="lost",
+        text=text,
+        task=task,
+    )
+
+
 def _set_aside(lapsed: Delivery, reason: str) -> Plan:
     told = Fact(FactKind.QUARANTINED, key=lapsed.key, topic=lapsed.topic, phase=lapsed.phase, text=reason)
     alert = msgspec.structs.replace(told, kind=FactKind.ALERT)

@@ -62,7 +62,8 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     """A message while a consumer holds it under a lease.
 
     `payload` is the task as it lies on the bus, which may be no task at all; `entry` names it on its topic, `token`
-    is the lease. `deliveries` counts the starts, this one included: 1 unless a consumer crashed with it.
+    is the lease. `deliveries` counts the starts, this one included: 1 unless a consumer crashed with it. `before` is
+    who held it until it was taken over, empty when it was claimed.
     """
 
     topic: str
@@ -79,6 +80,7 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     cause: str = ""
     batch: str = ""
     report: Report | None = None
+    before: str = ""
 
     def task(self) -> Task:
         """Read the payload; raises InvalidTask when it is none."""

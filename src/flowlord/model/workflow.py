@@ -53,6 +53,9 @@ class Rule:
     group: str = ""  # time tokens: files whose paths fill them alike count together
     priority: int = 5
     timeout_ns: int = 0
+    ttl_ns: int = (
+        0  # a task that has not come to its end after this is late; 0: after the daemon's `task_ttl`
+    )
     pairs: tuple[tuple[str, str], ...] = ()
     unknown: tuple[tuple[str, str], ...] = ()
 

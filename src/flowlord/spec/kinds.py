@@ -8,6 +8,7 @@ from datetime import UTC
 from typing import Any, Final, Protocol, TypeAlias
 
 from flowlord.rules.bounds import first_instant, last_instant
+from flowlord.rules.durations import short_duration
 from flowlord.rules.errors import Unreadable, quote
 from flowlord.rules.zones import zone_of
 from flowlord.spec.near import nearest
@@ -49,12 +50,16 @@ def text(name: str) -> Take:
     return take
 
 
-def lasting(name: str, *, negative: bool = False) -> Take:
-    """Return what takes a duration."""
+def lasting(name: str, *, negative: bool = False, least_ns: int = 0) -> Take:
+    """Return what takes a duration, of `least_ns` at least unless it may be negative."""
 
     def take(options: Reader, number: int, value: str) -> None:
         found = options.duration(number, value, negative=negative)
-        if found is not None:
+        if found is None:
+            return
+        if not negative and found < least_ns:
+            options.say("FL023", number, f"{quote(value)} is less than {short_duration(least_ns)}")
+        else:
             options.given[name] = found
 
     return take

@@ -236,7 +236,12 @@ OPTIONS: Final = (
     Option(
         "timeout", "Limits", "duration",
         "One try may take this long; then its whole process group is ended, and it is an error.",
-        "timeout=10m", without="no limit", default="0",
+        "timeout=10m", without="no limit", default="0", see=("ttl",),
+    ),
+    Option(
+        "ttl", "Limits", "duration",
+        "A task that has not come to its end so long after it arrived on its topic is late: you hear of it once.",
+        "cron=@daily&ttl=36h", without="the setting cache.task_ttl: 4h", see=("timeout", "no_alert"),
     ),
     Option(
         "priority", "Limits", "priority",

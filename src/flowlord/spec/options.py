@@ -371,6 +371,7 @@ _TAKE: Final[dict[str, _Take]] = {
     "batch_limit": kinds.number("batch_limit", 1),
     "priority": Options._priority,
     "timeout": kinds.lasting("timeout_ns"),
+    "ttl": kinds.lasting("ttl_ns", least_ns=1_000_000_000),
 }
 _REPEATED: Final = frozenset(("files", "ignore", "meta", "pass", "require"))
 KNOWN: Final = tuple(_TAKE)

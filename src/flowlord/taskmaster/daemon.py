@@ -6,20 +6,24 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol
 
 from msgspec import structs
 
 from flowlord.bus.port import Presence
 from flowlord.model.errors import BusError, BusUnavailable, FlowlordError
+from flowlord.model.plan import Fact, FactKind, Plan
 from flowlord.model.revision import revision_of
 from flowlord.model.workflow import Workflows
+from flowlord.rules.durations import short_duration
 from flowlord.spec import load as files
 from flowlord.spec.disk import DiskTree
 from flowlord.spec.tree import Tree
 from flowlord.taskmaster.batches import Batches
 from flowlord.taskmaster.files import FileLoop, Watching
 from flowlord.taskmaster.hints import Hints
+from flowlord.taskmaster.late import LateWatch
 from flowlord.taskmaster.looking import Looking, asked
 from flowlord.taskmaster.notices import NoticeLoop
 from flowlord.taskmaster.reaper import move_due, reap, sweep
@@ -28,6 +32,7 @@ from flowlord.taskmaster.router import Router
 from flowlord.taskmaster.scheduler import Scheduler
 from flowlord.taskmaster.supervisor import Supervisor
 from flowlord.taskmaster.surroundings import Surroundings
+from flowlord.taskmaster.vanished import Vanished
 from flowlord.taskmaster.watchdog import Watchdog, leave_for_good
 
 log = logging.getLogger("flowlord.taskmaster")
@@ -39,6 +44,8 @@ IDLE_LOOK_S = 0.1
 STEP_LIMIT_S = 15.0
 MOST_LAST_BATCHES = 20
 HOSTED_MORE_S = 15.0
+OUTAGE_NS = 30_000_000_000
+"""A bus that was away for longer is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +103,7 @@ class Taskmaster:
         self._watchdog = Watchdog(around.clock)
         self._router: Router | None = None
         self._batches = Batches(around)
+        self._late_watch = LateWatch(around, around.task_ttl_ns, {self._watching.topic})
         self._ticking = threading.Event()
         self._ticking.set()
         self._hosted_stop = threading.Event()
@@ -127,6 +135,9 @@ class Taskmaster:
             self._supervisor.start("buckets", self._while_ticking(discard(buckets.step)))
             self._supervisor.start("scheduler", self._while_ticking(scheduler.step))
             self._supervisor.start("reload", self._looking.step)
+            self._supervisor.start("late", self._late)
+            look_s = min(around.lease_ns / 4e9, 5.0)
+            self._supervisor.start("vanished", self._every(look_s, Vanished(around, around.lease_ns).step))
             if isinstance(self._tree, DiskTree):
                 self._hints = Hints(self._tree.path, self._looking.hinted)
         self._supervisor.start("pauses", self._every(PAUSES_EVERY_S, self._look_at_pauses))
@@ -253,6 +264,10 @@ class Taskmaster:
             self._router = Router(self.around)
         self._router.step()
 
+    def _late(self) -> None:
+        if not self._late_watch.step():
+            self._supervisor.stop.wait(self._late_watch.pause_s)
+
     def _move(self) -> None:
         while move_due(self.around) and not self._supervisor.stop.is_set():
             pass
@@ -274,6 +289,24 @@ class Taskmaster:
             reload=self._looking.token,
         )
         self.around.bus.beat(presence)
+        self._tell_outage()
+
+    def _tell_outage(self) -> None:
+        """Tell that the bus was away for long, now that it answers: meanwhile nobody could be told on it."""
+        lost_ns, self._supervisor.away_ns = self._supervisor.away_ns, 0
+        if lost_ns < OUTAGE_NS:
+            return
+        since = self.around.now() - timedelta(microseconds=lost_ns // 1000)
+        text = (
+            f"{self.around.consumer} could not reach the bus for {short_duration(lost_ns)}, "
+            f"from {since:%Y-%m-%dT%H:%M:%SZ}: what was due meanwhile is caught up"
+        )
+        fact = Fact(FactKind.ALERT, cause=f"bus:{self.around.bus.address}", text=text)
+        try:
+            self.around.bus.commit(Plan(facts=(fact,)))
+        except BusError:
+            self._supervisor.away_ns = lost_ns
+            raise
 
     def _every(self, seconds: float, work: Callable[[], object]) -> Callable[[], None]:
         def step() -> None:

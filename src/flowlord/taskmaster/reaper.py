@@ -6,10 +6,11 @@ import logging
 import threading
 
 from flowlord.decide.keys import outcome_identities
-from flowlord.decide.lapse import on_lapse
+from flowlord.decide.lapse import on_lapse, on_lost
+from flowlord.model.crashpoint import crashpoint
 from flowlord.model.errors import InvalidTask
 from flowlord.model.message import Delivery
-from flowlord.model.plan import Commit, Committed, FactKind
+from flowlord.model.plan import Commit, Committed, FactKind, Plan
 from flowlord.taskmaster.landing import land
 from flowlord.taskmaster.surroundings import Surroundings
 
@@ -22,7 +23,7 @@ MUCH = 10_000
 def reap(around: Surroundings) -> int:
     """Offer lapsed tasks again, or set them aside as poison; returns how many leases had lapsed."""
     lapsed = around.bus.reclaim(around.consumer, BATCH, lease_ns=around.lease_ns)
-    again, commits = [], []
+    again, commits, ctx = [], [], around.context()
     for delivery in lapsed:
         plan = on_lapse(delivery, around.workflows, around.context())
         if plan is None:
@@ -33,6 +34,17 @@ def reap(around: Surroundings) -> int:
             commits.append(
                 Commit(plan, acknowledge=(delivery,), outcomes=_identities(delivery) if ends else ())
             )
+    # Told before it is offered again: a reaper that dies in between finds the same lapse, and tells it no second time.
+    lost = [
+        Commit(
+            Plan(facts=(on_lost(each, ctx),)), outcomes=(f"lost:{each.key or each.entry}:{each.deliveries}",)
+        )
+        for each in lapsed
+        if each.deliveries and each.topic != around.done_topic
+    ]
+    if lost:
+        around.bus.commit_many(lost)
+        crashpoint("reaper.told")
     if again:
         around.bus.release(again)
         log.warning(

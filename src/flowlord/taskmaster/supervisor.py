@@ -28,6 +28,9 @@ class Supervisor:
         self._first_pause_s = first_pause_s
         self._threads: list[threading.Thread] = []
         self._away: set[str] = set()
+        self._away_since_ns = 0
+        self.away_ns = 0
+        """How long the bus was away when it last came back, until somebody takes note and sets it to 0."""
         self.steps: dict[str, int] = {}
         """When each loop completed its last step, whether it went well or not (`Clock.monotonic_ns`)."""
         self._turn = 0
@@ -88,6 +91,8 @@ class Supervisor:
         self._health.fault(name, str(error))
         with self._changed:
             is_first = not self._away
+            if is_first:
+                self._away_since_ns = self._clock.monotonic_ns()
             self._away.add(name)
         if is_first:
             log.error("%s", error, extra={"action": "bus.lost", "loop": name})
@@ -101,6 +106,8 @@ class Supervisor:
             self._turn += 1
             self._changed.notify_all()
             is_last = not self._away
+            if is_last:
+                self.away_ns = max(self.away_ns, self._clock.monotonic_ns() - self._away_since_ns)
         if is_last:
             log.warning("the bus answers again", extra={"action": "bus.back"})
         return True

@@ -51,6 +51,7 @@ class Surroundings:
     done_topic: str = "done"
     max_deliveries: int = 3
     lease_ns: int = 60_000_000_000
+    task_ttl_ns: int = 4 * 3_600_000_000_000
     workflows: Workflows = field(default_factory=Workflows)
     changed: threading.Event = field(default_factory=threading.Event)
     counters: Counters = field(default_factory=Counters)

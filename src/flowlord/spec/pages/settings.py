@@ -26,7 +26,7 @@ PAGES: Final = {
     ),
     "FL203": Page(
         "The setting belongs to a part that this version does not have yet. It changes nothing.",
-        Example('[slack]\nchannel = «"#data"»\n', "flowlord.toml"),
+        Example("[http]\nport = «8080»\n", "flowlord.toml"),
         _GOOD,
     ),
 }
