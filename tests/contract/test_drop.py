@@ -6,7 +6,7 @@ import pytest
 
 from contract.given import counts, facts, infos, message, take
 from flowlord.bus.landing import QUARANTINE_CAP
-from flowlord.bus.port import QUARANTINE
+from flowlord.bus.port import QUARANTINE, Move
 from flowlord.model.errors import InvalidTask
 from flowlord.model.plan import Fact, FactKind, Plan, Quarantined
 
@@ -77,6 +77,113 @@ def test_cancelling_many_by_key(bus):
 def test_messages_without_a_key_are_not_cancelled_by_an_empty_one(bus):
     bus.commit(Plan(quarantine=(Quarantined("done", b"?", "why"),)))
     assert bus.cancel([""]) == 0
+
+
+# --- move
+
+
+def moves(bus, topic, to, **more):
+    return [Move(topic, each.entry, to, **more) for each in bus.peek(topic, 1_000) if each.state != "running"]
+
+
+def test_a_moved_message_lies_on_its_new_topic_as_the_newest_and_is_otherwise_the_same(bus, clock):
+    bus.publish([message("load", key="there")])
+    bus.publish([message(key="a", priority=9, phase="p", revision="r", cause="c", batch="b", timeout_ns=5)])
+    due = clock.now() + timedelta(seconds=9)
+    bus.publish([message(key="b", due=due, priority=1)])
+    clock.advance(1)
+    before = {each.key: each for each in bus.peek("extract", 9)}
+    assert bus.move(moves(bus, "extract", "load"), reason="by me") == 2
+    assert (counts(bus), counts(bus, "load")) == ((0, 0, 0), (2, 0, 1))
+    for each in bus.peek("load", 9)[:1] + bus.peek("load", 9)[2:]:
+        was = before[each.key]
+        assert (each.payload, each.priority, each.phase, each.cause) == (
+            was.payload,
+            was.priority,
+            was.phase,
+            was.cause,
+        )
+        assert (each.due_us, each.state) == (was.due_us, was.state)
+    told = facts(bus, FactKind.MOVED)
+    assert [(fact.key, fact.topic, fact.cause, fact.text) for fact in told] == [
+        ("a", "load", "moved:extract", "by me"), ("b", "load", "moved:extract", "by me"),
+    ]  # fmt: skip
+    assert facts(bus, FactKind.CANCELLED) == []
+    [first, second] = take(bus, "load")
+    assert (first.key, first.timeout_ns, first.revision, first.batch) == ("a", 5, "r", "b")
+    assert second.key == "there"
+    clock.advance(10)
+    assert bus.promote() == 1
+    assert [each.key for each in take(bus, "load")] == ["b"]
+    assert bus.move(moves(bus, "extract", "load")) == 0
+
+
+def test_what_somebody_holds_or_what_is_gone_is_not_moved(bus):
+    bus.publish([message(key="held"), message(key="gone"), message(key="waits")])
+    entries = {each.key: each.entry for each in bus.peek("extract", 9)}
+    [held] = take(bus, limit=1)
+    bus.cancel(["gone"])
+    asked = [Move("extract", entry, "load") for entry in entries.values()]
+    elsewhere = Move("other", entries["waits"], "load")
+    odd = [
+        Move("extract", entry, "load")
+        for entry in ("", "nothing", "7/8/9", "extract/1-2-3", "9999999", "x/later")
+    ]
+    assert bus.move([elsewhere, *odd]) == 0
+    assert bus.move(asked) == 1
+    assert [each.key for each in bus.peek("load", 9)] == ["waits"]
+    bus.release([held])
+    assert bus.move(asked) == 1
+    assert [each.key for each in bus.peek("load", 9)] == ["waits", "held"]
+
+
+def test_moving_to_nowhere_drops_and_tells_why(bus):
+    bus.publish([message(key="a"), message(key="b")])
+    first, _ = moves(bus, "extract", "")
+    assert bus.move([first], reason="not wanted") == 1
+    assert [each.key for each in bus.peek("extract", 9)] == ["b"]
+    assert [(fact.key, fact.text) for fact in facts(bus, FactKind.CANCELLED)] == [("a", "not wanted")]
+
+
+def test_a_moved_message_goes_on_to_hold_its_group_open_and_a_dropped_one_does_not(bus):
+    bus.publish([message(key="a", holds="g"), message(key="b", holds="g")])
+    first, second = moves(bus, "extract", "load")
+    assert bus.move([first]) == 1
+    assert bus.open_counts(["g"]) == {"g": 2}
+    assert bus.move([Move("extract", second.entry)]) == 1
+    assert bus.open_counts(["g"]) == {"g": 1}
+
+
+def test_a_quarantined_message_goes_back_to_its_topic_changed_or_not(bus):
+    bus.commit(
+        Plan(quarantine=(Quarantined("files", b"\xff\x00", "no JSON"), Quarantined("done", b"{", "no JSON")))
+    )
+    one, two = bus.peek(QUARANTINE, 9)
+    sent = [
+        Move(QUARANTINE, one.entry, "files"),
+        Move(QUARANTINE, two.entry, "done", payload=b"{}", key="k", cause="replayed"),
+    ]
+    assert bus.move(sent, reason="by me") == 2
+    [raw] = take(bus, "files")
+    assert (raw.payload, raw.key, raw.cause) == (b"\xff\x00", "", "")
+    [mended] = take(bus, "done")
+    assert (mended.payload, mended.key, mended.cause) == (b"{}", "k", "replayed")
+    assert counts(bus, QUARANTINE) == (0, 0, 0)
+
+
+def test_many_move_in_their_order(bus):
+    bus.publish([message(info=str(n), key=f"k{n}") for n in range(1_203)])
+    asked = [Move("extract", each.entry, "load") for each in bus.peek("extract", 2_000)]
+    assert bus.move(asked) == 1_203
+    assert bus.move(asked) == 0
+    assert infos(take(bus, "load", limit=2_000)) == [str(n) for n in range(1_203)]
+    assert len(facts(bus, FactKind.MOVED)) == 1_203
+
+
+def test_a_purge_tells_the_reason_that_it_was_given(bus):
+    bus.publish([message(key="a")])
+    assert bus.purge("extract", reason="by me") == 1
+    assert [fact.text for fact in facts(bus, FactKind.CANCELLED)] == ["by me"]
 
 
 # --- quarantine

@@ -12,7 +12,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 
 from contract.given import LEASE
 from flowlord.bus.memory import MemoryBus
-from flowlord.bus.port import Presence
+from flowlord.bus.port import Move, Presence
 from flowlord.bus.redis import RedisBus
 from flowlord.bus.sqlite import SqliteBus
 from flowlord.model.errors import LeaseLost, Refused
@@ -225,6 +225,15 @@ class Lockstep(RuleBasedStateMachine):
     @rule(keys=st.lists(KEYS, max_size=3))
     def cancel(self, keys):
         self.everywhere(lambda bus, _: bus.cancel(keys, reason="no"))
+
+    @rule(topic=TOPICS, to=st.one_of(TOPICS, st.just("")), size=SIZES, newest=st.booleans())
+    def move(self, topic, to, size, newest):
+        def moved(bus, _):
+            return bus.move(
+                [Move(topic, each.entry, to) for each in bus.peek(topic, size, newest=newest)], reason="so"
+            )
+
+        self.everywhere(moved)
 
     @rule(topic=TOPICS)
     def purge(self, topic):

@@ -51,7 +51,7 @@ VERBS = [*bus_crash.VERBS]
 
 def test_every_step_of_the_bus_has_its_crash_points_and_each_is_reached(wreckage):
     text = "".join(file.read_text() for file in (SOURCE / "flowlord" / "bus").glob("sqlite*.py"))
-    verbs = set(re.findall(r"""(?:_writing|\.writing|_drop)\("(\w+)\"""", text))
+    verbs = set(re.findall(r"""(?:_writing|\.writing|_drop|_by_chunks)\("(\w+)\"""", text))
     assert verbs == {*VERBS, "open"}
     _, ended = wreckage
     killed = {

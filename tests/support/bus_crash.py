@@ -13,7 +13,7 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
-from flowlord.bus.port import Presence
+from flowlord.bus.port import Move, Presence
 from flowlord.bus.sqlite import SqliteBus
 from flowlord.bus.trap import arm_from
 from flowlord.model.message import Message
@@ -59,6 +59,9 @@ VERBS: dict[str, Callable[[SqliteBus, VirtualClock, list], object]] = {
     "promote": lambda bus, clock, held: (clock.advance(2), bus.promote()),
     "advance": lambda bus, clock, held: bus.advance(3),
     "cancel": lambda bus, clock, held: bus.cancel(["w4", "l1"], reason="no"),
+    "move": lambda bus, clock, held: bus.move(
+        [Move("work", each.entry, "load") for each in bus.peek("work", 9) if each.state != "running"]
+    ),
     "purge": lambda bus, clock, held: bus.purge("work"),
     "beat": lambda bus, clock, held: bus.beat(Presence("new", "worker", "h", 2)),
     "leave": lambda bus, clock, held: bus.leave("old"),

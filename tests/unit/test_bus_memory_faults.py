@@ -119,12 +119,14 @@ def test_every_verb_that_changes_something_has_its_steps(bus, faults):
     bus.promote()
     bus.advance()
     bus.cancel(["k"])
+    bus.move([])
     bus.purge("load")
     bus.leave("a")
     bus.sweep()
     verbs = {step.split(".")[0] for step in faults.seen}
     assert verbs == {
-        "commit", "claim", "renew", "release", "reclaim", "promote", "advance", "cancel", "purge", "leave", "sweep"
+        "commit", "claim", "renew", "release", "reclaim", "promote", "advance", "cancel", "move", "purge", "leave",
+        "sweep",
     }  # fmt: skip
     for verb in verbs:
         assert faults.seen.count(f"{verb}.before") == faults.seen.count(f"{verb}.applied")

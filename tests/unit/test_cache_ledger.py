@@ -207,3 +207,11 @@ def test_what_is_late_and_what_was_lost_is_noted_beside_where_it_stands():
 def test_what_is_late_without_being_known_is_known_from_then_on():
     found = row(Fact(FactKind.LATE, key="k", topic="load", phase="a.toml:load", task=task()))
     assert (found.key, found.topic, found.workflow, found.lost) == ("k", "load", "a.toml", 0)
+
+
+def test_a_moved_attempt_is_of_its_new_topic_and_moving_it_to_the_results_changes_nothing():
+    ledger = Ledger()
+    ledger.apply(journal([published("k"), told(FactKind.MOVED, "k", topic="slow", cause="moved:load")]))
+    assert ledger.attempts["k"].topic == "slow"
+    ledger.apply(journal([told(FactKind.MOVED, "k", topic="done"), told(FactKind.MOVED, "", topic="files")]))
+    assert ledger.attempts["k"].topic == "slow"

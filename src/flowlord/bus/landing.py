@@ -13,7 +13,7 @@ import msgspec
 
 from flowlord.bus.clock import micros
 from flowlord.bus.holds import Hold, batch_hold, batch_member, digest, holds_of, member_of
-from flowlord.bus.port import DONE, PLAN_LIMIT, QUARANTINE
+from flowlord.bus.port import DONE, PLAN_LIMIT, QUARANTINE, Move
 from flowlord.model.errors import FlowlordError, InvalidTask
 from flowlord.model.message import BANDS, DEFAULT_PRIORITY, Message, band
 from flowlord.model.plan import Commit, Fact, FactKind, FrozenBatch, Quarantined, Rendered
@@ -71,6 +71,28 @@ class Row(NamedTuple):
             task,
         )
         return fact, member_of(task, self.key)
+
+    def moved(self, move: Move, now_us: int, reason: str) -> tuple[Row, Fact]:
+        """Return this message on its new topic, and the fact that tells of it."""
+        cause = move.cause if move.cause is not None else "" if self.origin else self.cause
+        new = self._replace(
+            topic=move.to,
+            at_us=now_us,
+            payload=self.payload if move.payload is None else move.payload,
+            key=self.key if move.key is None else move.key,
+            cause=cause,
+            origin="",
+        )
+        told = Fact(
+            FactKind.MOVED,
+            key=new.key,
+            topic=move.to,
+            phase=self.phase,
+            cause=f"moved:{self.topic}",
+            due=self.due_us,
+            text=reason,
+        )
+        return new, told
 
 
 class Landing(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import msgspec
@@ -15,7 +15,7 @@ from flowlord.bus.landing import Landing, arrive, prepare
 from flowlord.bus.lifetimes import day_of
 from flowlord.bus.memory_looks import MemoryLooks
 from flowlord.bus.memory_store import Kept, Lease, Store
-from flowlord.bus.port import CHUNK, DONE, JournalEntry, Presence
+from flowlord.bus.port import CHUNK, DONE, JournalEntry, Move, Presence
 from flowlord.bus.single import Single
 from flowlord.model.clock import Clock
 from flowlord.model.errors import BusUnavailable, BusUnusable, LeaseLost, Refused
@@ -250,38 +250,37 @@ class MemoryBus(MemoryLooks, Single):
 
     # --- drop
 
-    def purge(self, topic: str) -> int:
+    def move(self, moves: Sequence[Move], *, reason: str = "") -> int:
+        """See `Bus.move`."""
+        return self._gone("move", lambda store: store.move(moves, self._now_us(), reason))
+
+    def purge(self, topic: str, *, reason: str = "purged") -> int:
         """See `Bus.purge`."""
-        self._step("purge.before")
-        with self._open() as store:
-            gone = [kept for kept in store.on(topic) if kept.lease is None]
-            self._drop(gone, "purged")
-        self._step("purge.applied")
-        return len(gone)
+        return self._gone("purge", lambda store: store.drop(store.on(topic), reason))
 
     def cancel(self, keys: Sequence[str], *, reason: str = "") -> int:
         """See `Bus.cancel`."""
-        self._step("cancel.before")
-        with self._open() as store:
-            wanted = set(keys) - {""}
-            gone = [
-                kept
-                for kept in store.messages.values()
-                if kept.row.key in wanted and kept.lease is None and kept.row.topic != DONE
-            ]
-            self._drop(gone, reason)
-        self._step("cancel.applied")
-        return len(gone)
+        wanted = set(keys) - {""}
+        return self._gone(
+            "cancel",
+            lambda store: store.drop(
+                [
+                    each
+                    for each in store.messages.values()
+                    if each.row.key in wanted and each.row.topic != DONE
+                ],
+                reason,
+            ),
+        )
 
-    def _drop(self, gone: Iterable[Kept], reason: str) -> None:
-        facts: list[Fact] = []
-        for kept in gone:
-            del self._store.messages[kept.entry]
-            fact, member = kept.row.dropped(reason)
-            self._store.opened.shut([member])
-            facts.append(fact)
-        self._tell(facts, self._name())
-        self._changed.notify_all()
+    def _gone(self, verb: str, take: Callable[[Store], list[Fact]]) -> int:
+        self._step(f"{verb}.before")
+        with self._open() as store:
+            facts = take(store)
+            self._tell(facts, self._name())
+            self._changed.notify_all()
+        self._step(f"{verb}.applied")
+        return len(facts)
 
     # --- processes
 

@@ -24,7 +24,7 @@ from flowlord.bus.lifetimes import (
     day_of,
 )
 from flowlord.bus.memory_opened import Opened
-from flowlord.bus.port import ALONE_AFTER, QUARANTINE, JournalEntry, Peeked, Presence, TopicState
+from flowlord.bus.port import ALONE_AFTER, QUARANTINE, JournalEntry, Move, Peeked, Presence, TopicState
 from flowlord.model.message import BANDS, Delivery, Message, Report
 from flowlord.model.plan import Fact, FrozenBatch, Mark
 
@@ -276,6 +276,33 @@ class Store:
         for kept in surplus:
             del self.messages[kept.entry]
         return [kept.row.dropped(f"quarantine keeps {QUARANTINE_CAP} messages")[0] for kept in surplus]
+
+    def drop(self, found: Iterable[Kept], reason: str) -> list[Fact]:
+        """Take those off the bus that nobody holds; return what tells of them."""
+        facts: list[Fact] = []
+        for kept in found:
+            if kept.lease is None:
+                del self.messages[kept.entry]
+                fact, member = kept.row.dropped(reason)
+                self.opened.shut([member])
+                facts.append(fact)
+        return facts
+
+    def move(self, moves: Iterable[Move], now_us: int, reason: str) -> list[Fact]:
+        """Move or drop those that nobody holds; return what tells of them."""
+        facts: list[Fact] = []
+        for move in moves:
+            kept = self.messages.get(entry_number(move.entry))
+            if kept is None or kept.lease is not None or kept.row.topic != move.topic:
+                continue
+            if not move.to:
+                facts += self.drop([kept], reason)
+                continue
+            del self.messages[kept.entry]
+            row, fact = kept.row.moved(move, now_us, reason)
+            self.land([row])
+            facts.append(fact)
+        return facts
 
     def present(self, now_us: int, now_ns: int) -> list[Presence]:
         """Return the processes that beat within the last day, by name."""

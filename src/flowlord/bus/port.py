@@ -91,6 +91,21 @@ class Peeked(msgspec.Struct, frozen=True):
     origin: str = ""
 
 
+class Move(msgspec.Struct, frozen=True):
+    """What becomes of a message that waits, named by its `topic` and `entry` as `Peeked` tells them.
+
+    It goes to the topic `to`, as its newest message, and is dropped when that is empty. `payload`, `key` and `cause`,
+    when not None, take the place of its own; everything else stays, its due time and priority too.
+    """
+
+    topic: str
+    entry: str
+    to: str = ""
+    payload: bytes | None = None
+    key: str | None = None
+    cause: str | None = None
+
+
 class OpenTask(msgspec.Struct, frozen=True):
     """A task that holds a group open, by its dispatch key (that of the batch while its rows are still published).
 
@@ -255,7 +270,16 @@ class Bus(Protocol):
         """Return what holds a group open, the oldest first."""
         ...
 
-    def purge(self, topic: str) -> int:
+    def move(self, moves: Sequence[Move], *, reason: str = "") -> int:
+        """Move messages that wait, now or later, to other topics, or drop them; returns how many.
+
+        Up to CHUNK of them go in one step. Each is on one topic at any moment, never on two, never on none. Those that
+        somebody holds, or that are gone, are passed over. Each is told as moved or cancelled. What a message holds open
+        stays open, unless it is dropped.
+        """
+        ...
+
+    def purge(self, topic: str, *, reason: str = "purged") -> int:
         """Drop everything that waits on a topic, also later; returns how many.
 
         Each is told in the journal as cancelled. Done in chunks: what arrives meanwhile stays.

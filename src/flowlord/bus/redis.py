@@ -10,13 +10,14 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from flowlord.bus import redis_batch, redis_check, redis_claim, redis_keep, redis_look
+from flowlord.bus import redis_batch, redis_check, redis_claim, redis_keep, redis_look, redis_move
 from flowlord.bus.judge import Answer
 from flowlord.bus.landing import Landing, prepare
 from flowlord.bus.port import (
     ALONE_AFTER,
     CHUNK,
     JournalEntry,
+    Move,
     Presence,
 )
 from flowlord.bus.redis_address import parse
@@ -31,7 +32,6 @@ from flowlord.bus.sightings import Sightings
 from flowlord.bus.single import Single
 from flowlord.model.clock import Clock
 from flowlord.model.errors import BusError, BusUnavailable, BusUnusable, LeaseLost, Refused
-from flowlord.model.finding import Level
 from flowlord.model.message import Delivery
 from flowlord.model.plan import Commit, Committed, Fact, FactKind, Mark, Plan
 
@@ -274,14 +274,17 @@ class RedisBus(RedisLooks, Single):
 
     # --- drop
 
-    def purge(self, topic: str) -> int:
+    def move(self, moves: Sequence[Move], *, reason: str = "") -> int:
+        """See `Bus.move`."""
+        return redis_move.move(self._core, moves, reason)
+
+    def purge(self, topic: str, *, reason: str = "purged") -> int:
         """See `Bus.purge`."""
-        return redis_keep.purge(self._core, topic)
+        return redis_keep.purge(self._core, topic, reason)
 
     def cancel(self, keys: Sequence[str], *, reason: str = "") -> int:
         """See `Bus.cancel`."""
-        wanted = sorted(set(keys) - {""})
-        return redis_keep.cancel(self._core, wanted, reason) if wanted else 0
+        return redis_keep.cancel(self._core, sorted(set(keys) - {""}), reason)
 
     # --- processes
 
@@ -319,15 +322,8 @@ class RedisBus(RedisLooks, Single):
 
     def describe(self) -> Mapping[str, str]:
         """See `Bus.describe`; `note` tells what is wrong with the server's settings."""
-        findings = redis_check.check(self._facts, accept_loss=self._accept_loss)
-        wrong = "; ".join(each.text for each in findings if each.level is not Level.OK)
-        told = {
-            "engine": self._facts.name,
-            "durability": redis_check.durability(self._facts),
-            "namespace": self.namespace,
-            "generation": self.generation(),
-        }
-        return told | ({"note": wrong} if wrong else {})
+        told = redis_check.described(self._facts, accept_loss=self._accept_loss)
+        return {"namespace": self.namespace, "generation": self.generation(), **told}
 
     def _look_at_server(self) -> ServerFacts:
         """Ask how the server is set up; raises BusUnusable when nothing may be kept there."""

@@ -83,6 +83,15 @@ def durability(facts: ServerFacts) -> str:
     return "rdb" if facts.saves else "nothing on disk"
 
 
+def described(facts: ServerFacts, *, accept_loss: bool) -> dict[str, str]:
+    """Return what `Bus.describe` tells of a server; `note` is what is wrong with its settings, when anything is."""
+    wrong = "; ".join(
+        each.text for each in check(facts, accept_loss=accept_loss) if each.level is not Level.OK
+    )
+    told = {"engine": facts.name, "durability": durability(facts)}
+    return told | ({"note": wrong} if wrong else {})
+
+
 def skew(skew_us: int | None) -> Iterator[Finding]:
     """Tell how far the clocks of the server and of this machine are apart; None when that is not known."""
     if skew_us is None:

@@ -58,7 +58,7 @@ def drop(core: Core, found: Collection[Found], reason: str, verb: str) -> int:
     return int(core.insist("drop", core.name(), core.by, core.now_us(), *words, verb=verb))
 
 
-def purge(core: Core, topic: str) -> int:
+def purge(core: Core, topic: str, reason: str) -> int:
     """See `Bus.purge`."""
     until = _newest(core, topic)
     later = delayed(core, "topic", [topic])
@@ -69,7 +69,7 @@ def purge(core: Core, topic: str) -> int:
         found += islice(later, CHUNK - len(found))
         if not found or idle == PURGE_IDLE:
             return gone
-        dropped = drop(core, found, "purged", "purge")
+        dropped = drop(core, found, reason, "purge")
         idle = 0 if dropped else idle + 1
         gone += dropped
 
@@ -85,6 +85,8 @@ def _newest(core: Core, topic: str) -> str:
 
 def cancel(core: Core, keys: Collection[str], reason: str) -> int:
     """See `Bus.cancel`."""
+    if not keys:
+        return 0
     found: list[Found] = [
         each
         for topic in known_topics(core)

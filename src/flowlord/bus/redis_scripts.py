@@ -21,6 +21,7 @@ ENDS_WORK = (
     "adopt",
     "promote",
     "drop",
+    "move",
     "sweep",
     "tidy",
     "ack",

@@ -10,11 +10,10 @@ import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TypeVar
-
-import msgspec
 
 from flowlord.bus import sqlite_claim, sqlite_commit, sqlite_keep, sqlite_later, sqlite_look, sqlite_opened
 from flowlord.bus.bell import JOURNAL, Bell
@@ -22,7 +21,7 @@ from flowlord.bus.clock import SystemClock, micros, unguessable
 from flowlord.bus.judge import Answer
 from flowlord.bus.landing import Landing, prepare
 from flowlord.bus.lifetimes import RESEND_S, SWEEP_STEPS
-from flowlord.bus.port import CHUNK, JournalEntry, Presence
+from flowlord.bus.port import CHUNK, JournalEntry, Move, Presence
 from flowlord.bus.single import Single
 from flowlord.bus.sqlite_commit import News, encode_facts
 from flowlord.bus.sqlite_connection import (
@@ -225,13 +224,18 @@ class SqliteBus(SqliteLooks, Single):
 
     # --- drop
 
-    def purge(self, topic: str) -> int:
+    def move(self, moves: Sequence[Move], *, reason: str = "") -> int:
+        """See `Bus.move`."""
+        take = partial(sqlite_keep.move, reason=reason, now_us=self._now_us())
+        return self._by_chunks("move", moves, take)
+
+    def purge(self, topic: str, *, reason: str = "purged") -> int:
         """See `Bus.purge`."""
         with self._reading() as db:
             until = sqlite_keep.last_entry(db)  # what arrives meanwhile stays, so this ends
         gone = 0
         while True:
-            dropped = self._drop("purge", lambda db: sqlite_keep.purge(db, topic, until, "purged"))
+            dropped = self._drop("purge", lambda db, _: sqlite_keep.purge(db, topic, until, reason))
             gone += dropped
             if not dropped:
                 return gone
@@ -239,14 +243,20 @@ class SqliteBus(SqliteLooks, Single):
     def cancel(self, keys: Sequence[str], *, reason: str = "") -> int:
         """See `Bus.cancel`."""
         wanted = sorted(set(keys) - {""})
-        return sum(
-            self._drop("cancel", lambda db, part=part: sqlite_keep.cancel(db, part, reason))  # type: ignore[misc]
-            for part in (wanted[start : start + CHUNK] for start in range(0, len(wanted), CHUNK))
-        )
+        return self._by_chunks("cancel", wanted, lambda part, db, _: sqlite_keep.cancel(db, part, reason))
 
-    def _drop(self, verb: str, take: Callable[[sqlite3.Connection], list[Fact]]) -> int:
+    def _by_chunks(
+        self,
+        verb: str,
+        all_: Sequence[_T],
+        take: Callable[[Sequence[_T], sqlite3.Connection, News], list[Fact]],
+    ) -> int:
+        parts = (all_[start : start + CHUNK] for start in range(0, len(all_), CHUNK))
+        return sum(self._drop(verb, partial(take, part)) for part in parts)
+
+    def _drop(self, verb: str, take: Callable[[sqlite3.Connection, News], list[Fact]]) -> int:
         with self._writing(verb) as (db, news):
-            facts = take(db)
+            facts = take(db, news)
             told = [encode_facts(facts)] if facts else []
             sqlite_commit.tell(
                 db, told, commit_id=self._name(), by=self._by, now_us=self._now_us(), news=news
@@ -257,15 +267,8 @@ class SqliteBus(SqliteLooks, Single):
 
     def beat(self, presence: Presence) -> None:
         """See `Bus.beat`."""
-        row = (
-            presence.consumer,
-            msgspec.json.encode(presence),
-            self._now_us(),
-            self._clock.boottime_ns(),
-            presence.lease_ns,
-        )
         with self._writing("beat") as (db, _):
-            db.execute("INSERT OR REPLACE INTO presences VALUES (?, ?, ?, ?, ?)", row)
+            sqlite_keep.beat(db, presence, self._now_us(), self._clock.boottime_ns())
 
     def leave(self, consumer: str) -> None:
         """See `Bus.leave`."""

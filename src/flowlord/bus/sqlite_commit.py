@@ -220,6 +220,13 @@ def _cap_quarantine(db: sqlite3.Connection) -> list[Fact]:
 
 def drop(db: sqlite3.Connection, entries: Sequence[int], reason: str) -> list[Fact]:
     """Take messages that nobody holds off the bus; return what tells of it."""
+    dropped = [row.dropped(reason) for _, row in take_off(db, entries)]
+    sqlite_opened.shut(db, [member for _, member in dropped])
+    return [fact for fact, _ in dropped]
+
+
+def take_off(db: sqlite3.Connection, entries: Sequence[int]) -> list[tuple[int, Row]]:
+    """Remove messages that nobody holds, and return them, the oldest first."""
     found = sorted(select_in(db, _SELECT, entries))
     rows = [Row(*row) for _, *row in found]
     for (entry, *_), row in zip(found, rows, strict=True):
@@ -230,9 +237,7 @@ def drop(db: sqlite3.Connection, entries: Sequence[int], reason: str) -> list[Fa
                 "DELETE FROM waiting WHERE topic = ? AND rank = ? AND id = ?", (row.topic, row.rank, entry)
             )
     change_in(db, "DELETE FROM messages WHERE id IN", entries)
-    dropped = [row.dropped(reason) for row in rows]
-    sqlite_opened.shut(db, [member for _, member in dropped])
-    return [fact for fact, _ in dropped]
+    return [(entry, row) for (entry, *_), row in zip(found, rows, strict=True)]
 
 
 def _plain_answer(answer: Answer) -> list[str | None]:

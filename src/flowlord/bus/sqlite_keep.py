@@ -5,6 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+import msgspec
+
+from flowlord.bus.landing import entry_number
 from flowlord.bus.lifetimes import (
     COMMIT_US,
     JOURNAL_ENTRIES,
@@ -14,8 +17,8 @@ from flowlord.bus.lifetimes import (
     SWEEP_CHUNK,
     day_of,
 )
-from flowlord.bus.port import CHUNK
-from flowlord.bus.sqlite_commit import drop
+from flowlord.bus.port import CHUNK, Move, Presence
+from flowlord.bus.sqlite_commit import News, arrive_rows, drop, take_off
 from flowlord.bus.sqlite_many import select_in
 from flowlord.model.plan import Fact
 
@@ -48,6 +51,28 @@ def cancel(db: sqlite3.Connection, keys: Sequence[str], reason: str) -> list[Fac
     """Drop the waiting and later messages with these keys; results are no work and stay."""
     query = "SELECT id FROM messages WHERE topic <> 'done' AND id NOT IN (SELECT id FROM leases) AND key IN"
     return drop(db, [entry for (entry,) in select_in(db, query, keys)], reason)
+
+
+def move(
+    moves: Sequence[Move], db: sqlite3.Connection, news: News, *, reason: str, now_us: int
+) -> list[Fact]:
+    """Move or drop the messages that are named and that nobody holds."""
+    asked = {entry_number(each.entry): each for each in moves}
+    query = "SELECT id, topic FROM messages WHERE id NOT IN (SELECT id FROM leases) AND id IN"
+    there = [entry for entry, topic in select_in(db, query, list(asked)) if asked[entry].topic == topic]
+    facts = drop(db, [entry for entry in there if not asked[entry].to], reason)
+    taken = take_off(db, [entry for entry in there if asked[entry].to])
+    order = {entry: place for place, entry in enumerate(asked)}
+    taken.sort(key=lambda each: order[each[0]])
+    moved = [row.moved(asked[entry], now_us, reason) for entry, row in taken]
+    arrive_rows(db, [row for row, _ in moved], news)
+    return facts + [fact for _, fact in moved]
+
+
+def beat(db: sqlite3.Connection, presence: Presence, now_us: int, now_ns: int) -> None:
+    """Record a heartbeat."""
+    row = (presence.consumer, msgspec.json.encode(presence), now_us, now_ns, presence.lease_ns)
+    db.execute("INSERT OR REPLACE INTO presences VALUES (?, ?, ?, ?, ?)", row)
 
 
 def sweep_marks(db: sqlite3.Connection, now_us: int) -> int:

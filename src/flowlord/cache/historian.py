@@ -31,14 +31,14 @@ DECISIONS = 500_000
 
 # What may change in a row after it was written; the rest says what the task is.
 _CHANGING = (
-    "meta", "state", "result", "msg", "reason", "published_us", "due_us", "started_us", "ended_us", "happened_us",
-    "worker", "deliveries", "output", "late_us", "lost",
+    "topic", "meta", "state", "result", "msg", "reason", "published_us", "due_us", "started_us", "ended_us",
+    "happened_us", "worker", "deliveries", "output", "late_us", "lost",
 )  # fmt: skip
 _changing = attrgetter("n", *_CHANGING)
 # All rows in one answer, for the same reason as in `many`: Python asks for each row of an answer anew.
 _SELECT = f"SELECT json_group_array(json_array({', '.join(COLUMNS)})) FROM tasks WHERE key IN "
 # What says who a task is stays as it is in a row that was written at its publication, and is long: it is not read.
-_LEARNT = ("n", "key", "topic", "type", "job", *_CHANGING)
+_LEARNT = ("n", "key", "type", "job", *_CHANGING)
 _SELECT_CHANGING = (
     f"SELECT json_group_array(json_array({', '.join(_LEARNT)})) FROM tasks WHERE published_us AND key IN "
 )

@@ -132,6 +132,9 @@ class Ledger:
                 self._file(fact, at)
             case FactKind.ALERT:
                 self._alert(fact, at)
+            case FactKind.MOVED:
+                self._moved(fact)
+                self._decide(fact, at)
             case FactKind.RELOAD:
                 self._loaded(fact, at, by)
 
@@ -209,6 +212,12 @@ class Ledger:
         else:
             attempt.lost += 1
         self.changed[fact.key] = attempt
+
+    def _moved(self, fact: Fact) -> None:
+        attempt = self.attempts.get(fact.key)
+        if attempt is not None and fact.topic not in _OWN_TOPICS:
+            attempt.topic = fact.topic
+            self.changed[fact.key] = attempt
 
     def _new(self, fact: Fact, at: int, key: str = "") -> Attempt:
         attempt = Attempt(None, key or fact.key, happened_us=at)

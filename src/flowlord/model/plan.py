@@ -29,6 +29,9 @@ class FactKind(StrEnum):
     BATCH = "batch"  # an open batch began, stopped, goes on, or came to its end
     PAUSED = "paused"
     RESUMED = "resumed"
+    MOVED = (
+        "moved"  # a message lies on another topic than before: `topic` is the new one, `cause` `moved:OLD`
+    )
     LATE = "late"  # a task that has not come to its end within its time to live
     LOST = "lost"  # a worker vanished with a task in its hands, and it is offered again
     VANISHED = "vanished"  # a process is not heard of any more that did not say goodbye
