@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from flowlord.model.problem import Edit, Severity
 from flowlord.model.workflow import Phase
@@ -76,8 +77,6 @@ def phases(data: bytes, name: str) -> list[Phase]:
 
 
 def _anywhere(phase: Phase) -> Phase:
-    from dataclasses import replace
-
     return replace(phase, line=0, column=0, rule_text="", rule=replace(phase.rule, pairs=()))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +16,7 @@ from flowlord.cli.problems import OUTPUTS
 from flowlord.cli.texts import some
 from flowlord.model.problem import Problem, Severity
 from flowlord.spec.author.inspect import Inspected, inspect, reader, verdict
-from flowlord.spec.load import load, stamp
+from flowlord.spec.load import Read, load, stamp
 from flowlord.spec.source import MAX_BYTES
 from flowlord.storage.address import is_remote
 
@@ -157,6 +158,21 @@ def _gathered(
     """Read everything; an exit code when a path cannot be read at all, which was told then."""
     found = _Found()
     read = reader(now)
+    gc.disable()  # all that is made stays until it is told: looking for garbage meanwhile costs a seventh of the time
+    try:
+        return _gather(found, paths, wanted, read, now, texts)
+    finally:
+        gc.enable()
+
+
+def _gather(
+    found: _Found,
+    paths: Sequence[str],
+    wanted: Wanted,
+    read: Read,
+    now: datetime,
+    texts: dict[str, bytes] | None,
+) -> _Found | int:
     for path in paths:
         if path == "-":
             data = texts[STDIN_PATH] if texts else sys.stdin.buffer.read(MAX_BYTES + 1)

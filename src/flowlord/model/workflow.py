@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+
+class Rule(msgspec.Struct, frozen=True):
     """The options of a phase, decoded.
 
     Durations are whole nanoseconds, None when absent. `pairs` has every option as written, unknown ones included, in
@@ -28,7 +29,7 @@ class Rule:
     no_alert: bool = False
     for_ns: int = 0
     by: str = ""
-    meta: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    meta: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     has_meta: bool = False
     meta_file: str = ""
     pass_on: tuple[str, ...] = ()
@@ -65,8 +66,7 @@ class Rule:
         return bool(self.for_ns) or self.has_meta or bool(self.meta_file)
 
 
-@dataclass(frozen=True, slots=True)
-class Phase:
+class Phase(msgspec.Struct, frozen=True):
     """A recipe for tasks.
 
     `name` is `topic:job` (`topic` when there is no job), with `#2` for the second of that name in its workflow.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from flowlord.rules.errors import Unreadable, quote
@@ -15,7 +16,7 @@ _ITEM: Final = re.compile(r"[^,]+")
 _LONGEST_DAY: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # there is one of each
 class _Kind:
     """What a field may hold."""
 
@@ -109,15 +110,23 @@ def _some_day_comes(fields: Fields) -> bool:
 
 
 def _read_field(text: str, start: int, kind: _Kind) -> Field:
+    try:
+        return _field(text, kind)
+    except Unreadable as error:
+        raise error.moved(start) from None
+
+
+@lru_cache(maxsize=1024)  # schedules have the same fields over and over
+def _field(text: str, kind: _Kind) -> Field:
     numbers: set[int] = set()
     starred = opened = False
     for item in _ITEM.finditer(text):
-        found, step, star = _read_item(item[0], start + item.start(), kind)
+        found, step, star = _read_item(item[0], item.start(), kind)
         numbers.update(found)
         opened |= star
         starred |= star and step == 1
     if not numbers:
-        raise Unreadable(f"the field {quote(text)} selects no {kind.name}", offset=start)
+        raise Unreadable(f"the field {quote(text)} selects no {kind.name}")
     return Field(tuple(sorted(numbers)), starred, opened, len(numbers) == kind.high - kind.low + 1)
 
 

@@ -31,6 +31,9 @@ _UNITS: Final = {
     "w": WEEK,
 }
 _PART: Final = re.compile(r"([0-9]*)(?:(\.)([0-9]*))?([^0-9.]*)", re.ASCII)
+_PLAIN: Final = re.compile(
+    r"(-?[0-9]{1,5})([nµu]?s|ms|[mhd])", re.ASCII
+)  # as nearly all are, and none too long
 _MAX_TEXT: Final = 200  # nobody writes more; keeps absurd numbers away from int()
 _HINT: Final = "write it like 90s, 1h30m, 2d or 1w"
 
@@ -46,6 +49,8 @@ def parse_duration(text: str) -> int:
     Source:
         docs/reference.md, "Durations".
     """
+    if plain := _PLAIN.fullmatch(text):
+        return int(plain[1]) * _UNITS[plain[2]]
     if len(text) > _MAX_TEXT:
         raise TooLong(f"{quote(text)} is too long for a duration: {_HINT}")
     start = 1 if text[:1] in ("-", "+") else 0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, count
+from operator import add
 from typing import Final
 
 from flowlord.model.problem import Problem
@@ -63,19 +64,20 @@ class Source:
         return self.text.split("\n")
 
     @cached_property
-    def _starts(self) -> list[int]:
-        return [0, *accumulate(len(line) + 1 for line in self.lines)]
+    def starts(self) -> list[int]:
+        """Where each line begins, and where one behind the last would."""
+        return list(map(add, accumulate(map(len, self.lines), initial=0), count()))
 
     def place(self, offset: int) -> tuple[int, int]:
         """Return line and column, both from 1, of the character at `offset`."""
-        line = bisect_right(self._starts, min(offset, len(self.text)))
-        return line, offset - self._starts[line - 1] + 1
+        line = bisect_right(self.starts, min(offset, len(self.text)))
+        return line, offset - self.starts[line - 1] + 1
 
     def offset(self, line: int, column: int) -> int:
         """Return the offset of a place; the end of the text for one beyond it."""
         if line > len(self.lines):
             return len(self.text)
-        return min(self._starts[line - 1] + column - 1, len(self.text))
+        return min(self.starts[line - 1] + column - 1, len(self.text))
 
     def problem(self, code: str, start: int, end: int, text: str, hint: str = "") -> Problem:
         """Return a problem with the characters from `start` to `end`, cut at the end of their first line."""

@@ -45,7 +45,7 @@ def read(source: Source) -> Document:
     _limit(source)
     try:
         plain = read_plain(source.text, len(source.lines))
-        data: Table = tomllib.loads(source.text) if plain is None else plain
+        data: Table = tomllib.loads(source.text) if plain is None else plain.data
     except tomllib.TOMLDecodeError as error:
         raise Refused(_syntax(source, str(error))) from error
     except RecursionError:
@@ -55,11 +55,15 @@ def read(source: Source) -> Document:
         found = _LONG_NUMBER.search(source.text)
         start, end = found.span() if found else (0, 0)
         raise Refused(source.problem("FL005", start, end, "a number is too long")) from error
-    look = scan if plain is None else scan_plain
-    document = Document(source, data, lambda: look(source.text), lambda node, _: spell(source.text, node))
+    document = Document(
+        source,
+        data,
+        lambda: scan(source.text) if plain is None else scan_plain(source.text, plain.headers, source.starts),
+        lambda node, _: spell(source.text, node),
+    )
     if plain is None and any(map(_holds, data.values())):  # else nothing can be deep
         _limit_depth(source)
-    document.items = _items(document)
+    document.items = _items(document, None if plain is None else plain.headers)
     return document
 
 
@@ -104,8 +108,8 @@ def _limit_depth(source: Source) -> None:
             raise Refused(source.problem("FL004", found.start(), found.end(), text))
 
 
-def _items(document: Document) -> list[Item]:
-    """Return the phases of all spellings of the table in the order of the file."""
+def _items(document: Document, headers: list[tuple[str, int]] | None) -> list[Item]:
+    """Return the phases of all spellings of the table in the order of the file; `headers` are known of a plain one."""
     source, data = document.source, document.data
     lists: dict[str, list[object]] = {
         key: value for key, value in data.items() if key.lower() in TABLES and isinstance(value, list)
@@ -115,6 +119,8 @@ def _items(document: Document) -> list[Item]:
         raise Refused(
             source.problem("FL003", 0, 0, f"the file has {total:,} phases, more than {MAX_PHASES:,}")
         )
+    if headers is not None:
+        return _items_by_header(lists, headers, source.lines)
     lines = source.lines
     if '"""' in source.text or "'''" in source.text:  # a line of a long string may look like a header
         lines = _STRINGS.sub(_blank, source.text).split("\n")
@@ -139,6 +145,19 @@ def _items(document: Document) -> list[Item]:
             items.append(Item((key, number), lists[key][number], line, column))
     if used != {key: len(values) for key, values in lists.items()}:  # inline tables, quoted headers
         return _items_by_place(document, lists)
+    return items
+
+
+def _items_by_header(
+    lists: dict[str, list[object]], headers: list[tuple[str, int]], lines: list[str]
+) -> list[Item]:
+    """Return the phases of a plain text, in which each has a header of its own."""
+    left = {key: iter(enumerate(values)) for key, values in lists.items()}
+    items: list[Item] = []
+    for key, line in headers:
+        if key in left:
+            number, value = next(left[key])
+            items.append(Item((key, number), value, line, lines[line - 1].index("[") + 1))
     return items
 
 

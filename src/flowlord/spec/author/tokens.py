@@ -26,16 +26,19 @@ _DEEPEST: Final = 50  # parents of parents that are looked at
 
 def check(advice: Advice) -> None:
     """Tell what is odd about the tokens of the templates in a file."""
+    roots = _Roots(advice)
     for number, phase in enumerate(advice.phases):
         template = phase.template
+        given: set[str] | None = None
         if phase.rule.require and phase.parent:
-            _required(advice, number, phase)
+            given = _given_to(advice, phase)
+            _required(advice, number, phase, given)
         if "{" not in template or (advice.misread and advice.fields[number].path in advice.misread):
             continue
         if "{meta:" in template and (phase.parent or phase.rule.files):
-            _values(advice, number, phase)
+            _values(advice, number, phase, given or _given_to(advice, phase))
         if not phase.rule.cron and _TIME.search(template):
-            _time(advice, number, phase)
+            _time(advice, number, phase, roots.of(phase))
         if "T{hh}" in template:
             for found in _HOUR_AS_DAY.finditer(template):
                 text = f"{found[1]}= names a day and is given an hour"
@@ -51,11 +54,10 @@ def check(advice: Advice) -> None:
             )
 
 
-def _values(advice: Advice, number: int, phase: Phase) -> None:
+def _values(advice: Advice, number: int, phase: Phase, given: set[str] | None) -> None:
     rule = phase.rule
     if rule.meta_file:
         return  # its rows are looked at where files are
-    given = _given_to(advice, phase)
     if given is None:
         return
     wanted = [found for found in _META.finditer(phase.template) if found[1] not in given]
@@ -79,8 +81,7 @@ def _values(advice: Advice, number: int, phase: Phase) -> None:
             advice.at_field("FL044", number, "template", text, hint, start=start, end=end)
 
 
-def _required(advice: Advice, number: int, phase: Phase) -> None:
-    given = _given_to(advice, phase)
+def _required(advice: Advice, number: int, phase: Phase, given: set[str] | None) -> None:
     if given is None:
         return
     for name in phase.rule.require:
@@ -114,12 +115,11 @@ def _given_to(advice: Advice, phase: Phase) -> set[str] | None:
     return given if len(given) <= MOST_NAMES else None
 
 
-def _time(advice: Advice, number: int, phase: Phase) -> None:
+def _time(advice: Advice, number: int, phase: Phase, roots: tuple[Phase, ...] | None) -> None:
     protected = phase.template.find("#")
     found = _TIME.search(phase.template, 0, protected if protected > 0 else len(phase.template))
     if found is None:
         return
-    roots = _roots(advice, number)
     if roots is None:
         return
     if all(root.rule.files and not root.rule.cron and not _may_tell(root.rule.files) for root in roots):
@@ -136,25 +136,33 @@ def _time(advice: Advice, number: int, phase: Phase) -> None:
         advice.at_field("FL047", number, "template", text, hint, start=start, end=end)
 
 
-def _roots(advice: Advice, number: int) -> list[Phase] | None:
-    """Return the phases at the head of all chains that lead here; None when one is unknown or started by people."""
-    roots: list[Phase] = []
-    seen = {number}
-    todo = [number]
-    while todo:
-        phase = advice.phases[todo.pop()]
+class _Roots:
+    """The phases at the head of all chains that lead to a phase; what was found out is kept for those below."""
+
+    def __init__(self, advice: Advice) -> None:
+        self.advice = advice
+        self.known: dict[tuple[str, str], tuple[Phase, ...] | None] = {}  # by parent and its job
+
+    def of(self, phase: Phase, deep: int = 0) -> tuple[Phase, ...] | None:
+        """Return them; None when one is unknown, started by people, or too far away."""
         if not phase.parent:
-            if not phase.rule.cron and not phase.rule.files:
+            return (phase,) if phase.rule.cron or phase.rule.files else None
+        above = phase.parent, phase.parent_job
+        if above not in self.known:
+            self.known[above] = None  # so that a circle comes to an end
+            parents = self.advice.parents(phase)
+            if len(parents) <= _DEEPEST and deep < _DEEPEST:
+                self.known[above] = self._of_all(parents, deep)
+        return self.known[above]
+
+    def _of_all(self, parents: list[int], deep: int) -> tuple[Phase, ...] | None:
+        roots: tuple[Phase, ...] = ()
+        for number in parents:
+            found = self.of(self.advice.phases[number], deep + 1)
+            if found is None or len(roots) > _DEEPEST:
                 return None
-            roots.append(phase)
-            continue
-        parents = advice.parents(phase)
-        if not parents or len(seen) > _DEEPEST:
-            return None
-        fresh = [each for each in parents if each not in seen]
-        seen.update(fresh)
-        todo += fresh
-    return roots or None
+            roots += found
+        return roots or None
 
 
 def _may_tell(patterns: tuple[str, ...]) -> bool:

@@ -6,7 +6,9 @@ from typing import Final
 
 from flowlord.model.workflow import Phase, Rule
 from flowlord.rules.durations import short_duration
-from flowlord.spec.author.advice import Advice, named_options
+from flowlord.spec.author.advice import Advice, named_options, option_name
+from flowlord.spec.document import Fields
+from flowlord.spec.options import ALIASES
 
 _OF_FILES: Final = ("count", "group", "marker", "ignore", "min_size", "settle", "on_rewrite")
 _OF_CRON: Final = ("overlap", "jitter", "from", "until", "catchup", "catchup_window")
@@ -24,25 +26,21 @@ _QUICK: Final = frozenset((*_NEEDS, *_OF_RETRIES, "job", "max_delay"))
 
 def check(advice: Advice) -> None:
     """Tell every option that changes nothing."""
+    names: dict[str, str] = {}  # as written, and as the documentation has it; the same few over and over
     for number, phase, rule in advice.ruled():
-        options = named_options(rule) & _QUICK
-        if options:
-            _check(advice, number, phase, rule, options)
+        for key, _ in rule.pairs:
+            name = names.get(key)
+            if name is None:
+                name = names[key] = key if key in ALIASES.values() else option_name(key)
+            if name in _QUICK:
+                _check(advice, number, phase, rule, named_options(rule) & _QUICK)
+                break
 
 
 def _check(advice: Advice, number: int, phase: Phase, rule: Rule, options: set[str]) -> None:
-    given = {
-        "files": bool(rule.files),
-        "cron": bool(rule.cron),
-        "dependsOn": bool(phase.depends_on) or "dependsOn" in advice.fields[number].values,
-        "for": bool(rule.for_ns),
-        "for, meta or meta-file": rule.is_batch,
-    }
-    if rule.files:  # the options of files say what arrives; a schedule then only looks for it
-        given["cron"] = True
     for option in sorted(options & _NEEDS.keys()):
         needed, hint = _NEEDS[option]
-        if not given[needed]:
+        if not _has(needed, advice.fields[number], phase):
             text = f"'{option}' does nothing without {needed}"
             advice.at_option("FL028", number, option, text, hint, on_key=True)
     if "catchup_window" in options and rule.catchup == "none" and rule.cron:
@@ -52,6 +50,21 @@ def _check(advice: Advice, number: int, phase: Phase, rule: Rule, options: set[s
         text = f"'job' does nothing: the task names its job, {phase.job!r}"
         advice.at_option("FL028", number, "job", text, "name the job once", on_key=True)
     _waits(advice, number, phase, rule, options)
+
+
+def _has(needed: str, fields: Fields, phase: Phase) -> bool:
+    rule = phase.rule
+    match needed:
+        case "files":
+            return bool(rule.files)
+        case "cron":  # the options of files say what arrives; a schedule then only looks for it
+            return bool(rule.cron or rule.files)
+        case "dependsOn":
+            return bool(phase.depends_on) or "dependsOn" in fields.values
+        case "for":
+            return bool(rule.for_ns)
+        case _:
+            return rule.is_batch
 
 
 def _waits(advice: Advice, number: int, phase: Phase, rule: Rule, options: set[str]) -> None:
