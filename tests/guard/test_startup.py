@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from flowlord.bus.clock import SystemClock
+from flowlord.bus.port import JournalEntry
+from flowlord.cache.historian import Historian
 from flowlord.cli.catalogue import COMMANDS
+from flowlord.model.plan import Fact, FactKind
+from flowlord.model.task import Task
 from guard.source import PACKAGE, ROOT
 from support.redis_servers import drop_namespace, fresh_namespace, shared_server
 
@@ -52,6 +57,8 @@ NOT_OURS: dict[str, set[str]] = {
 }
 # Of the standard library: 51, 30 and 25 ms.
 HEAVY = {"asyncio", "ssl", "http.client", "multiprocessing", "concurrent.futures", "unittest", "xml.etree"}
+NOT_AT_NIGHT = {"dataclasses", "pathlib", "urllib.parse", "json", "logging", "typer"}
+"""What an answer out of the history can do without: 25 ms together."""
 LINE = re.compile(r"import time:\s*\d+ \|\s*\d+ \|\s*(\S+)")
 
 
@@ -120,6 +127,21 @@ def test_a_command_loads_only_what_it_needs(command, bare, known, tmp_path):
     names = loaded(["-m", "flowlord", *MAY_LOAD[command][0]], tmp_path) - bare
     assert any(name.startswith("flowlord") for name in names)
     assert strayed(command, names) == []
+
+
+@pytest.mark.parametrize("words", [["tasks"], ["tasks", "--failed"], ["task", "@last"]], ids=" ".join)
+def test_what_is_asked_of_the_history_at_night_is_answered_without_slow_modules(words, bare, tmp_path):
+    (tmp_path / ".flowlord").mkdir()
+    historian = Historian(tmp_path / ".flowlord" / "tasks.db", SystemClock())
+    fact = Fact(FactKind.PUBLISHED, key="k", topic="load", task=Task(type="load", info=""))
+    historian.follow([JournalEntry(1, 1, "t", "c", (fact,))])
+    historian.close()
+    names = loaded(["-m", "flowlord", *words], tmp_path) - bare
+    assert "flowlord.cache.queries" in names
+    assert not names & NOT_AT_NIGHT
+    assert (
+        "inspect" not in names
+    )  # which typing_extensions brings, unless msgspec is told that it is not there
 
 
 @pytest.mark.parametrize("module", sorted(set(COMMANDS.values())))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
@@ -135,4 +134,4 @@ def _for_sqlite(pattern: str) -> str:
 
 
 def _as_json(texts: Iterable[str]) -> str:
-    return json.dumps([known_text(text) for text in texts])
+    return msgspec.json.encode([known_text(text) for text in texts]).decode()

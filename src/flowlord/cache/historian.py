@@ -166,7 +166,7 @@ class Historian:
         if self.path is None:
             return
         told_ns = int(at.timestamp() * 1e9)
-        word = as_of(self.path)
+        word = Path(as_of(self.path))
         try:
             word.touch()
             os.utime(word, ns=(told_ns, told_ns))

@@ -6,13 +6,17 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flowlord.cache.alone import alone, sweep
 from flowlord.model.errors import FlowlordError
 
+if TYPE_CHECKING:
+    from pathlib import Path  # loading it takes longer than a query
+
 APPLICATION = 0x666C6F77  # "flow", in the header of the file: tells our file from somebody else's
 BUSY_S = 10.0
+_IN_ADDRESS = {ord(sign): f"%{ord(sign):02x}" for sign in "%?#"}  # as SQLite reads addresses of files
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 # One script per version, in statements without `;` inside; a version that was released is never edited.
@@ -81,13 +85,13 @@ INSERT INTO days SELECT happened_us / 86400000000, topic, type, job, state, coun
 """,
 )
 VERSION = len(MIGRATIONS)
-Restore = Callable[[Path], object]
+Restore = Callable[["Path"], object]
 """Puts a history where none is, when it has one."""
 
 
-def as_of(path: str | Path) -> Path:
+def as_of(path: str | Path) -> str:
     """Return the file whose time says until when a history has everything; it is missing when nobody follows."""
-    return Path(f"{path}-asof")
+    return f"{path}-asof"
 
 
 class CacheUnusable(FlowlordError):
@@ -146,13 +150,15 @@ def open_reader(path: str | Path) -> sqlite3.Connection:
     Raises:
         CacheUnusable: there is no history here, or none that this version can read; the text says which.
     """
-    path = Path(path)
-    if not path.exists():
+    if not os.path.exists(path):
         raise CacheUnusable(f"there is no history at {path} yet")
     connection: sqlite3.Connection | None = None
     try:
         connection = sqlite3.connect(
-            f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=BUSY_S
+            f"file:{os.path.realpath(path).translate(_IN_ADDRESS)}?mode=ro",
+            uri=True,
+            isolation_level=None,
+            timeout=BUSY_S,
         )
         version = _version(connection)
     except sqlite3.Error as error:

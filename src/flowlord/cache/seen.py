@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from flowlord.cache.queries import History
 
@@ -25,8 +26,7 @@ FIELDS = (
 MATCHED = ("started", "counted", "waits", "known")
 
 
-@dataclass(frozen=True, slots=True)
-class SeenFile:
+class SeenFile(msgspec.Struct, frozen=True):
     """A file as it was told; times in microseconds since 1970, `names` and `keys` with commas between."""
 
     at_us: int
@@ -43,8 +43,7 @@ class SeenFile:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class FileFilter:
+class FileFilter(msgspec.Struct, frozen=True):
     """Which files are wanted; what is empty does not matter.
 
     `matched` is True for those that started something or wait to, False for those that did not; `fits` judges paths.

@@ -7,7 +7,10 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from flowlord.cli import exits
+from flowlord.cli import (
+    exits,
+    lean,  # noqa: F401 - first of all that loads msgspec
+)
 from flowlord.cli.catalogue import COMMANDS
 from flowlord.cli.flags import Commands, read
 from flowlord.model.errors import BusError, FlowlordError, InvalidConfig, InvalidWorkflow

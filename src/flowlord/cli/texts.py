@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 from flowlord.model.inert import UNSAFE, printable, written
@@ -39,6 +38,8 @@ def csv_cell(value: object) -> str:
 
 def json_text(value: object) -> str:
     """Return one line of JSON; what a terminal might act on is escaped inside its strings, which keeps the values."""
+    import json  # here, since most answers hold none
+
     text = json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
     return text if text.isascii() and text.isprintable() else _DANGER.sub(_in_json, text)
 
@@ -56,6 +57,8 @@ def _plain(value: object) -> str:
 
 
 def _in_json(found: re.Match[str]) -> str:
+    import json
+
     return json.dumps(found[0])[1:-1]
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from flowlord.model.problem import Problem
@@ -27,40 +25,39 @@ class Value(NamedTuple):
     column: int
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(NamedTuple):
     """What a file says, or why nothing."""
 
     values: tuple[Value, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
-def read_file(path: Path) -> Read:
+def read_file(path: str) -> Read:
     """Return the values of a configuration file, in its order."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             return _wrong(path, f"has more than {MAX_BYTES:,} bytes")
         text = data.decode("utf-8-sig").replace("\r\n", "\n")
-        return Read(tuple(_yaml(text) if path.suffix in (".yaml", ".yml") else _toml(text)))
+        return Read(tuple(_yaml(text) if path.endswith((".yaml", ".yml")) else _toml(text)))
     except OSError as error:
         return _wrong(path, f"cannot be read: {error.strerror or error}")
     except UnicodeDecodeError as error:
         return _wrong(path, f"is not UTF-8: byte {error.start}")
     except _NoYaml as error:
-        return Read(problems=(Problem(str(path), error.line, error.column, str(error), "", "FL200"),))
+        return Read(problems=(Problem(path, error.line, error.column, str(error), "", "FL200"),))
     except tomllib.TOMLDecodeError as error:
         found = _AT.search(str(error))
         line, column = (int(found[1]), int(found[2])) if found else (0, 0)
         words = _AT.sub("", str(error))
-        return Read(problems=(Problem(str(path), line, column, f"no valid TOML: {words}", "", "FL200"),))
+        return Read(problems=(Problem(path, line, column, f"no valid TOML: {words}", "", "FL200"),))
     except (RecursionError, ValueError) as error:
         return _wrong(path, f"cannot be read: {error}")
 
 
-def _wrong(path: Path, text: str) -> Read:
-    return Read(problems=(Problem(str(path), 0, 0, text, "", "FL200"),))
+def _wrong(path: str, text: str) -> Read:
+    return Read(problems=(Problem(path, 0, 0, text, "", "FL200"),))
 
 
 def _toml(text: str) -> Iterator[Value]:

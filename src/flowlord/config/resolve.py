@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from flowlord.config.channels import TABLE, Channels
 from flowlord.config.settings import (
@@ -45,14 +45,14 @@ def resolve(
     """
     variables = os.environ if environment is None else environment
     found = _Collected()
-    file = _file_of(flags.get("config"), variables, Path(folder), found)
-    if file is not None:
+    file = _file_of(flags.get("config"), variables, os.fspath(folder), found)
+    if file:
         from flowlord.config.file import read_file
 
         read = read_file(file)
         found.problems += read.problems
         for key, value, line, column in read.values:
-            _from_file(found, shown(str(file)), key, value, line, column)
+            _from_file(found, shown(file), key, value, line, column)
     for setting in SETTINGS:
         for name in setting.variables:
             if variables.get(name):
@@ -69,12 +69,12 @@ def resolve(
         found.take(enabled, False, "--no-cache", Problem("--no-cache", 0, 0, ""))
     found.one_topic_twice()
     found.half_a_key()
-    alerts = found.alerts(shown(str(file)) if file else "")
+    alerts = found.alerts(shown(file))
     found.misspelt(variables)
     if found.problems:
         problems = [replace(each, path=shown(each.path)) for each in found.problems]
         raise InvalidConfig(sorted(problems, key=lambda each: (each.path, each.line, each.column)))
-    return found.settings(shown(str(file)) if file else "", alerts)
+    return found.settings(shown(file), alerts)
 
 
 class _Collected:
@@ -196,27 +196,29 @@ def shown(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
-def _file_of(flag: object, variables: Mapping[str, str], folder: Path, found: _Collected) -> Path | None:
-    """Return the configuration file to be read; None when there is none."""
+def _file_of(flag: object, variables: Mapping[str, str], folder: str, found: _Collected) -> str:
+    """Return the configuration file to be read; empty when there is none."""
     named = str(flag) if flag else variables.get("FLOWLORD_CONFIG", "")
     if named:
-        if not Path(named).is_file():
+        if not os.path.isfile(named):
             source = "--config" if flag else "FLOWLORD_CONFIG"
             found.problems.append(
                 Problem(named, 0, 0, f"{source} names a file that is not there", "", "FL200")
             )
-            return None
-        return Path(named)
+            return ""
+        return named
     home = variables.get("XDG_CONFIG_HOME") or os.path.join(variables.get("HOME", ""), ".config")
-    for place in (folder, Path(home) / "flowlord"):
-        here = [place / f"flowlord.{suffix}" for suffix in ("toml", "yaml", "yml")]
-        here = [path for path in here if path.is_file()]
+    for place in (folder, os.path.join(home, "flowlord")):
+        here = [
+            os.path.normpath(os.path.join(place, f"flowlord.{suffix}")) for suffix in ("toml", "yaml", "yml")
+        ]
+        here = [path for path in here if os.path.isfile(path)]
         if len(here) > 1:
-            text = f"there is {here[1].name} beside it: one of them must go"
-            found.problems.append(Problem(str(here[0]), 0, 0, text, "", "FL200"))
+            text = f"there is {os.path.basename(here[1])} beside it: one of them must go"
+            found.problems.append(Problem(here[0], 0, 0, text, "", "FL200"))
         if here:
             return here[0]
-    return None
+    return ""
 
 
 def _from_file(found: _Collected, path: str, key: str, value: object, line: int, column: int) -> None:

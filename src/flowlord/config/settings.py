@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -51,16 +50,19 @@ class TaskmasterSettings(msgspec.Struct, frozen=True):
     task_ttl_ns: int = 4 * 3_600 * SECOND
 
 
-@dataclass(frozen=True, slots=True)
-class StorageSettings:
+class StorageSettings(msgspec.Struct, frozen=True):
     """How buckets are reached; what is empty is left to the usual variables and the machine."""
 
     endpoint: str = ""
     region: str = ""
     access_key: str = ""
-    secret_key: str = field(default="", repr=False)
+    secret_key: str = ""
     gcs_endpoint: str = ""
     gcs_credentials: str = ""
+
+    def __repr__(self) -> str:
+        """Without the key, for it may end in a log."""
+        return f"StorageSettings({self.endpoint!r}, {self.region!r})"
 
 
 class WatchSettings(msgspec.Struct, frozen=True):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, NamedTuple, TypeAlias
+
+from msgspec.structs import replace
 
 from flowlord.model.problem import Edit, Fix, Problem, Severity
 from flowlord.spec.codes import CODES, SAFE

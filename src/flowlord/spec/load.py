@@ -9,6 +9,8 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
+from msgspec import structs
+
 from flowlord.model.problem import Problem, Severity
 from flowlord.model.workflow import Workflow, Workflows
 from flowlord.spec.chains import Orphan
@@ -200,12 +202,12 @@ class _Elsewhere:
         if place:
             text = f"dependsOn names {named(name)}, which is a phase of another file"
             hint = f"children start only in the file of their parent ({place}): move one of them"
-            return replace(told, code="FL103", text=text, hint=hint, fix=None)
+            return structs.replace(told, code="FL103", text=text, hint=hint, fix=None)
         if told.hint.startswith("did you mean") or self.hints == _MOST_HINTS:
             return told
         self.hints += 1
         like = nearest(name, self.places)
-        return replace(told, hint=f"did you mean {like!r} ({self.places[like]})?") if like else told
+        return structs.replace(told, hint=f"did you mean {like!r} ({self.places[like]})?") if like else told
 
 
 def _read(tree: Tree, name: str, place: Place, before: _File | None, read: Read) -> _File:
