@@ -11,9 +11,9 @@ from flowlord.cache.attempt import FAILED
 from flowlord.cache.queries import History
 from flowlord.cache.schema import CacheUnusable
 from flowlord.cli import printer
-from flowlord.cli.backload_send import who
 from flowlord.cli.buses import bus_at
 from flowlord.cli.exits import DONE, NO_SUCH_THING
+from flowlord.cli.people import who
 from flowlord.cli.printer import Column, Look
 from flowlord.cli.stores import storage_at
 from flowlord.cli.times import iso

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import shlex
 import socket
@@ -21,6 +20,7 @@ from flowlord.cli.buses import bus_at
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, NO_SUCH_THING, NOT_CONFIRMED, WRONG_USE
 from flowlord.cli.flag_values import WrongUse, priority_of
 from flowlord.cli.origin import load_known
+from flowlord.cli.people import who
 from flowlord.cli.printer import Column, Look
 from flowlord.cli.progress import Progress
 from flowlord.cli.sources import Sources
@@ -42,7 +42,7 @@ from flowlord.decide.context import Context
 from flowlord.decide.recipe import Pace
 from flowlord.decide.standing import Asked, Standing
 from flowlord.model.task import Task
-from flowlord.rules.durations import parse_duration
+from flowlord.rules.rates import every_us_of
 from flowlord.taskmaster.backloads import ask, standing
 from flowlord.taskmaster.batches import Batches
 from flowlord.taskmaster.chance import Chance, Stamps
@@ -52,7 +52,6 @@ FIELDS = ("n", "moment", "type", "job", "info", "meta", "state")
 COLUMNS = tuple(Column(field) for field in ("n", "moment", "info", "state"))
 LOOK_S = 0.2
 """How often to look again while a daemon publishes what this command waits for."""
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,21 +303,8 @@ def _pace(options: Options) -> Pace | None:
     if options.max_active < 0:
         raise WrongUse("--max-active must be 1 or more")
     active = 1 if options.serial else options.max_active
-    every_us = _every_us(options.rate) if options.rate else 0
+    every_us = every_us_of(options.rate) if options.rate else 0
     return Pace(every_us, active) if every_us or active else None
-
-
-def _every_us(text: str) -> int:
-    """Read a rate such as `20/m`: tasks a second, minute, hour or day; or a length such as `5/10m`."""
-    count, mark, unit = text.partition("/")
-    try:
-        length_us = _UNITS[unit] * 1_000_000 if unit in _UNITS else parse_duration(unit) // 1000
-        every_us = length_us // int(count)
-    except (ValueError, ZeroDivisionError):
-        every_us = 0
-    if not mark or every_us < 1 or not count.isdigit():
-        raise WrongUse(f"--rate {text!r} is none", "write 20/m, 5/s or 100/h")
-    return every_us
 
 
 def _only(text: str) -> frozenset[str]:
@@ -353,12 +339,3 @@ def _bus(settings: Settings, opened: ExitStack) -> Bus:
     found = bus_at(settings.bus, by="backload")
     opened.callback(found.close)
     return found
-
-
-def who() -> str:
-    """Return who types, as `user@host`."""
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):
-        user = "somebody"
-    return f"{user}@{socket.gethostname()}"

@@ -30,6 +30,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Act": {
         "send": ("act", "Send one task, or many from a file."),
+        "retry": ("acting", "Send tasks again that failed; what filters choose is shown first."),
+        "cancel": ("acting", "Take back tasks that wait, now or later; what runs is not stopped."),
         "pause": ("control", "Pause a phase, a workflow or a topic; without a target list what is paused."),
         "resume": ("control", "Let a paused phase, workflow or topic go on."),
         "backload": ("backload", "Send tasks for past dates; shows them first, --execute sends."),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from flowlord.cli import printer
 from flowlord.cli.buses import bus_at
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE
 from flowlord.cli.origin import load_known
+from flowlord.cli.people import who
 from flowlord.cli.printer import Look, Sheet
 from flowlord.cli.texts import some
 from flowlord.decide.context import Context
@@ -96,19 +96,12 @@ def _planned(
     """Yield the commits of some files at a time; each time that this is asked for is a cause of its own."""
     chance = Chance()
     stamps, token = Stamps(SystemClock(), chance.digit()), chance.token()
-    who = f"{_user()}@{socket.gethostname()}"
+    by = who()
     for at in range(0, len(chosen), LAND_AT):
         found = []
         for event, matches in chosen[at : at + LAND_AT]:
             now = stamps.now()
-            plan = by_hand(event, matches, token, who, msgspec.structs.replace(ctx, now=now))
+            plan = by_hand(event, matches, token, by, msgspec.structs.replace(ctx, now=now))
             stamps.used(now, plan.stamps)
             found.append((event, Commit(plan)))
         yield found
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # a container whose user has no name
-        return "somebody"

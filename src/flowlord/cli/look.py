@@ -66,7 +66,7 @@ def tasks(
       flowlord tasks --file s3://acme/in/users.csv
       flowlord tasks -f -o jsonl
 
-    See also: task, topics, workers.
+    See also: task, retry, cancel, topics.
     """
     settings = settings_of(
         config=config, bus=bus, namespace=namespace, cache=cache, no_cache=no_cache or None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -13,6 +11,7 @@ from flowlord.bus.pauses import change_pauses, read_pauses
 from flowlord.cli import printer
 from flowlord.cli.buses import bus_at
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, NO_SUCH_THING, WRONG_USE
+from flowlord.cli.people import LONGEST_REASON, who
 from flowlord.cli.printer import Look
 from flowlord.cli.sources import opened
 from flowlord.cli.table import Column
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from flowlord.config import BusSettings
 
 FIELDS = ("target", "since", "until", "by", "reason")
-LONGEST_REASON = 1_000
 _Change = Callable[[Paused, datetime], tuple[Paused, Fact] | None]
 
 
@@ -52,7 +50,7 @@ def pause(
 
     def change(paused: Paused, now: datetime) -> tuple[Paused, Fact]:
         until = None if span is None else now + span
-        new = Pause(target, now, until, by=_who(), reason=reason[:LONGEST_REASON])
+        new = Pause(target, now, until, by=who(), reason=reason[:LONGEST_REASON])
         return on_pause(paused, new, now)
 
     def body() -> int:
@@ -76,7 +74,7 @@ def resume(where: BusSettings, text: str, *, catchup: bool = False, clock: Clock
     def body() -> int:
         with _bus(where) as bus:
             found = _changed(
-                bus, lambda paused, now: on_resume(paused, target, now, by=_who(), catchup=catchup), clock
+                bus, lambda paused, now: on_resume(paused, target, now, by=who(), catchup=catchup), clock
             )
             now = clock.now()
             on = _paused(bus).on(now)
@@ -116,7 +114,7 @@ class _bus:
     """The bus that a person changes something on."""
 
     def __init__(self, where: BusSettings) -> None:
-        self._bus = bus_at(where, by=_who())
+        self._bus = bus_at(where, by=who())
 
     def __enter__(self) -> Bus:
         return self._bus
@@ -157,14 +155,6 @@ def _is_known(bus: Bus, target: str) -> bool:
 
 def _covers(wide: str, target: str) -> bool:
     return target.startswith(f"{wide}:")
-
-
-def _who() -> str:
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # no name for this user id
-        user = f"user {os.getuid()}"
-    return f"{user}@{os.uname().nodename}"
 
 
 def _record(each: Pause) -> Mapping[str, object]:

@@ -215,7 +215,7 @@ def _page(story: Story, now_us: int, *, plain: bool) -> Iterator[str]:
         )
     if len(story.descendants) == DESCENDANTS:
         yield _line("", "and more")
-    for label, command in zip(("next", "", ""), _next(story), strict=False):
+    for label, command in zip(("next", "", "", ""), _next(story), strict=False):
         yield _line(label, command)
 
 
@@ -265,6 +265,8 @@ def _try(attempt: Attempt, now_us: int, *, plain: bool) -> Iterator[str]:
 def _next(story: Story) -> Iterator[str]:
     """Commands that can be pasted; none is offered with a text that would not survive it."""
     last = story.last
+    if last.state in FAILED and last.key.isalnum():
+        yield f"flowlord retry {last.key[:12]}"
     if last.state in FAILED:
         flow = f" --workflow {shlex.quote(last.workflow)}" if last.workflow else ""
         command = f"flowlord send {shlex.quote(last.name)} {shlex.quote(last.info)}{flow}"

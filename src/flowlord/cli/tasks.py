@@ -139,10 +139,10 @@ def _summary(
         many = f"more than {COUNTED}" if more >= COUNTED else str(more)
         printer.say(f"… {many} more, --limit 0 for all")
     if wanted.states and wanted.states <= FAILED:
-        printer.say(_of_failures(seen))
+        printer.say(_of_failures(seen, question.chosen))
 
 
-def _of_failures(seen: Sequence[Attempt]) -> str:
+def _of_failures(seen: Sequence[Attempt], chosen: Chosen) -> str:
     """Return how many failures have one reason, and what to type next."""
     from flowlord.rules.errortext import folded
 
@@ -152,7 +152,8 @@ def _of_failures(seen: Sequence[Attempt]) -> str:
         counts[text] = counts.get(text, 0) + 1
     most = max(counts.values())
     alike = f" ({most} with one reason)" if 1 < most < len(seen) else ""
-    return f"{len(seen)} failed{alike}.  Details: flowlord task @failed"
+    again = "Again: flowlord retry --failed   " if chosen == Chosen(failed=True) else ""
+    return f"{len(seen)} failed{alike}.  {again}Details: flowlord task @failed"
 
 
 def _count(sources: Sources, question: Question, wanted: Filter, now_us: int) -> int:

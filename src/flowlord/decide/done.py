@@ -84,7 +84,7 @@ def on_done(done: Done, flows: Workflows, ctx: Context, origin: Origin | None = 
         case Result.COMPLETE:
             return _children(done, origin, flows, ctx)
         case Result.ERROR:
-            return _failure(done, origin, _phase_of(done, origin, flows), ctx)
+            return _failure(done, origin, phase_of(done, origin, flows), ctx)
         case Result.WARN:
             return Plan(facts=(_done_fact(done),))
         case Result.ALERT:
@@ -101,7 +101,7 @@ def on_done(done: Done, flows: Workflows, ctx: Context, origin: Origin | None = 
 def on_poison(done: Done, flows: Workflows, ctx: Context) -> Plan:
     """Return the dead letter of a task that is not offered again, whatever tries its phase would still allow."""
     origin = origin_of(done.task)
-    phase = _phase_of(done, origin, flows)
+    phase = phase_of(done, origin, flows)
     silent = phase is not None and phase.rule.no_alert
     return _dead(done, origin, origin.tried, done.task.msg, ctx, silent=silent, told=_done_fact(done))
 
@@ -184,7 +184,7 @@ def _left_out(phase: Phase, done: Done, made: Made, pause: Pause) -> Fact:
     return _skipped(phase, done, f"{pause.words}. To start it: {shlex.join(words)}{more}")
 
 
-def _phase_of(done: Done, origin: Origin, flows: Workflows) -> Phase | None:
+def phase_of(done: Done, origin: Origin, flows: Workflows) -> Phase | None:
     """Return the phase that made the task: the one that its dispatch names, which tells twins apart, else by name."""
     flow = flows.by_name.get(origin.workflow)
     if flow and "#" in done.phase:

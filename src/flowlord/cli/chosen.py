@@ -1,0 +1,72 @@
+"""The tasks that an act is about: by their names, or by filters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from flowlord.cache.attempt import Attempt, State
+from flowlord.cache.queries import History
+from flowlord.cli import printer
+from flowlord.cli.exits import WRONG_USE
+from flowlord.cli.selection import selected
+from flowlord.cli.sources import Sources
+from flowlord.cli.task import ambiguous, find, unknown
+from flowlord.cli.taskfilter import Chosen
+from flowlord.cli.times import to_us
+from flowlord.model.clock import Clock
+
+FIELDS = ("result", "id", "key", "task", "moment", "new_key", "text")
+
+
+class Row(NamedTuple):
+    """What became of one task; `result` is one word."""
+
+    result: str
+    of: Attempt
+    text: str = ""
+    new_key: str = ""
+
+    def record(self) -> dict[str, object]:
+        """Return it as machines get it, with the names of FIELDS."""
+        of = self.of
+        return {
+            "result": self.result,
+            "id": of.id,
+            "key": of.key,
+            "task": of.name,
+            "moment": of.moment,
+            "new_key": self.new_key,
+            "text": self.text,
+        }
+
+
+def nothing_chosen(verb: str) -> int:
+    """Say that an act needs to know what it is about; returns the exit code."""
+    printer.error(
+        f"say which tasks to {verb}", hint=f"flowlord {verb} ID, or filters such as --topic and --since"
+    )
+    return WRONG_USE
+
+
+def named(sources: Sources, history: History, names: Sequence[str], now_us: int) -> list[Attempt] | int:
+    """Return the last attempt of each task, each once; an exit code when a name means none, or several."""
+    found: dict[str, Attempt] = {}
+    for name in names:
+        meant = find(sources, history, name)
+        if len(meant) != 1:
+            return ambiguous(name, meant, now_us) if meant else unknown(name)
+        last = history.attempts(meant[0])[-1]
+        found.setdefault(last.key, last)
+    return list(found.values())
+
+
+def filtered(sources: Sources, chosen: Chosen, otherwise: frozenset[State], clock: Clock) -> list[Attempt]:
+    """Return what filters select; those of `otherwise` when no state is asked for."""
+    wanted = chosen.wanted(clock.now())
+    if not wanted.states:
+        wanted = msgspec.structs.replace(wanted, states=otherwise)
+    history = sources.history(fresh=True)
+    return list(selected(sources, chosen.within(history, wanted), to_us(clock.now())))
