@@ -56,5 +56,9 @@ def catch_up(history: History, bus: Journal) -> int:
         ledger.apply(entries)
         history.newer |= ledger.changed
         history.newer_files += ledger.files
+        history.newer_decisions += ledger.decisions
+        history.newer_alerts += ledger.alerts
+        history.newer_revisions += ledger.revisions
+        history.newer_phases |= ledger.phases
         seq = entries[-1].seq
     return 0

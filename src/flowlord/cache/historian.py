@@ -57,7 +57,7 @@ _UPDATE = _update(_CHANGING)
 # For rows that history first heard of by their end: who they are may be told bit by bit.
 _UPDATE_WHOLE = _update(COLUMNS[1:])
 _ALERT = Many("INSERT OR FAIL INTO alerts VALUES", row(10, "NULL, "))
-_DECISION = Many("INSERT OR FAIL INTO decisions VALUES", row(7, "NULL, "))
+_DECISION = Many("INSERT OR FAIL INTO decisions VALUES", row(8, "NULL, "))
 _FILE = Many("INSERT OR FAIL INTO files VALUES", row(12, "NULL, "))
 _WORKFLOW = Many("INSERT OR REPLACE INTO workflows VALUES", row(4))
 _REVISION = Many("INSERT OR FAIL INTO revisions VALUES", row(6, "NULL, "))

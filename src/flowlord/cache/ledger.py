@@ -256,7 +256,8 @@ class Ledger:
         self.files.append((at, *told, ",".join(seen.names), ",".join(seen.keys), fact.cause, fact.text))
 
     def _decide(self, fact: Fact, at: int) -> None:
-        self.decisions.append((at, fact.kind.value, fact.key, fact.topic, fact.phase, fact.cause, fact.text))
+        told = (fact.kind.value, fact.key, fact.topic, fact.phase, fact.cause, fact.text, fact.due)
+        self.decisions.append((at, *told))
 
 
 def _identify(attempt: Attempt, fact: Fact) -> None:

@@ -61,14 +61,18 @@ class Place(msgspec.Struct, frozen=True):
 class History:
     """A reader of the history; to be used by one thread.
 
-    `newer` and `newer_files` hold what the journal tells beyond the file (see `fold.catch_up`): attempts, and rows
-    of files in the order of `seen.FIELDS`.
+    `newer` and the other `newer_` hold what the journal tells beyond the file (see `fold.catch_up`): attempts, rows of
+    files in the order of `seen.FIELDS`, and rows of other tables in the order of their columns, without the number.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self.newer: dict[str, Attempt] = {}
         self.newer_files: list[tuple[object, ...]] = []
+        self.newer_decisions: list[tuple[object, ...]] = []
+        self.newer_alerts: list[tuple[object, ...]] = []
+        self.newer_revisions: list[tuple[object, ...]] = []
+        self.newer_phases: dict[tuple[str, str, str], tuple[object, ...]] = {}
 
     @classmethod
     def open(cls, path: str) -> History:

@@ -82,6 +82,10 @@ CREATE VIEW attempts AS SELECT tasks.*,
 INSERT INTO days SELECT happened_us / 86400000000, topic, type, job, state, count(*),
     sum(run_us > 0), sum(run_us), max(run_us), sum(queue_us > 0), sum(queue_us), max(queue_us)
     FROM attempts WHERE state NOT IN ('waiting', 'later', 'running') GROUP BY 1, 2, 3, 4, 5;
+ALTER TABLE decisions ADD COLUMN last_us INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX decisions_phase ON decisions (phase, at_us);
+CREATE INDEX alerts_phase ON alerts (phase, at_us);
+CREATE INDEX tasks_backloaded ON tasks (phase, moment, number, batch) WHERE batch >= 'b-' AND batch < 'b.';
 """,
 )
 VERSION = len(MIGRATIONS)

@@ -39,6 +39,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Look": {
         "tasks": ("look", "List tasks, the newest first: one line for each attempt."),
         "task": ("look", "Tell one task's whole story: attempts, times, output, children."),
+        "gaps": ("answers", "Tell which starts are missing, why, and what fills them."),
         "files": (
             "filelook",
             "List the files that were seen and what they started; test a path; start one again.",

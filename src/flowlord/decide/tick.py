@@ -13,6 +13,7 @@ from flowlord.model.plan import Fact, FactKind, Plan
 from flowlord.model.task import Task
 from flowlord.model.workflow import Phase
 from flowlord.rules.batch import truncate_hour
+from flowlord.rules.stamps import micros_of
 
 
 def slot_of(phase: Phase, instant: datetime) -> str:
@@ -75,6 +76,7 @@ def on_missed(phase: Phase, missed: Missed, revision: str = "") -> Plan:
         topic=phase.topic,
         revision=revision,
         cause=slot_of(phase, missed.first),
+        due=micros_of(missed.last),
         text=text,
     )
     alert = () if phase.rule.no_alert or missed.wanted else (failed(phase, fact.cause, text, revision),)

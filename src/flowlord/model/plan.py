@@ -77,8 +77,9 @@ class Fact(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One thing that happened, for those who follow the journal.
 
     `key` is the dispatch key that it is about, `text` the reason in words for people; `task` is the task as it was at
-    that moment. `due` is microseconds since 1970 UTC, 0 when not delayed. `file` is what a FILE fact is about, `phases`
-    are those of the workflow that a RELOAD fact names.
+    that moment. `due` is microseconds since 1970 UTC, 0 when not delayed; of starts that were left out (SKIPPED,
+    MISSED) it is the last planned instant, while `cause` is the slot of the first. `file` is what a FILE fact is
+    about, `phases` are those of the workflow that a RELOAD fact names.
     `mode` and `to` of an ALERT say how (`alert=`) and where (`alert_to=`) its phase wants it told.
     """
 

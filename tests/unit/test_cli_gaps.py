@@ -1,0 +1,277 @@
+"""Gaps: what should have started by the rules that were in force, what did not, why, and what makes up for it."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from flowlord.bus.open import open_bus
+from flowlord.cache.historian import Historian
+from flowlord.cli.gaps import Question
+from flowlord.cli.gaps import run as gaps
+from flowlord.cli.printer import Look
+from flowlord.config import resolve
+from flowlord.decide.backload import Request, named, on_backload
+from flowlord.decide.context import Context
+from flowlord.decide.recipe import NO_ROW, Maker
+from flowlord.decide.schedule import Missed
+from flowlord.decide.tick import on_missed, on_tick
+from flowlord.model.errors import FlowlordError
+from flowlord.model.plan import ANY, Fact, FactKind, Mark, PhaseText, Plan
+from flowlord.model.workflow import Workflow, Workflows
+from flowlord.spec.parse import parse
+from support.clock import VirtualClock
+from support.journal import journal, published
+
+NOW = datetime(2026, 8, 3, 0, 10, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+FLOW = """
+[[phase]]
+task = "extract:users"
+rule = "cron=0 0 * * * *"
+template = "?h={yyyy}-{mm}-{dd}T{hh}"
+"""
+
+
+def flow_of(text: str, name: str = "a.toml") -> Workflow:
+    flow, problems = parse(text.encode(), name)
+    assert flow is not None, problems
+    return flow
+
+
+class World:
+    """A cache and a bus in a folder, filled with what a daemon would have told."""
+
+    def __init__(self, where: Path, text: str = FLOW, loaded: datetime = NOW - timedelta(days=2)) -> None:
+        self.where = where
+        self.flow = flow_of(text)
+        self.facts: list[tuple[datetime, list[Fact]]] = []
+        self.loaded(self.flow, loaded)
+
+    def loaded(self, flow: Workflow, at: datetime) -> None:
+        texts = tuple(
+            PhaseText(p.name, p.line, p.task, p.depends_on, p.rule_text, p.retry, p.template)
+            for p in flow.phases
+        )
+        fact = Fact(FactKind.RELOAD, phase=flow.name, revision=flow.revision, text="loaded", phases=texts)
+        self.facts.append((at, [fact]))
+
+    def started(self, instant: datetime, only: int | None = None, phase: int = 0) -> None:
+        plan = on_tick(self.flow.phases[phase], instant, Context(now=instant))
+        some = plan.messages[:only] if only is not None else plan.messages
+        told = [
+            published(m.key, m.task, cause=m.cause, batch=m.batch, phase=m.phase, topic=m.topic) for m in some
+        ]
+        self.facts.append((instant, [*told, *plan.facts]))
+
+    def hours(self, first: datetime, last: datetime) -> None:
+        while first <= last:
+            self.started(first)
+            first += HOUR
+
+    def told(self, at: datetime, *facts: Fact) -> None:
+        self.facts.append((at, list(facts)))
+
+    def missed(self, first: datetime, last: datetime, *, wanted: bool = False, reason: str = "why") -> None:
+        count = (last - first) // HOUR + 1
+        plan = on_missed(self.flow.phases[0], Missed(first, last, count, reason, wanted=wanted))
+        self.facts.append((last + HOUR, list(plan.facts)))
+
+    def backloaded(self, start: str, end: str = "", by: str = "hour") -> None:
+        request = Request(task=self.flow.phases[0].base_name, start=start, end=end or start, by=by)
+        found = on_backload(request, Workflows({self.flow.name: self.flow}), Context(now=NOW), "b-1a2b3c4d")
+        recipe = named(found.recipe, "b-1a2b3c4d")
+        rows = [NO_ROW] if found.rows is None else found.rows.all
+        cells = [(time, row) for time in recipe.span.times() for row in rows]
+        made = Maker(recipe).messages(0, cells)
+        self.facts.append(
+            (NOW, [published(m.key, m.task, cause=m.cause, batch=m.batch, phase=m.phase) for m in made])
+        )
+
+    def kept(self) -> "World":
+        historian = Historian(self.where / "tasks.db", VirtualClock())
+        entries = []
+        ordered = sorted(self.facts, key=lambda each: each[0])
+        for entry, (at, _) in zip(journal([facts for _, facts in ordered]), ordered, strict=True):
+            entries.append(type(entry)(entry.seq, int(at.timestamp() * 1e6), "d1", entry.commit, entry.facts))
+        historian.follow(entries)
+        historian.close()
+        return self
+
+    def bus(self):
+        return open_bus(f"sqlite:///{self.where}/bus.db", by="test")
+
+    def settings(self):
+        flags = {"bus": f"sqlite:///{self.where}/bus.db", "cache": str(self.where / "tasks.db")}
+        return resolve({**flags, "workflows": str(self.where / "none")})
+
+    def ask(self, capsys, form: str = "json", code: int = 0, **asked) -> list[dict] | str:
+        capsys.readouterr()
+        question = Question(since="2d", look=Look(form), **asked)
+        assert gaps(self.settings(), question, clock=VirtualClock(NOW)) == code
+        out = capsys.readouterr().out
+        return json.loads(out) if form == "json" else out
+
+
+@pytest.fixture
+def world(tmp_path):
+    return World(tmp_path)
+
+
+def at(day: int, hour: int = 0, minute: int = 0) -> datetime:
+    return datetime(2026, 8, day, hour, minute, tzinfo=UTC)
+
+
+def test_where_every_start_came_there_is_no_gap(world, capsys):
+    world.hours(at(1, 1), at(2, 23))
+    assert world.kept().ask(capsys, exit_code=True) == []
+
+
+def test_starts_that_left_nothing_are_one_range_with_the_command_that_fills_it(world, capsys):
+    world.hours(at(1, 1), at(1, 5))
+    world.hours(at(1, 10), at(2, 23))
+    [gap] = world.kept().ask(capsys, code=1, exit_code=True)
+    assert (gap["task"], gap["kind"], gap["starts"]) == ("extract:users", "missing", 4)
+    assert (gap["first"], gap["last"]) == ("2026-08-01T06:00:00Z", "2026-08-01T09:00:00Z")
+    assert gap["ranges"] == "2026/08/01T06-2026/08/01T09"
+    assert "no scheduler was running" in gap["why"]
+    [line] = gap["commands"]
+    assert line == "flowlord backload extract:users --from 2026-08-01T06 --to 2026-08-01T09 --by hour"
+    assert world.ask(capsys, form="table", commands=True) == line + "\n"
+
+
+def test_the_command_that_is_told_fills_the_gap(world, capsys):
+    world.hours(at(1, 1), at(1, 5))
+    world.hours(at(1, 10), at(2, 23))
+    world.backloaded("2026-08-01T06", "2026-08-01T08")
+    [gap] = world.kept().ask(capsys)
+    assert gap["commands"] == ["flowlord backload extract:users --at 2026-08-01T09"]
+
+
+def test_recorded_reasons_are_told_and_what_somebody_wanted_is_no_fault(world, capsys):
+    world.hours(at(1, 1), at(1, 5))
+    world.missed(at(1, 6), at(1, 8), reason="it lies before the catch-up window")
+    world.missed(at(1, 9), at(1, 10), wanted=True, reason="overlap=skip, and 1 task was open")
+    world.hours(at(1, 11), at(2, 23))
+    missed, skipped = world.kept().ask(capsys, code=1, exit_code=True)
+    assert (missed["kind"], missed["starts"], skipped["kind"], skipped["starts"]) == (
+        "missed",
+        3,
+        "skipped",
+        2,
+    )
+    assert missed["why"] == "no scheduler was running: it lies before the catch-up window"
+    assert skipped["why"] == "overlap=skip, and 1 task was open"
+
+
+def test_skipped_starts_alone_exit_0(world, capsys):
+    world.hours(at(1, 1), at(2, 21))
+    world.missed(at(2, 22), at(2, 23), wanted=True)
+    assert len(world.kept().ask(capsys, code=0, exit_code=True)) == 1
+
+
+def test_a_start_that_could_not_be_made_tells_its_alert(tmp_path, capsys):
+    world = World(
+        tmp_path, FLOW.replace("cron=0 0 * * * *", "cron=0 0 0 2 8 *&for=-9000h&by=hour&batch_limit=9")
+    )
+    world.started(at(2))
+    [gap] = world.kept().ask(capsys, code=1, exit_code=True)
+    assert gap["kind"] == "failed"
+    assert "more than 9 tasks" in gap["why"]
+
+
+def test_grace_leaves_out_what_may_still_come(world, capsys):
+    world.hours(at(1, 1), at(2, 23))
+    world.kept()
+    assert [gap["first"] for gap in world.ask(capsys, grace="5m")] == ["2026-08-03T00:00:00Z"]
+    assert world.ask(capsys, grace="30m") == []
+
+
+def test_nothing_is_expected_before_a_phase_was_loaded_nor_after_it_was_removed(tmp_path, capsys):
+    world = World(tmp_path, loaded=at(2, 3))
+    world.hours(at(2, 4), at(2, 7))
+    gone = Fact(FactKind.RELOAD, phase="a.toml", text="a.toml was removed")
+    world.told(at(2, 7, 30), gone)
+    assert world.kept().ask(capsys) == []
+
+
+def test_each_time_is_judged_by_the_rule_that_was_in_force(world, capsys):
+    world.hours(at(1, 1), at(2, 10))
+    world.loaded(flow_of(FLOW.replace("0 0 * * * *", "0 0 12 * * *")), at(2, 10, 30))
+    world.started(at(2, 12))
+    assert world.kept().ask(capsys) == []
+
+
+def test_a_batch_that_stopped_tells_where_and_only_its_missing_rows(tmp_path, capsys):
+    rule = "cron=0 0 0 * * *&for=-2d&by=day&meta=k:a,b"
+    world = World(tmp_path, FLOW.replace("cron=0 0 * * * *", rule))
+    world.started(at(2), only=3)
+    batch = Fact(
+        FactKind.BATCH, phase="a.toml:extract:users", cause="tick:a.toml:extract:users:2026-08-02T00:00:00Z",
+        text="row 4 is none; 3 of its tasks were published before",
+    )  # fmt: skip
+    world.told(at(2), batch)
+    world.started(at(3))
+    [gap] = world.kept().ask(capsys)
+    assert (gap["kind"], gap["starts"]) == ("partial", 1)
+    assert "row 4 is none" in gap["why"]
+    assert gap["ranges"] == "2026/07/31T00,2026/08/01T00"
+    [line] = gap["commands"]
+    assert line.endswith("--from 2026-07-31 --to 2026-08-01 --by day --only missing")
+
+
+def test_a_whole_batch_is_no_gap_and_one_of_no_rows_neither(tmp_path, capsys):
+    world = World(tmp_path, FLOW.replace("cron=0 0 * * * *", "cron=0 0 0 * * *&for=-2d&by=day&meta=k:a,b"))
+    world.started(at(2))
+    world.started(at(3))
+    assert world.kept().ask(capsys) == []
+
+
+def test_a_start_that_the_bus_says_is_decided_and_nobody_told_of_has_no_record(world, capsys):
+    world.hours(at(1, 1), at(2, 22))
+    bus = world.kept().bus()
+    bus.commit(Plan(), marks=[Mark("tick:a.toml:extract:users", ANY, "2026-08-02T23:00:00Z")])
+    bus.close()
+    [gap] = world.ask(capsys)
+    assert (gap["kind"], gap["why"]) == ("missing", "no record tells why")
+
+
+def test_starts_within_an_hour_are_filled_one_by_one(tmp_path, capsys):
+    world = World(tmp_path, FLOW.replace("0 0 * * * *", "0 */20 * * * *"), loaded=at(2, 22, 30))
+    world.started(at(2, 23, 40))
+    [first] = world.kept().ask(capsys)
+    assert first["starts"] == 3
+    assert first["commands"] == [
+        "flowlord backload extract:users --at 2026-08-02T22:40:00Z",
+        "flowlord backload extract:users --from 2026-08-02T23 --to 2026-08-02T23:20:00Z --by hour",
+    ] or all("--at" in line for line in first["commands"])
+
+
+@pytest.mark.parametrize("form", ["table", "json", "jsonl", "csv", "tsv", "name"])
+def test_every_form_can_be_read_with_no_row_one_and_many(tmp_path, capsys, form):
+    world = World(tmp_path).kept()
+    for topic, code in (("nobody", 5), ("extract", 0), ("extract:users", 0)):
+        capsys.readouterr()
+        found = gaps(world.settings(), Question(topic=topic, look=Look(form)), clock=VirtualClock(NOW))
+        assert found == code
+        assert "\x1b" not in capsys.readouterr().out
+
+
+def test_an_empty_folder_expects_nothing(tmp_path, capsys):
+    flags = {
+        "bus": f"sqlite:///{tmp_path}/bus.db",
+        "cache": str(tmp_path / "no.db"),
+        "workflows": str(tmp_path),
+    }
+    assert gaps(resolve(flags), Question(look=Look("json")), clock=VirtualClock(NOW)) == 0
+    assert json.loads(capsys.readouterr().out) == []
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "asked", [{"since": "x"}, {"until": "2026-13-01"}, {"grace": "-5m"}, {"grace": "soon"}]
+)
+def test_words_that_are_no_times_are_refused(world, asked):
+    with pytest.raises(FlowlordError):
+        gaps(world.settings(), Question(**asked), clock=VirtualClock(NOW))
