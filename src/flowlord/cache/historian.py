@@ -17,16 +17,15 @@ from msgspec.json import decode
 from msgspec.structs import astuple
 
 from flowlord.cache import days
-from flowlord.cache.attempt import COLUMNS, Attempt, microseconds
+from flowlord.cache.attempt import COLUMNS, Attempt
 from flowlord.cache.ledger import Entry, Ledger, holes, keys_of
 from flowlord.cache.many import SIZES, Many, row
+from flowlord.cache.prune import Pruner
 from flowlord.cache.schema import Restore, as_of, in_memory, is_damage, open_writer, set_aside, transaction
 from flowlord.model.clock import Clock
 
 log = logging.getLogger("flowlord.history")
 
-CHUNK = 1_000
-"""Rows that one step of pruning removes at most from each table, so that it never holds the file for long."""
 DECISIONS = 500_000
 
 # What may change in a row after it was written; the rest says what the task is.
@@ -62,16 +61,6 @@ _FILE = Many("INSERT OR FAIL INTO files VALUES", row(12, "NULL, "))
 _WORKFLOW = Many("INSERT OR REPLACE INTO workflows VALUES", row(4))
 _REVISION = Many("INSERT OR FAIL INTO revisions VALUES", row(6, "NULL, "))
 _PHASE = Many("INSERT OR REPLACE INTO phases VALUES", row(10))
-_PRUNE = (
-    f"DELETE FROM tasks WHERE n IN (SELECT n FROM tasks WHERE happened_us < ?1 AND due_us < ?1 LIMIT {CHUNK})",
-    *(  # rows in the order of time: only the first ones need a look
-        f"DELETE FROM {table} WHERE n IN (SELECT n FROM {table} ORDER BY n LIMIT {CHUNK}) AND at_us < ?1"
-        for table in ("alerts", "decisions", "files", "gaps", "revisions")
-    ),
-    """DELETE FROM phases WHERE at_us < ?1 AND NOT EXISTS (SELECT 1 FROM workflows WHERE name = phases.workflow
-        AND (revision = phases.digest OR revision LIKE phases.digest || '@%'))""",
-    f"DELETE FROM days WHERE day < ?1 / {days.DAY_US} - {days.KEPT_DAYS}",
-)
 _HUGE = 1 << 63
 
 
@@ -95,6 +84,7 @@ class Historian:
         self._restore = restore
         self.connection = self._open()
         self._clock = clock
+        self._pruner = Pruner(clock)
         self._decisions = decisions
 
     def cursor(self) -> int:
@@ -173,13 +163,17 @@ class Historian:
         except OSError:
             return  # then they ask
 
-    def prune(self, keep: timedelta) -> int:
-        """Remove up to CHUNK rows of each table that are older than `keep`; call again while it returns more than 0."""
-        before = microseconds((self._clock.now() - keep).isoformat())
-        with transaction(self.connection):
-            removed = sum(self.connection.execute(sql, (before,)).rowcount for sql in _PRUNE)
-        self.connection.execute("PRAGMA incremental_vacuum(1000)").fetchall()
-        return removed
+    def prune(self, keep: timedelta, max_bytes: int = 0) -> bool:
+        """Remove some of what is older than `keep`, and of the oldest of a file larger than `max_bytes`.
+
+        Returns whether there is more to do. One call takes some milliseconds, however much there is.
+        """
+        return self._pruner.step(self.connection, self._clock.now() - keep, max_bytes)
+
+    @property
+    def removed(self) -> int:
+        """How many rows were removed so far."""
+        return self._pruner.removed
 
     def close(self) -> None:
         """Let go of the file."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from flowlord.cache.alone import sweep
 from flowlord.cache.backup import Place
 from flowlord.cache.manifest import Damaged, Manifest
-from flowlord.cache.schema import VERSION, CacheUnusable
+from flowlord.cache.schema import VERSION, CacheUnusable, set_aside
 from flowlord.cache.snapshot import look
 
 log = logging.getLogger("flowlord.history")
@@ -38,9 +38,16 @@ def restore_newest(
 
 
 def restore(
-    place: Place, name: str, path: Path, told: Callable[[int, int], None] = lambda *_: None
+    place: Place,
+    name: str,
+    path: Path,
+    told: Callable[[int, int], None] = lambda *_: None,
+    *,
+    replace: bool = False,
 ) -> Manifest:
-    """Put one backup at `path`, which must be free; `told` hears how many bytes are there, and of how many.
+    """Put one backup at `path`; `told` hears how many bytes are there, and of how many.
+
+    `path` must be free, or with `replace` what is there is set aside when all has come.
 
     Raises:
         Damaged: it cannot be used; nothing was put anywhere.
@@ -51,6 +58,8 @@ def restore(
     new = path.with_name(f"{path.name}.restoring-{os.getpid()}")
     try:
         fetch(place, name, manifest, new, told)
+        if replace and path.exists():
+            set_aside(path, f"the backup {name} takes its place")
         # What SQLite kept beside a file that has gone would be taken for a part of this one.
         for end in ("-wal", "-shm"):
             path.with_name(path.name + end).unlink(missing_ok=True)

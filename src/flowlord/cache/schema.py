@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 APPLICATION = 0x666C6F77  # "flow", in the header of the file: tells our file from somebody else's
 BUSY_S = 10.0
 _IN_ADDRESS = {ord(sign): f"%{ord(sign):02x}" for sign in "%?#"}  # as SQLite reads addresses of files
+CHECKPOINT_PAGES = 4_000  # 16 MB: many writes of a page become one
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 # One script per version, in statements without `;` inside; a version that was released is never edited.
@@ -164,7 +165,7 @@ def open_reader(path: str | Path) -> sqlite3.Connection:
             isolation_level=None,
             timeout=BUSY_S,
         )
-        version = _version(connection)
+        version = version_of(connection)
     except sqlite3.Error as error:
         if connection is not None:
             connection.close()
@@ -190,7 +191,7 @@ def set_aside(path: Path, reason: str) -> Path:
     import logging  # readers, which have to be quick, never come here
 
     logging.getLogger("flowlord.history").error(
-        "the history %s is set aside as %s and begun anew: %s",
+        "the history %s is set aside as %s: %s",
         path, aside.name, reason, extra={"action": "history.aside"},
     )  # fmt: skip
     return aside
@@ -207,7 +208,7 @@ def _open(path: Path, restore: Restore | None) -> sqlite3.Connection:
             "PRAGMA synchronous = NORMAL"
         )  # survives kill -9; power loss costs what the journal still has
         connection.execute("PRAGMA cache_size = -32000")
-        connection.execute("PRAGMA wal_autocheckpoint = 4000")  # 16 MB: many writes of a page become one
+        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         connection.execute("PRAGMA journal_size_limit = 67108864")
         return connection
     except (sqlite3.Error, OSError, CacheUnusable, _SetAside) as error:
@@ -254,7 +255,7 @@ def _make_empty(path: Path) -> None:
         new.rename(path)
 
 
-def _version(connection: sqlite3.Connection) -> int:
+def version_of(connection: sqlite3.Connection) -> int:
     """Return the version of the tables, 0 for a file without any; raises CacheUnusable when they are not ours."""
     # Our mark is read last: another historian may be changing the tables at this moment, all in one step.
     [tables] = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -268,12 +269,12 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
-    if _version(connection) == VERSION:
+    if version_of(connection) == VERSION:
         return
-    if _version(connection) == 0:
+    if version_of(connection) == 0:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only before the first table
     with transaction(connection):
-        version = _version(connection)  # another historian may have been faster
+        version = version_of(connection)  # another historian may have been faster
         if version > VERSION:
             raise _SetAside(f"its tables have version {version}, and this flowlord knows {VERSION}")
         for script in MIGRATIONS[version:]:

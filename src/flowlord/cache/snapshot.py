@@ -42,21 +42,27 @@ def copied(path: Path) -> Iterator[tuple[Path, About]]:
     copy = path.with_name(f"{path.name}.copy-{os.getpid()}")
     try:
         try:
-            _room(path, reader)
-            os.close(os.open(copy, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
-            target = sqlite3.connect(copy, isolation_level=None)
-            try:
-                # In one go: in portions it would begin anew with each write of the historian, and never end.
-                reader.backup(target, pages=-1)
-            finally:
-                target.close()
-        except (sqlite3.Error, OSError) as error:
-            raise CacheUnusable(f"the history {path} cannot be copied: {error}") from error
+            copy_to(reader, path, copy)
         finally:
             reader.close()
         yield copy, look(copy)
     finally:
         copy.unlink(missing_ok=True)
+
+
+def copy_to(reader: sqlite3.Connection, path: Path, copy: Path) -> None:
+    """Copy what a connection to the history at `path` reads into a file; raises CacheUnusable."""
+    try:
+        _room(path, reader)
+        os.close(os.open(copy, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
+        target = sqlite3.connect(copy, isolation_level=None)
+        try:
+            # In one go: in portions it would begin anew with each write of the historian, and never end.
+            reader.backup(target, pages=-1)
+        finally:
+            target.close()
+    except (sqlite3.Error, OSError) as error:
+        raise CacheUnusable(f"the history {path} cannot be copied: {error}") from error
 
 
 def look(path: Path, *, deep: bool = False) -> About:

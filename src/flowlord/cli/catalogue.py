@@ -53,6 +53,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "look",
             "Look at what flowlord stands on, and tell how to mend it; exits 1 when there is a fault.",
         ),
+        "cache": ("keep", "Look after the history: status, backups, questions in SQL, trimming."),
         "config": ("author", "Show every setting with its value and where it came from."),
         "help": ("drafts", "Explain what all commands share: exit codes, times, output, rules."),
         "version": ("author", "Show the version."),

@@ -83,7 +83,9 @@ def follower_of(
     """Return what copies from that bus to that file, which comes out of a backup when it is missing."""
     keep = timedelta(microseconds=cache.retention_ns // 1000)
     restore = Restorer(place, clock) if place else None
-    return Follower(bus, clock, lambda: Historian(cache.path, clock, restore=restore), keep, at_end)
+    return Follower(
+        bus, clock, lambda: Historian(cache.path, clock, restore=restore), keep, cache.max_bytes, at_end
+    )
 
 
 def place_of(cache: CacheSettings, storage: StorageSettings) -> Place | None:

@@ -129,6 +129,7 @@ SETTINGS: Final = (
     _setting(
         "cache.backup_path", "cache.backup_path", v.read_backup_path, "-",
         variable="FLOWLORD_BACKUP_PATH", keys="backup_path",
+        flag="backup_path",
         told="where backups of the history go: a folder, s3://… or gs://…; - for nowhere",
     ),
     _setting(

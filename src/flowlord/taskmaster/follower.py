@@ -30,6 +30,7 @@ class Follower:
         clock: Clock,
         open_history: Callable[[], Historian],
         keep: timedelta,
+        max_bytes: int = 0,
         at_end: Callable[[], object] | None = None,
     ) -> None:
         """`at_end` is called when the history has everything and is let go of."""
@@ -37,6 +38,7 @@ class Follower:
         self._clock = clock
         self._open = open_history
         self._keep = keep
+        self._max_bytes = max_bytes
         self._at_end = at_end
         self._historian: Historian | None = None
         self._generation = ""
@@ -101,5 +103,7 @@ class Follower:
     def _prune(self, historian: Historian) -> None:
         now = self._clock.monotonic_ns()
         due = self._pruned_ns is None or now - self._pruned_ns > PRUNE_EVERY_NS
-        if due and not historian.prune(self._keep):  # in small steps: one a look, until nothing is left
+        if due and not historian.prune(
+            self._keep, self._max_bytes
+        ):  # in small steps: one a look, until nothing is left
             self._pruned_ns = now
