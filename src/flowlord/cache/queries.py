@@ -251,6 +251,15 @@ class History:
         )
         return {str(topic): int(count) for topic, count in rows}
 
+    def ended(self, since_us: int) -> dict[str, int]:
+        """Return by topic how many attempts came to an end since then."""
+        rows = self._connection.execute(
+            "SELECT topic, count(*) FROM tasks"
+            " WHERE happened_us >= ? AND state NOT IN ('waiting', 'later') GROUP BY topic",
+            (since_us,),
+        )
+        return {str(topic): int(count) for topic, count in rows}
+
     def gaps(self) -> list[tuple[int, int, int]]:
         """Return (microseconds, first, last) of every stretch of the journal that history never saw."""
         rows = self._connection.execute("SELECT at_us, first_seq, last_seq FROM gaps ORDER BY n")

@@ -44,7 +44,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "filelook",
             "List the files that were seen and what they started; test a path; start one again.",
         ),
-        "topics": ("look", "List topics: what waits, is delayed, runs, failed."),
+        "topics": ("queues", "List topics: what waits, is delayed, runs, failed."),
+        "quarantine": ("queues", "List messages that nobody could understand; show, replay or drop them."),
         "workers": ("look", "List the processes that are alive, and with what."),
     },
     "Keep": {

@@ -41,11 +41,11 @@ class Commands:
         self.bodies: dict[str, Body] = {}
         self.groups: dict[str, Commands] = {}
 
-    def command(self) -> Callable[[Body], Body]:
-        """Take a function as the command of its name."""
+    def command(self, word: str = "") -> Callable[[Body], Body]:
+        """Take a function as the command `word`, or of its own name."""
 
         def take(body: Body) -> Body:
-            self.bodies[body.__name__] = body
+            self.bodies[word or body.__name__] = body
             return body
 
         return take

@@ -1,4 +1,4 @@
-"""Commands that only look: tasks, task, topics, workers, doctor."""
+"""Commands that only look: tasks, task, workers, doctor."""
 
 from __future__ import annotations
 
@@ -115,61 +115,6 @@ def task(
     look = Look(output, no_headers, ascii_, color)
     show = "events" if events else "payload" if payload else ""
     leave(body(settings.bus, cache_of(settings), what, look=look, show=show, watch=watch))
-
-
-def topics(
-    output: Output = "",
-    no_headers: NoHeaders = False,
-    ascii_: Ascii = False,
-    color: Color = "auto",
-    bus: BusAddress = "",
-    namespace: Namespace = "",
-    cache: Cache = "",
-    config: Config = "",
-) -> None:
-    """List topics: what waits, is delayed, runs, failed.
-
-    \b
-      flowlord topics
-      flowlord topics peek retry-failed -n 5
-
-    See also: tasks, workers.
-    """
-    settings = settings_of(config=config, bus=bus, namespace=namespace, cache=cache)
-    from flowlord.cli.printer import Look
-    from flowlord.cli.topics import run as body
-
-    leave(body(settings.bus, cache_of(settings), look=Look(output, no_headers, ascii_, color)))
-
-
-app.groups["topics"] = Commands(alone=topics)
-
-
-@app.groups["topics"].command()
-def peek(
-    topic: Annotated[str, argument(metavar="TOPIC", help="The topic.", show_default=False)],
-    number: Annotated[int, option("-n", "--number", min=0, help="So many messages.")] = 10,
-    newest: Annotated[bool, option("--newest", help="The last ones instead of the first.")] = False,
-    output: Output = "",
-    no_headers: NoHeaders = False,
-    ascii_: Ascii = False,
-    color: Color = "auto",
-    bus: BusAddress = "",
-    namespace: Namespace = "",
-    config: Config = "",
-) -> None:
-    """Look at messages of a topic; they stay where they are.
-
-    \b
-      flowlord topics peek quarantine
-      flowlord topics peek load -n 3 -o jsonl
-    """
-    settings = settings_of(config=config, bus=bus, namespace=namespace)
-    from flowlord.cli.printer import Look
-    from flowlord.cli.topics import peek as body
-
-    look = Look(output, no_headers, ascii_, color)
-    leave(body(settings.bus, topic, number=number, newest=newest, look=look))
 
 
 @app.command()

@@ -19,6 +19,7 @@ class HistoryFlags(TypedDict, total=False):
     late: Annotated[bool, option("--late", help="Those that were not done in their time.")]
     lost: Annotated[bool, option("--lost", help="Those with which a worker vanished.")]
     state: Annotated[str, option("--state", metavar="S,S", help="Those in these states.", show_default=False)]
+    batch: Annotated[str, option("--batch", metavar="ID", help="Of this batch.", show_default=False)]
     topic: Annotated[str, option("--topic", metavar="T", help="Of this topic.", show_default=False)]
     file: Annotated[
         str,
@@ -55,7 +56,6 @@ class MessageFlags(TypedDict, total=False):
         str, option("--from", metavar="TIME", help="Data time not before this.", show_default=False)
     ]
     to: Annotated[str, option("--to", metavar="TIME", help="Data time not after this.", show_default=False)]
-    batch: Annotated[str, option("--batch", metavar="ID", help="Of this batch.", show_default=False)]
 
 
 class TaskFlags(HistoryFlags, MessageFlags, total=False):

@@ -26,7 +26,9 @@ DAY_US = 86_400_000_000
 PEEKED = 5
 ALWAYS = {"done", "quarantine", "retry-failed"}
 """Topics of flowlord itself: that nothing ever lay there is good news, not a mistake."""
-FIELDS = ("topic", "waiting", "later", "running", "oldest", "failed_24h", "workers", "paused")
+RATE_MIN = 10
+"""Minutes over which the rate of a topic is taken."""
+FIELDS = ("topic", "waiting", "later", "running", "oldest", "failed_24h", "workers", "paused", "rate_min")
 PEEK_FIELDS = (
     "state",
     "topic",
@@ -54,7 +56,8 @@ def run(
     def body() -> int:
         with opened(where, cache_path, clock) as sources:
             bus = sources.bus()
-            found = _topics(bus, _failures(cache_path, now_us), clock) if bus is not None else []
+            failures, ended = _known(cache_path, now_us)
+            found = _topics(bus, failures, ended, clock) if bus is not None else []
             columns = _columns(now_us)
             if any(each["paused"] for each in found):
                 columns.append(Column("paused", gives=True))
@@ -82,8 +85,7 @@ def peek(
             bus = sources.bus()
             known = [state.topic for state in bus.topics()] if bus is not None else []
             if bus is not None and topic not in {*known, *ALWAYS}:
-                printer.error(f"there is no topic {topic}", hint=_near(topic, known))
-                return NO_SUCH_THING
+                return no_such_topic(topic, known)
             lying = bus.peek(topic, max(number, 0), newest=newest) if bus is not None else []
             found = [_peeked(each) for each in lying]
             printer.rows(
@@ -94,12 +96,20 @@ def peek(
     return printer.quietly(body)
 
 
+def no_such_topic(topic: str, known: list[str]) -> int:
+    """Say that there is no such topic; returns the exit code."""
+    printer.error(f"there is no topic {topic[:100]}", hint=_near(topic[:100], known))
+    return NO_SUCH_THING
+
+
 def payload_text(payload: bytes) -> str:
     """Return the bytes of a message as text; those that are no UTF-8 as `\\xff`."""
     return payload.decode("utf-8", "backslashreplace")
 
 
-def _topics(bus: Bus, failures: Mapping[str, int] | None, clock: Clock) -> list[Record]:
+def _topics(
+    bus: Bus, failures: Mapping[str, int] | None, ended: Mapping[str, int] | None, clock: Clock
+) -> list[Record]:
     serving: dict[str, int] = {}
     paused, now = pauses_on(bus), clock.now()
     for presence in bus.presences():
@@ -115,21 +125,23 @@ def _topics(bus: Bus, failures: Mapping[str, int] | None, clock: Clock) -> list[
             "oldest_us": state.oldest_us,
             "failed_24h": failures.get(state.topic, 0) if failures is not None else None,
             "workers": serving.get(state.topic, 0),
+            "rate_min": round(ended.get(state.topic, 0) / RATE_MIN, 1) if ended is not None else None,
             "paused": pause.words if (pause := paused.topic(state.topic, now)) else None,
         }
         for state in bus.topics()
     ]
 
 
-def _failures(cache_path: str | None, now_us: int) -> dict[str, int] | None:
+def _known(cache_path: str | None, now_us: int) -> tuple[Mapping[str, int] | None, Mapping[str, int] | None]:
+    """Return by topic what failed in a day and what ended in RATE_MIN minutes; None each without a history."""
     if cache_path is None:
-        return None
+        return None, None
     try:
         history = History.open(cache_path)
     except CacheUnusable:
-        return None
+        return None, None
     try:
-        return history.failures(now_us - DAY_US)
+        return history.failures(now_us - DAY_US), history.ended(now_us - RATE_MIN * 60_000_000)
     finally:
         history.close()
 
@@ -148,6 +160,9 @@ def _columns(now_us: int) -> list[Column]:
         Column("later", right=True),
         Column("running", right=True),
         Column("oldest", age, right=True),
+        Column(
+            "rate/min", lambda each, _: "-" if each["rate_min"] is None else str(each["rate_min"]), right=True
+        ),
         Column("failed 24h", failed, lambda each: RED if each["failed_24h"] else "", right=True),
         Column("workers", right=True),
     ]

@@ -15,6 +15,8 @@ DEFAULT_PRIORITY = 5
 BANDS = ("low", "normal", "high", "critical")
 SAME = "="
 """As `Message.holds`: the group that the task held whose outcome lands in the same commit, if it held one."""
+REPLAYED = "replayed"
+"""As `Message.cause` of a result: a person sent it back from quarantine, and what was recorded of it before is void."""
 
 
 def band(priority: int) -> int:

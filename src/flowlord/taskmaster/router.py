@@ -8,7 +8,7 @@ from flowlord.decide.done import Done, on_done, origin_of, sources_of
 from flowlord.decide.keys import dispatch_key, outcome_identities
 from flowlord.model.crashpoint import crashpoint
 from flowlord.model.errors import BusError, InvalidTask
-from flowlord.model.message import Delivery
+from flowlord.model.message import REPLAYED, Delivery
 from flowlord.model.plan import Commit, Committed, FactKind, Plan
 from flowlord.model.workflow import Workflows
 from flowlord.taskmaster.landing import land, quarantine
@@ -103,7 +103,10 @@ class Router:
                 quarantine(delivery, f"it could not be decided: {error!r}"), acknowledge=(delivery,)
             )
         self._around.stamps.used(ctx.now, plan.stamps)
-        return Commit(plan, acknowledge=(delivery,), outcomes=identities)
+        # The outcome of a result that is none was recorded when it was set aside: mended, it would count as repeated.
+        return Commit(
+            plan, acknowledge=(delivery,), outcomes=() if delivery.cause == REPLAYED else identities
+        )
 
     def _with_kept(self, flows: Workflows, name: str) -> Workflows:
         """Add a workflow that is not loaded here as it is kept on the bus: another daemon may run it."""
