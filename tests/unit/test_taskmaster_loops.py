@@ -149,6 +149,7 @@ def test_a_message_that_is_no_result_is_set_aside_with_its_reason_and_the_loop_g
     assert len(answers) == 1
     router.step(0.0)
     quarantined = farm.facts(FactKind.QUARANTINED)
+    assert farm.facts(FactKind.ALERT) == quarantined, "what is set aside is told to people"
     assert any(words in text for text in quarantined)
     assert len(farm.bus.claim(["leaf"], "w", 10)) == 2
 

@@ -176,24 +176,25 @@ def test_a_folder_below_that_cannot_be_read_keeps_its_workflows(home, monkeypatc
     assert (here.started("tick"), len(here.farm.work("other"))) == (1, 1)
 
 
+class Bucket:
+    gone = False
+    refused = ""
+    files = {"a.toml": MINUTELY.format(name="tick"), "b.toml": MINUTELY.format(name="other")}  # noqa: RUF012
+
+    def list(self, pattern):
+        if self.gone:
+            raise Unavailable(f"{pattern}: there is no bucket 'b' at S3")
+        for name, text in self.files.items():
+            yield Listed(f"{pattern}/{name}", len(text), text, 0)
+
+    def read(self, path, limit):
+        name = path.rpartition("/")[2]
+        if name == self.refused:
+            raise Unavailable(f"{path}: S3 denies access")
+        return self.files[name].encode()[:limit], self.files[name]
+
+
 def test_a_bucket_that_vanishes_keeps_everything_and_a_file_that_may_not_be_read_hurts_only_itself():
-    class Bucket:
-        gone = False
-        refused = ""
-        files = {"a.toml": MINUTELY.format(name="tick"), "b.toml": MINUTELY.format(name="other")}  # noqa: RUF012
-
-        def list(self, pattern):
-            if self.gone:
-                raise Unavailable(f"{pattern}: there is no bucket 'b' at S3")
-            for name, text in self.files.items():
-                yield Listed(f"{pattern}/{name}", len(text), text, 0)
-
-        def read(self, path, limit):
-            name = path.rpartition("/")[2]
-            if name == self.refused:
-                raise Unavailable(f"{path}: S3 denies access")
-            return self.files[name].encode()[:limit], self.files[name]
-
     bucket, farm = Bucket(), Farm()
     bucket.refused = "b.toml"
     around = farm.daemon(Workflows())
@@ -216,6 +217,41 @@ def test_a_bucket_that_vanishes_keeps_everything_and_a_file_that_may_not_be_read
     bucket.gone = False
     reloader.step()
     assert around.health.colour() == "green"
+
+
+def test_a_daemon_that_starts_while_its_bucket_is_away_runs_what_last_worked_there_and_no_more():
+    bucket, farm = Bucket(), Farm()
+    before = farm.daemon(Workflows())
+    Reloader(before, BucketTree("s3://b/flows", bucket)).start()
+    other = Bucket()
+    other.files = {"z.toml": MINUTELY.format(name="z")}
+    Reloader(farm.daemon(Workflows(), "d2"), BucketTree("s3://b/others", other)).start()
+    bucket.gone = True
+    around = farm.daemon(Workflows(), "d3")
+    reloader = Reloader(around, BucketTree("s3://b/flows", bucket))
+    reloader.start()
+    assert revision_of(around.workflows) == revision_of(before.workflows)
+    for _ in range(3):
+        reloader.step()
+    [alert] = farm.facts(FactKind.ALERT)
+    assert alert.endswith("what last worked, as kept on the bus, runs: 2 files")
+    scheduler_of(around).decide_due()
+    farm.clock.advance(60)
+    scheduler_of(around).decide_due()
+    assert len(farm.work("tick")) == 1
+    bucket.gone = False
+    bucket.files = {"a.toml": MINUTELY.format(name="new")}
+    for _ in range(2):
+        reloader.step()
+    assert [phase.name for flow in around.workflows.by_name.values() for phase in flow.phases] == ["new"]
+    assert around.health.colour() == "green"
+
+
+def test_a_bucket_that_is_away_and_never_was_here_is_an_error_at_the_start():
+    bucket, farm = Bucket(), Farm()
+    bucket.gone = True
+    with pytest.raises(Unavailable):
+        Reloader(farm.daemon(Workflows()), BucketTree("s3://b/flows", bucket)).start()
 
 
 def test_two_revisions_tell_in_which_files_they_differ(tmp_path):

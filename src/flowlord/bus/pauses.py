@@ -26,14 +26,30 @@ def read_pauses(text: str | None) -> Paused:
     return NOTHING if text is None else _decode(text)
 
 
-def pauses_on(bus: Bus, before: Paused = NOTHING) -> Paused:
-    """Return the pauses on a bus; when somebody broke them, it is said and those known `before` go on."""
-    text = bus.marks([MARK]).get(MARK)
-    try:
-        return read_pauses(text)
-    except msgspec.DecodeError as error:
-        log.error("the mark %s cannot be read: %s", MARK, error, extra={"action": "pause.broken"})
-        return before
+def pauses_on(bus: Bus) -> Paused:
+    """Return the pauses on a bus; when somebody broke them, it is said and there are none."""
+    return PauseWatch(bus).look()
+
+
+class PauseWatch:
+    """Looks at the pauses on a bus again and again; when somebody breaks them, those known before go on."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._text: str | None = None
+        self._paused = NOTHING
+
+    def look(self) -> Paused:
+        """Return the pauses; a value that cannot be read is said once."""
+        text = self._bus.marks([MARK]).get(MARK)
+        if text != self._text:
+            try:
+                self._paused = read_pauses(text)
+            except msgspec.DecodeError as error:
+                told = {"action": "pause.broken"}
+                log.error("the mark %s cannot be read, what was paused stays so: %s", MARK, error, extra=told)
+            self._text = text
+        return self._paused
 
 
 def change_pauses(bus: Bus, seen: str | None, new: Paused, facts: tuple[Fact, ...]) -> bool:

@@ -94,7 +94,7 @@ def on_done(done: Done, flows: Workflows, ctx: Context, origin: Origin | None = 
             reason = f"unknown result {other!r}; a worker answers complete, error, warn or alert"
             return Plan(
                 quarantine=(Quarantined("done", encode(done.task), reason),),
-                facts=(_fact(FactKind.QUARANTINED, done, reason),),
+                facts=(_fact(FactKind.QUARANTINED, done, reason), _fact(FactKind.ALERT, done, reason)),
             )
 
 

@@ -26,6 +26,7 @@ from flowlord.taskmaster.hints import Hints
 from flowlord.taskmaster.late import LateWatch
 from flowlord.taskmaster.looking import Looking, asked
 from flowlord.taskmaster.notices import NoticeLoop
+from flowlord.taskmaster.readings import Readings
 from flowlord.taskmaster.reaper import move_due, reap, sweep
 from flowlord.taskmaster.reload import Reloader
 from flowlord.taskmaster.router import Router
@@ -122,7 +123,7 @@ class Taskmaster:
     def run(self, stop: threading.Event, *, once: bool = False) -> None:
         """Work until `stop` is set, or, with `once`, until nothing is left to do; then drain."""
         around = self.around
-        scheduler = Scheduler(around, around.changed)
+        scheduler = Scheduler(around, around.changed, None if once else Readings(around, around.changed))
         self._files = FileLoop(around, self._watching, once=once)
         if once:
             while scheduler.decide_due():

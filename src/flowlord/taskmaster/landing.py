@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+import msgspec
+
 from flowlord.bus.port import Bus
 from flowlord.model.errors import BusError, LeaseLost, Refused
 from flowlord.model.message import Delivery
@@ -41,8 +43,15 @@ def land(bus: Bus, commits: Sequence[Commit]) -> list[tuple[Commit, Committed | 
 
 
 def quarantine(delivery: Delivery, reason: str) -> Plan:
-    """Return the plan that sets a message aside byte for byte, with the reason."""
+    """Return the plan that sets a message aside byte for byte, with the reason and an alert."""
+    told = Fact(
+        FactKind.QUARANTINED,
+        key=delivery.key,
+        topic=delivery.topic,
+        phase=delivery.phase,
+        text=reason,
+    )
     return Plan(
         quarantine=(Quarantined(delivery.topic, delivery.payload, reason),),
-        facts=(Fact(FactKind.QUARANTINED, key=delivery.key, topic=delivery.topic, text=reason),),
+        facts=(told, msgspec.structs.replace(told, kind=FactKind.ALERT)),
     )

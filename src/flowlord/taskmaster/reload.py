@@ -56,11 +56,14 @@ class Reloader:
     def start(self) -> files.Loaded:
         """Load for the first time; files that are broken now are taken from the bus as they last worked.
 
-        A path that cannot be read at all raises OSError.
+        A place that cannot be looked at is taken from the bus as it last worked; one that never did raises OSError.
         """
-        found = self._tree.find()
-        self._stamp = files.stamps(found)
         self._generation = self._around.bus.generation()
+        try:
+            found = self._tree.find()
+        except OSError as error:
+            return self._start_without(error)
+        self._stamp = files.stamps(found)
         self._loaded = files.load(self._tree)
         self._describe()
         restored = last_good(self._around.bus, self._loaded.broken)
@@ -97,6 +100,16 @@ class Reloader:
         self._stamp, self._missing = stamp, missing - self._missing
         return True
 
+    def _start_without(self, error: OSError) -> files.Loaded:
+        """Run what last worked of this place while it cannot be looked at."""
+        kept = _all_kept(self._around.bus, self._tree.path)
+        if not kept:
+            raise error
+        self._around.workflows = Workflows({flow.name: flow for flow in kept})
+        self._around.changed.set()
+        self._lost(error, f"what last worked, as kept on the bus, runs: {_count(kept, 'file')}")
+        return self._loaded
+
     def _describe(self) -> None:
         """Find out which commit was loaded."""
         if self._repository is not None:
@@ -114,12 +127,13 @@ class Reloader:
                 flows[name] = kept
         return flows
 
-    def _lost(self, error: OSError) -> bool:
+    def _lost(self, error: OSError, then: str = "what was loaded goes on") -> bool:
         """Tell once that the place cannot be looked at; returns whether that is news."""
         path = self._tree.path
         reason = (error.strerror or str(error)).removeprefix(f"{path}: ")
-        text = f"{path} cannot be looked at: {reason}; what was loaded goes on"
-        if is_news := self._around.health.faults().get(PLACE) != text:
+        what = f"{path} cannot be looked at: {reason}; "
+        text = what + then
+        if is_news := not self._around.health.faults().get(PLACE, "").startswith(what):
             alert = Fact(FactKind.ALERT, phase=path, cause=f"workflows:{path}", text=text)
             self._around.bus.commit(Plan(facts=(alert,)))
             self._around.health.fault(PLACE, text, Severity.WARNING)
@@ -154,7 +168,7 @@ class Reloader:
     def _kept(self, flows: Workflows, before: Workflows) -> list[Mark]:
         """Return the marks that keep the texts of new and changed files on the bus."""
         return [
-            Mark(MARK + name, ANY, json.dumps({"revision": flow.digest, "text": text}))
+            Mark(MARK + name, ANY, json.dumps({"revision": flow.digest, "text": text, "of": self._tree.path}))
             for name, flow in flows.by_name.items()
             if (text := self._loaded.text_of(name))
             and (name not in before.by_name or before.by_name[name].digest != flow.digest)
@@ -240,3 +254,19 @@ def last_good(bus: Bus, names: Sequence[str]) -> list[Workflow]:
         if flow is not None:
             found.append(flow)
     return found
+
+
+def _all_kept(bus: Bus, path: str) -> list[Workflow]:
+    """Return every workflow of a place as it last worked, out of the bus; other daemons may run other places."""
+    names = []
+    for key, value in bus.marks_like(MARK).items():
+        try:
+            if json.loads(value)["of"] == path:
+                names.append(key.removeprefix(MARK))
+        except (ValueError, KeyError, TypeError):
+            continue
+    return last_good(bus, names)
+
+
+def _count(found: Sequence[object], word: str) -> str:
+    return f"1 {word}" if len(found) == 1 else f"{len(found)} {word}s"

@@ -131,7 +131,7 @@ class Router:
             return
         task = next((fact.task for fact in plan.facts if fact.task), None)
         name, run = (task.name, task.id) if task else ("", "")
-        is_dead = any(fact.kind is FactKind.DEAD for fact in plan.facts)
+        is_told = any(fact.kind in (FactKind.DEAD, FactKind.QUARANTINED) for fact in plan.facts)
         for fact in plan.facts:
             told = {"task": run, "key": fact.key}
             match fact.kind:
@@ -150,8 +150,8 @@ class Router:
                 case FactKind.QUARANTINED:
                     counters.quarantined += 1
                     log.error("%s %s", name, fact.text, extra={"action": "quarantined", **told})
-                case FactKind.ALERT if is_dead:
-                    pass  # the line about the dead letter says the same
+                case FactKind.ALERT if is_told:
+                    pass  # the line before says the same
                 case FactKind.ALERT:
                     log.error("%s %s", name, fact.text, extra={"action": "alert", **told})
                 case _:

@@ -16,6 +16,7 @@ from flowlord.model.plan import Commit, Committed, Mark, Plan
 from flowlord.model.problem import Severity
 from flowlord.model.workflow import Workflows
 from flowlord.rules.timetable import Timetable
+from flowlord.taskmaster.readings import Readings
 from flowlord.taskmaster.surroundings import Surroundings
 from flowlord.taskmaster.ticks import Entry, commits_of, prepare, take_ready, tell
 from flowlord.taskmaster.timejump import JUMP_S, JumpWatch
@@ -34,6 +35,8 @@ PREPARED = timedelta(seconds=10)
 """Starts that are due within this time are made ready while there is nothing else to do."""
 PREPARING = timedelta(milliseconds=200)
 """So long at a time: then it is seen whether something else is to be done."""
+READ_AGAIN = timedelta(milliseconds=250)
+"""When to look again at a start whose meta-file is being read."""
 HURRY = timedelta(milliseconds=20)
 """So long before a start nothing is made ready any more."""
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -41,11 +44,16 @@ _Pair = tuple[Entry, Commit]
 
 
 class Scheduler:
-    """One step waits until a phase is due or a second has passed, and decides everything that is due."""
+    """One step waits until a phase is due or a second has passed, and decides everything that is due.
 
-    def __init__(self, around: Surroundings, wake: threading.Event) -> None:
+    Args:
+        readings: reads meta-files while other phases start; without, a start waits for its own.
+    """
+
+    def __init__(self, around: Surroundings, wake: threading.Event, readings: Readings | None = None) -> None:
         self._around = around
         self._wake = wake
+        self._readings = readings
         self._built_from: Workflows | None = None
         self._heap: list[Entry] = []
         self._jumps = JumpWatch(around.clock)
@@ -164,8 +172,14 @@ class Scheduler:
             open_tasks=opened.get(group_of(phase), 0) if opened else 0,
             pauses=tuple(paused.of_phase(phase)) if paused and paused.pauses else (),
         )
+        sources = None
+        if found.ticks and phase.rule.meta_file and self._readings is not None:
+            sources = self._readings.take(phase.identity, phase.rule.meta_file)
+            if sources is None:  # the others start meanwhile
+                entry.next, entry.waits = now + READ_AGAIN, True
+                return ()
         entry.next, entry.waits = found.next or _NEVER, found.waits
-        return commits_of(self._around, entry, found)
+        return commits_of(self._around, entry, found, sources)
 
     def _land(self, gathered: Sequence[_Pair], now: datetime) -> int:
         if not gathered:

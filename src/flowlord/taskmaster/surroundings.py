@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 
-from flowlord.bus.pauses import pauses_on
+from flowlord.bus.pauses import PauseWatch
 from flowlord.bus.port import Bus
 from flowlord.decide.context import Context, Source
 from flowlord.decide.expand import HELD
@@ -58,10 +58,13 @@ class Surroundings:
     health: Health = field(default_factory=Health)
     storage: Storage = field(default_factory=Storage)
     paused: Paused | None = None  # None: not looked at yet
+    _pauses: PauseWatch | None = None
 
     def look_at_pauses(self) -> None:
         """Learn what people have paused."""
-        self.paused = pauses_on(self.bus, self.paused or NOTHING)
+        if self._pauses is None:
+            self._pauses = PauseWatch(self.bus)
+        self.paused = self._pauses.look()
 
     def context(self, sources: Iterable[str] = ()) -> Context:
         """Return the context of one decision, with the meta-files that it needs read now."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import msgspec
 
 from flowlord.bus.landing import rendered
-from flowlord.decide.context import Context
+from flowlord.decide.context import Context, Source
 from flowlord.decide.expand import utc_text
 from flowlord.decide.schedule import ON_TIME, Due
 from flowlord.decide.tick import on_missed, on_tick, stamped
@@ -22,6 +22,8 @@ from flowlord.rules.timetable import Timetable
 from flowlord.taskmaster.surroundings import Surroundings
 
 log = logging.getLogger("flowlord.scheduler")
+
+Sources = Mapping[str, Source | str]
 
 _TICK = timedelta(microseconds=1)
 _CREATED = b'"created":"'
@@ -81,14 +83,19 @@ class Entry:
         return found
 
 
-def commits_of(around: Surroundings, entry: Entry, due: Due) -> Iterator[Commit]:
-    """Yield the commits of what is due, in order; each rests on the mark that the one before it leaves."""
+def commits_of(
+    around: Surroundings, entry: Entry, due: Due, sources: Sources | None = None
+) -> Iterator[Commit]:
+    """Yield the commits of what is due, in order; each rests on the mark that the one before it leaves.
+
+    `sources` is what the meta-file holds; without, it is read for each start.
+    """
     seen = entry.seen
     facts = tuple(
         fact for missed in due.missed for fact in on_missed(entry.phase, missed, entry.revision).facts
     )
     for instant in due.ticks:
-        plan = _start(around, entry, instant)
+        plan = _start(around, entry, instant, sources)
         if facts:
             plan, facts = msgspec.structs.replace(plan, facts=plan.facts + facts), ()
         new = utc_text(instant)
@@ -168,9 +175,12 @@ def tell(around: Surroundings, entry: Entry, commit: Commit) -> None:
         log.log(level, "%s", text, extra={"action": f"tick.{fact.kind}", "slot": fact.cause})
 
 
-def _start(around: Surroundings, entry: Entry, instant: datetime) -> Plan:
+def _start(around: Surroundings, entry: Entry, instant: datetime, sources: Sources | None) -> Plan:
     rule = entry.phase.rule
-    ctx = around.context([rule.meta_file] if rule.meta_file else [])
+    if sources is None:
+        ctx = around.context([rule.meta_file] if rule.meta_file else [])
+    else:
+        ctx = msgspec.structs.replace(around.context(), sources=sources)
     plan = on_tick(entry.phase, instant, ctx, entry.revision)
     around.stamps.used(ctx.now, plan.stamps)
     return plan

@@ -129,7 +129,8 @@ def poison(delivery: Delivery, reason: str) -> Commit:
         text=reason,
     )
     kept = Quarantined(delivery.topic, delivery.payload, reason)
-    return Commit(Plan(quarantine=(kept,), facts=(fact,)), (delivery,))
+    alert = replace(fact, kind=FactKind.ALERT)
+    return Commit(Plan(quarantine=(kept,), facts=(fact, alert)), (delivery,))
 
 
 def _counted(mark: str | None, now: datetime) -> tuple[int, int] | None:

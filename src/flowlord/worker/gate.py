@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from flowlord.bus.pauses import pauses_on
+from flowlord.bus.pauses import PauseWatch
 from flowlord.bus.port import Bus
 from flowlord.model.clock import Clock
 from flowlord.model.paused import NOTHING
@@ -20,8 +20,8 @@ class Gate:
     """Knows the topics of a worker; asks the bus once a second which of them are paused."""
 
     def __init__(self, bus: Bus, topics: Sequence[str], clock: Clock) -> None:
-        self._bus, self._topics, self._clock = bus, topics, clock
-        self._paused = NOTHING
+        self._topics, self._clock = topics, clock
+        self._watch, self._paused = PauseWatch(bus), NOTHING
         self._next_ns = 0
         self._shut: frozenset[str] = frozenset()
 
@@ -29,7 +29,7 @@ class Gate:
         """Return the topics to claim from now; raises BusUnavailable."""
         now_ns = self._clock.monotonic_ns()
         if now_ns >= self._next_ns:
-            self._paused = pauses_on(self._bus, self._paused)
+            self._paused = self._watch.look()
             self._next_ns = now_ns + LOOK_NS
         if not self._paused.pauses:
             return self._note(frozenset())
