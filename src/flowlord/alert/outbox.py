@@ -99,7 +99,7 @@ def taken_over(state: State, now_us: int) -> State:
     return replace(state, pending=pending)
 
 
-def undelivered_text(state: State, now_us: int) -> str:
+def undelivered_text(state: State) -> str:
     """Return, in words, what cannot be delivered now; empty when everything goes well."""
     failing = [each for each in state.pending.values() if each.error]
     if not failing:

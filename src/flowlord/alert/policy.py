@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import fnmatch
-import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import msgspec
 
 from flowlord.alert.state import Event
-from flowlord.rules.errors import Unreadable, quote
 from flowlord.rules.zones import instant_of, zone_of
 
 MIN_US: Final = 300_000_000
 TIMES: Final = 16
 """The longest wait is that many times the least, when nobody says otherwise."""
-_SPAN: Final = re.compile(
-    r"\s*([0-9]{1,2}):([0-9]{2})\s*-\s*([0-9]{1,2}):([0-9]{2})(?:\s+(\S+))?\s*", re.ASCII
-)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -49,28 +44,6 @@ class Quiet(msgspec.Struct, frozen=True):
         if past_midnight and minute >= self.first:
             end += timedelta(days=1)
         return max((instant_of(end, zone) - _EPOCH) // timedelta(microseconds=1), now_us + 1)
-
-
-def parse_quiet(text: str) -> Quiet | None:
-    """Return the quiet hours that `22:00-07:00 Europe/Berlin` names; None for nothing.
-
-    Raises:
-        Unreadable: it names none.
-    """
-    if not text.strip():
-        return None
-    found = _SPAN.fullmatch(text)
-    hours = [int(part) for part in found.groups()[:4]] if found else []
-    if not hours or hours[0] > 23 or hours[2] > 24 or max(hours[1], hours[3]) > 59 or hours[2:] > [24, 0]:
-        raise Unreadable(
-            f"{quote(text)} names no hours: write them like 22:00-07:00, or 22:00-07:00 Europe/Berlin"
-        )
-    first, last = hours[0] * 60 + hours[1], hours[2] * 60 + hours[3]
-    if first == last % 1440:
-        raise Unreadable(f"{quote(text)} begins when it ends")
-    zone = (found[5] if found else "") or ""
-    zone_of(zone)
-    return Quiet(first, last % 1440, zone)
 
 
 class Route(msgspec.Struct, frozen=True):

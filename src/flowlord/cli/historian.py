@@ -1,6 +1,6 @@
-"""`python -m flowlord.cli.historian`: the process that writes the history of a daemon. Nobody types it.
+"""`python -m flowlord.cli.historian`: the process that writes the history of a daemon and tells its alerts.
 
-Its first line on stdin is a Charge as JSON; then it says on stdout how it goes (`taskmaster.copying.State`), until the
+Nobody types it. Its first line on stdin is a Charge as JSON; then it says on stdout how it goes (`taskmaster.copying.State`), until the
 daemon asks it to finish or is gone.
 """
 
@@ -26,12 +26,14 @@ from flowlord.cache.historian import Historian
 from flowlord.cli.buses import bus_at
 from flowlord.cli.logs import set_up
 from flowlord.cli.stores import storage_at
-from flowlord.config.settings import BusSettings, CacheSettings, Settings, StorageSettings
+from flowlord.config.settings import AlertSettings, BusSettings, CacheSettings, Settings, StorageSettings
 from flowlord.model.clock import Clock
 from flowlord.model.plan import Fact, Plan
+from flowlord.taskmaster.alerter import Alerter
+from flowlord.taskmaster.alerting import follow, health_teller
 from flowlord.taskmaster.backups import Backups, Restorer
 from flowlord.taskmaster.chance import Chance
-from flowlord.taskmaster.chronicle import END_S, Chronicle
+from flowlord.taskmaster.chronicle import END_S, Chronicle, Finishes
 from flowlord.taskmaster.copying import FINISH, State, copy
 from flowlord.taskmaster.follower import Follower
 from flowlord.taskmaster.surroundings import Surroundings
@@ -48,17 +50,21 @@ class Charge(msgspec.Struct, frozen=True):
     bus: BusSettings
     cache: CacheSettings
     storage: StorageSettings
+    alerts: AlertSettings
+    zone: str
     by: str
     log_format: str
     log_level: str
 
 
-def beside(settings: Settings, around: Surroundings, here: Follower) -> Chronicle:
+def beside(settings: Settings, around: Surroundings, here: Finishes) -> Chronicle:
     """Return what starts this module as a process beside a daemon; `here` copies what the process leaves."""
     charge = Charge(
         settings.bus,
         settings.cache,
         settings.storage,
+        settings.alerts,
+        settings.taskmaster.zone,
         around.consumer,
         settings.log.format,
         logging.getLevelName(logging.getLogger("flowlord").getEffectiveLevel()),
@@ -128,20 +134,42 @@ def main() -> int:
     threading.Thread(target=heed, name="flowlord-ending", daemon=True).start()
     gc.freeze()
     clock = SystemClock()
-    place = place_of(charge.cache, charge.storage)
+    place = place_of(charge.cache, charge.storage) if charge.cache.enabled else None
 
     def begin() -> Follower:
         return follower_of(bus_at(charge.bus, by=charge.by), clock, charge.cache, place)
 
+    alerts = threading.Thread(target=_alert, args=(charge, clock, ending), name="flowlord-alerts")
+    alerts.start()
+    if not charge.cache.enabled:
+        alerts.join()
+        return 0
     if place is None:
-        return 0 if copy(begin, _tell, ending) else 1
+        is_whole = copy(begin, _tell, ending)
+        alerts.join()
+        return 0 if is_whole else 1
     backups = backups_of(place, charge.cache, charge.by, clock, _tell, lambda fact: _commit(charge, fact))
     beside = threading.Thread(target=_back_up, args=(backups, ending), name="flowlord-backup")
     beside.start()
     is_whole = copy(begin, _tell, ending)
     beside.join()
+    alerts.join()
     backups.finish()
     return 0 if is_whole else 1
+
+
+def _alert(charge: Charge, clock: Clock, ending: threading.Event) -> None:
+    """Tell alerts, on a connection of its own."""
+    from flowlord.cli.alerting import alerter_of
+
+    owner = f"{charge.by}|{os.getpid()}"
+    health = health_teller(_tell)
+
+    def begin() -> Alerter:
+        bus = bus_at(charge.bus, by=charge.by)
+        return alerter_of(bus, clock, charge.alerts, charge.zone, owner, health)
+
+    follow(begin, _tell, ending)
 
 
 def _back_up(backups: Backups, ending: threading.Event) -> None:

@@ -15,6 +15,7 @@ from flowlord.bus.clock import SystemClock
 from flowlord.bus.open import NAMESPACE
 from flowlord.bus.port import Bus, Presence
 from flowlord.cli import printer
+from flowlord.cli.alerting import alerter_of
 from flowlord.cli.buses import bus_at
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, WRONG_USE
 from flowlord.cli.historian import backups_of, beside, follower_of, place_of
@@ -30,8 +31,9 @@ from flowlord.spec.load import Loaded
 from flowlord.storage.address import is_remote
 from flowlord.storage.open import Storage
 from flowlord.taskmaster.chance import Chance, Stamps
-from flowlord.taskmaster.chronicle import Chronicle
-from flowlord.taskmaster.daemon import Pace, Taskmaster
+from flowlord.taskmaster.alerting import SUBJECT as ALERTS
+from flowlord.taskmaster.alerting import Together
+from flowlord.taskmaster.daemon import Follows, Pace, Taskmaster
 from flowlord.taskmaster.files import Watching
 from flowlord.taskmaster.follower import Follower
 from flowlord.taskmaster.surroundings import Surroundings
@@ -155,24 +157,38 @@ def _surroundings(
     )
 
 
-def _follower(settings: Settings, around: Surroundings, *, is_short: bool) -> Follower | Chronicle | None:
-    """Return what writes the history: a process beside this one, or a thread of this one.
+def _follower(settings: Settings, around: Surroundings, *, is_short: bool) -> Follows:
+    """Return what writes the history and tells alerts: a process beside this one, or a thread of this one.
 
     A bus in memory can be seen from here only, and for a short run it is not worth to wait for a process.
     """
-    if not settings.cache.enabled:
-        return None
+    cache, bus, clock = settings.cache, around.bus, around.clock
+    owner = f"{around.consumer}|{os.getpid()}"
+
+    def undelivered(text: str) -> None:
+        if text:
+            around.health.fault(ALERTS, text, Severity.WARNING)
+        else:
+            around.health.mended(ALERTS)
+
+    alerter = alerter_of(bus, clock, settings.alerts, settings.taskmaster.zone, owner, undelivered)
+    if is_short or bus.address.startswith("memory:"):
+        return Together(_history(settings, around, is_short=is_short), alerter) if cache.enabled else alerter
+    here = follower_of(bus, clock, cache, place_of(cache, settings.storage)) if cache.enabled else alerter
+    return beside(settings, around, here)
+
+
+def _history(settings: Settings, around: Surroundings, *, is_short: bool) -> Follower:
+    """Return what writes the history in a thread of this process."""
     cache, bus, clock = settings.cache, around.bus, around.clock
     place = place_of(cache, settings.storage)
-    if is_short or bus.address.startswith("memory:"):
-        if place is None:
-            return follower_of(bus, clock, cache, None)
-        backups = backups_of(
-            place, cache, around.consumer, clock,
-            tell=lambda state: None, fact=lambda fact: bus.commit(Plan(facts=(fact,))),
-        )  # fmt: skip
-        return follower_of(bus, clock, cache, place, backups.step if is_short else backups.finish)
-    return beside(settings, around, follower_of(bus, clock, cache, place))
+    if place is None:
+        return follower_of(bus, clock, cache, None)
+    backups = backups_of(
+        place, cache, around.consumer, clock,
+        tell=lambda state: None, fact=lambda fact: bus.commit(Plan(facts=(fact,))),
+    )  # fmt: skip
+    return follower_of(bus, clock, cache, place, backups.step if is_short else backups.finish)
 
 
 def _watching(watch: WatchSettings) -> Watching:

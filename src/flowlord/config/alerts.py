@@ -41,10 +41,19 @@ def alert_settings(given: Given, channels: Channels, file: str) -> tuple[AlertSe
     }
     if most and most <= (least or AlertSettings().min_frequency_ns):
         plain.pop("max_frequency_ns")  # as the Go program: a ceiling that is none is the usual one
+    routes, origin = given.get("alerts.routes", ((), ""))
+    for pattern, to in routes:
+        if to not in names:
+            text = f"alerts.routes sends {pattern!r} to {to!r}, which is no channel"
+            problems.append(
+                Problem(origin, 0, 0, text, f"channels are {', '.join(names) or 'none'}", "FL202")
+            )
     return (
         AlertSettings(
             channels=specs,
             default=default or (names[0] if names else ""),
+            routes=routes,
+            quiet=given.get("alerts.quiet_hours", (None, ""))[0],
             link=given.get("alerts.link", ("", ""))[0],
             heartbeat_url=refs["alerts.heartbeat_url"],
             **plain,

@@ -37,6 +37,11 @@ _KINDS: Final[dict[Any, Schema]] = {
     v.read_done_topic: {"type": "string", "pattern": r"^[^\s:]{1,200}$"},
     v.read_failed_topic: {"type": ["string", "null"], "pattern": r"^[^\s:]{0,200}$"},
     v.read_zone: {"type": "string"},
+    v.read_routes: {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+    v.read_hours: {
+        "type": "string",
+        "pattern": r"^$|^[0-9]{1,2}:[0-9]{2}\s*-\s*[0-9]{1,2}:[0-9]{2}(\s+\S+)?$",
+    },
     v.read_words: {"type": "string"},
     v.read_variable: {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,199}$"},
     v.read_web_address: {"type": "string", "pattern": "^https?://"},

@@ -95,7 +95,8 @@ class AlertSettings(msgspec.Struct, frozen=True):
     """What is told to people, where and how often.
 
     `channels` begins with the one of `[slack]`, if there is any; `default` is the one for what names none, empty where
-    there is no channel. `max_frequency_ns` 0 is 16 times the least. `link` is the address of a dashboard.
+    there is no channel. `max_frequency_ns` 0 is 16 times the least. `link` is the address of a dashboard,
+    `routes` are patterns and channels, `quiet` two minutes of the day and a zone, empty for that of schedules.
     """
 
     channels: tuple[ChannelSpec, ...] = ()
@@ -103,6 +104,8 @@ class AlertSettings(msgspec.Struct, frozen=True):
     min_frequency_ns: int = 300 * SECOND
     max_frequency_ns: int = 0
     link: str = ""
+    routes: tuple[tuple[str, str], ...] = ()
+    quiet: tuple[int, int, str] | None = None
     heartbeat_url: SecretRef = SecretRef()
     heartbeat_every_ns: int = 60 * SECOND
 

@@ -313,6 +313,16 @@ SETTINGS: Final = (
         told="longest time between two digests while failures go on; empty is 16 times the least",
     ),
     _setting(
+        "alerts.routes", "alerts.routes", v.read_routes, "",
+        variable="FLOWLORD_ALERTS_ROUTES", keys="",
+        told="PATTERN = CHANNEL, for workflows, topics, tasks and phases that do not say it themselves",
+    ),
+    _setting(
+        "alerts.quiet_hours", "alerts.quiet", v.read_hours, "",
+        variable="FLOWLORD_ALERTS_QUIET_HOURS", keys="",
+        told="hours in which only results that ask for attention are told: 22:00-07:00 Europe/Berlin",
+    ),
+    _setting(
         "alerts.link", "alerts.link", v.read_optional_address, "",
         variable="FLOWLORD_ALERTS_LINK", keys="",
         told="address of a dashboard that messages link to",

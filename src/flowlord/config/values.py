@@ -143,6 +143,38 @@ def read_frequency(value: object) -> int:
     return read_duration(value)
 
 
+_HOURS = re.compile(r"([0-9]{1,2}):([0-9]{2})\s*-\s*([0-9]{1,2}):([0-9]{2})(?:\s+(\S+))?", re.ASCII)
+
+
+def read_hours(value: object) -> tuple[int, int, str] | None:
+    """Hours of the day, `22:00-07:00`, with a zone behind them or not: two minutes of the day, and the zone."""
+    if value == "":
+        return None
+    found = _HOURS.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise Wrong("names no hours: write 22:00-07:00, or 22:00-07:00 Europe/Berlin")
+    hours = [int(part) for part in found.groups()[:4]]
+    first, last = hours[0] * 60 + hours[1], hours[2] * 60 + hours[3]
+    if max(hours[1], hours[3]) > 59 or first >= 1440 or last > 1440 or first == last % 1440:
+        raise Wrong("names no hours: both lie on a clock, and are not the same")
+    return first, last % 1440, read_zone(found[5] or "")
+
+
+def read_routes(value: object) -> tuple[tuple[str, str], ...]:
+    """`PATTERN = CHANNEL`, several in a list or with commas between them."""
+    texts = value if isinstance(value, list) else value.split(",") if isinstance(value, str) else [None]
+    routes = []
+    for text in texts:
+        pattern, equals, to = (
+            (part.strip() for part in text.partition("=")) if isinstance(text, str) else ("", "", "")
+        )
+        if pattern and to:
+            routes.append((pattern, to))
+        elif equals or text:
+            raise Wrong("is no route: write them like load:* = oncall, each with the name of a channel")
+    return tuple(routes)
+
+
 def read_grace(value: object) -> int:
     return 0 if value in ("0", "0s") else read_duration(value)
 

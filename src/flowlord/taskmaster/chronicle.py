@@ -12,7 +12,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -20,7 +20,7 @@ from flowlord.model.clock import Clock
 from flowlord.model.errors import FlowlordError
 from flowlord.model.problem import Severity
 from flowlord.taskmaster.copying import FINISH, How, State
-from flowlord.taskmaster.follower import FINISH_NS, Follower
+from flowlord.taskmaster.follower import FINISH_NS
 from flowlord.taskmaster.health import Health
 
 log = logging.getLogger("flowlord.history")
@@ -32,6 +32,14 @@ LONGEST_PAUSE_S: Final = 30.0
 END_S: Final = FINISH_NS / 1e9 + 5.0
 _END_US = {signal.SIGINT, signal.SIGTERM}
 _decode = msgspec.json.Decoder(State).decode
+
+
+class Finishes(Protocol):
+    """What does the rest of the work of the process."""
+
+    def finish(self) -> object:
+        """Do it, for some seconds at most."""
+        ...
 
 
 class Chronicle:
@@ -48,7 +56,7 @@ class Chronicle:
         self,
         command: Sequence[str],
         charge: bytes,
-        instead: Follower,
+        instead: Finishes,
         health: Health,
         clock: Clock,
         *,

@@ -1,0 +1,275 @@
+"""Who tells the alerts, and what a crash between any two steps of it costs: on a bus in memory and a virtual clock."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from flowlord.alert import keep
+from flowlord.alert.policy import Policy
+from flowlord.alert.port import Undelivered
+from flowlord.bus.memory import MemoryBus
+from flowlord.model import crashpoint
+from flowlord.model.errors import BusUnavailable
+from flowlord.model.plan import Fact, FactKind, Plan
+from flowlord.model.task import Task
+from flowlord.taskmaster.alerter import LEASE, LEASE_S, Alerter
+from support.clock import VirtualClock
+
+POLICY = Policy(channels=("slack",), default="slack")
+
+
+class Crash(BaseException):
+    """The process is gone."""
+
+
+class Slack:
+    """Keeps what arrived; `answers` are exceptions to raise instead, in order."""
+
+    name = "slack"
+
+    def __init__(self):
+        self.got, self.answers = [], []
+
+    def send(self, notice):
+        if self.answers:
+            raise self.answers.pop(0)
+        self.got.append(notice)
+        return ""
+
+    @property
+    def ids(self):
+        return [notice.id for notice in self.got]
+
+
+@pytest.fixture
+def clock():
+    return VirtualClock()
+
+
+@pytest.fixture
+def bus(clock):
+    return MemoryBus(clock)
+
+
+@pytest.fixture
+def slack():
+    return Slack()
+
+
+@pytest.fixture(autouse=True)
+def disarmed():
+    yield
+    crashpoint.arm(None)
+
+
+def alerter(bus, clock, slack, owner="d1|1", **more):
+    return Alerter(bus, clock, POLICY, {"slack": slack}, owner, **more)
+
+
+def fail(bus, n=1, text="no route to host"):
+    """Dead letters, as the router commits them."""
+    for _ in range(n):
+        task = Task(type="load", job="users", info="?day=2026-01-01", result="error", msg=text)
+        told = Fact(FactKind.DEAD, key="k", topic="load", phase="a.toml:load:users", text=text)
+        alert = Fact(FactKind.ALERT, key="k", topic="load", phase="a.toml:load:users", text=text, task=task)
+        bus.commit(Plan(facts=(told, alert)))
+
+
+def succeed(bus):
+    task = Task(type="load", job="users", info="", result="complete")
+    bus.commit(
+        Plan(facts=(Fact(FactKind.DONE, key="n", topic="load", phase="a.toml:load:users", task=task),))
+    )
+
+
+def work(one, clock, seconds=0.0):
+    """Let it do all there is to do, then let time pass and do what that brings about."""
+    while one.step(0.0):
+        pass
+    for _ in range(int(seconds / 5)):
+        clock.advance(5)
+        while one.step(0.0):
+            pass
+
+
+def known(bus):
+    head = bus.marks([keep.HEAD])
+    return keep.read({**head, **bus.marks(keep.names(head[keep.HEAD]))})
+
+
+def test_a_dead_letter_is_told_and_so_is_that_its_phase_is_well_again(bus, clock, slack):
+    one = alerter(bus, clock, slack)
+    work(one, clock)
+    fail(bus, 3)
+    work(one, clock)
+    succeed(bus)
+    work(one, clock, 900)
+    assert [notice.kind for notice in slack.got] == ["new", "recovered"]
+    assert slack.got[0].lines[0].dates == "2026/01/01T00"
+    assert known(bus).pending == {}
+
+
+def test_what_was_alerted_before_anybody_followed_is_told_unless_it_is_old(bus, clock, slack):
+    fail(bus, text="old")
+    clock.advance(3_600)
+    fail(bus, text="young")
+    work(alerter(bus, clock, slack), clock)
+    assert [line.error for notice in slack.got for line in notice.lines] == ["young"]
+
+
+def test_one_of_two_tells_and_the_other_takes_over_when_it_is_not_heard_of(bus, clock, slack):
+    one, two = alerter(bus, clock, slack), alerter(bus, clock, slack, "d2|1")
+    work(one, clock)
+    work(two, clock)
+    assert (one.holds, two.holds) == (True, False)
+    fail(bus)
+    work(two, clock)
+    assert slack.got == []
+    work(one, clock)
+    work(two, clock)
+    clock.advance(LEASE_S - 1)
+    work(two, clock)
+    assert not two.holds
+    clock.advance(2)
+    fail(bus, text="another")
+    work(two, clock)
+    assert (two.holds, len(slack.got)) == (True, 2)
+    fail(bus, text="a third")
+    work(one, clock)  # it stood still, and learns that it is no longer its turn
+    work(two, clock)
+    assert (one.holds, len(slack.got)) == (False, 3)
+
+
+def test_who_ends_in_order_leaves_to_the_next_at_once(bus, clock, slack):
+    one, two = alerter(bus, clock, slack), alerter(bus, clock, slack, "d2|1")
+    work(one, clock)
+    fail(bus)
+    one.finish()
+    assert len(slack.got) == 1
+    work(two, clock)
+    assert two.holds
+    two.finish()
+    assert LEASE not in bus.marks([LEASE])
+
+
+@pytest.mark.parametrize(("place", "copies"), [("alerts.send.before", 1), ("alerts.send.after", 2)])
+def test_a_kill_around_a_send_loses_nothing_and_costs_at_most_one_copy_with_the_same_id(
+    bus, clock, slack, place, copies
+):
+    one = alerter(bus, clock, slack)
+
+    def trap(name):
+        if name == place:
+            crashpoint.arm(None)
+            raise Crash
+
+    crashpoint.arm(trap)
+    fail(bus)
+    with pytest.raises(Crash):
+        work(one, clock)
+    work(alerter(bus, clock, slack, "d1|2"), clock)  # another process of the same daemon need not wait
+    assert len(slack.got) == copies
+    assert len(set(slack.ids)) == 1
+
+
+@pytest.mark.parametrize("lost", [Crash, BusUnavailable])
+def test_a_crash_or_a_lost_answer_at_any_step_loses_nothing_and_doubles_only_what_was_being_sent(lost):
+    for at in range(60):
+        slack, left = Slack(), [1_000_000]
+        bus = MemoryBus(VirtualClock(), lambda name, left=left: fault(name, left))
+
+        def fault(name, left):
+            left[0] -= 1
+            if left[0] == -1:
+                raise lost(name)
+
+        fail(bus, 2)
+        one = alerter(bus, VirtualClock(), slack)
+        left[0] = at
+        for n in range(6):
+            try:
+                work(one, VirtualClock())
+            except Crash:
+                one = alerter(bus, VirtualClock(), slack, f"d1|{n + 2}")
+            except BusUnavailable:
+                pass
+            if n == 2:
+                due, left[0] = left[0], 1_000_000  # none for those who fail
+                fail(bus, 1, "another reason")
+                left[0] = due
+        told = {(notice.id, line.error): line.count for notice in slack.got for line in notice.lines}
+        assert sum(told.values()) == 3, at
+        assert len(slack.ids) - len(set(slack.ids)) <= (1 if lost is Crash else 0), at
+        assert known(bus).pending == {}
+
+
+def test_what_cannot_be_delivered_is_kept_said_and_tried_again(bus, clock, slack, caplog):
+    health = []
+    slack.answers = [Undelivered("429 Too Many Requests", retry_after_s=60.0), Undelivered("500")]
+    one = alerter(bus, clock, slack, tell_health=health.append)
+    fail(bus)
+    with caplog.at_level(logging.WARNING):
+        work(one, clock)
+    assert health == ["1 alert could not be delivered to slack: 429 Too Many Requests"]
+    assert "it is kept and tried again in 60 s" in caplog.text
+    clock.advance(55)
+    work(one, clock)
+    assert (slack.got, len(slack.answers)) == ([], 1)
+    work(one, clock, 60)
+    assert (len(slack.got), health[-1]) == (1, "")
+
+
+def test_a_channel_with_a_fault_of_its_own_is_no_end(bus, clock, slack):
+    slack.answers = [ValueError("a fault")]
+    one = alerter(bus, clock, slack)
+    fail(bus)
+    work(one, clock, 30)
+    assert len(slack.got) == 1
+
+
+def test_entries_that_were_trimmed_before_they_were_seen_are_told(bus, clock, slack):
+    one = alerter(bus, clock, slack)
+    fail(bus)
+    work(one, clock)
+    one.finish()
+    fail(bus, 2)
+    clock.advance(8 * 86_400)
+    assert bus.sweep()["journal"] == 2
+    work(alerter(bus, clock, slack, "d2|1"), clock)
+    errors = [line.error for notice in slack.got for line in notice.lines]
+    assert (
+        "entries 2 to 2 of the journal were gone before they were looked at: alerts in them were not told"
+        in errors
+    )
+    assert errors.count("no route to host") == 2  # the first, and the newest, which is kept for ever
+
+
+def test_a_state_that_somebody_broke_is_said_and_begun_anew(bus, clock, slack, caplog):
+    from flowlord.model.plan import ANY, Mark
+
+    bus.commit(Plan(), marks=[Mark(keep.HEAD, ANY, "{")])
+    fail(bus)
+    work(alerter(bus, clock, slack), clock)
+    assert "cannot be read" in caplog.text
+    assert len(slack.got) == 1
+
+
+def test_acts_of_people_are_heard_from_the_journal(bus, clock, slack):
+    one = alerter(bus, clock, slack)
+    until = bus.now_us() + 3_600_000_000
+    bus.commit(
+        Plan(facts=(Fact(FactKind.MUTED, key="load", cause="person:ana@desk", text="moving", due=until),))
+    )
+    fail(bus)
+    work(one, clock, 60)
+    assert slack.got == []
+    bus.commit(Plan(facts=(Fact(FactKind.UNMUTED, key="load", cause="person:ana@desk"),)))
+    work(one, clock, 10)
+    assert len(slack.got) == 1
+    bus.commit(Plan(facts=(Fact(FactKind.ACKED, key="a1", cause="person:ana@desk", text="mine"),)))
+    fail(bus, 5)
+    work(one, clock, 1_200)
+    assert len(slack.got) == 1
+    assert known(bus).incidents["a1"].acked_by == "ana@desk"
