@@ -10,7 +10,7 @@ from flowlord.alert.port import Notice, Undelivered
 from flowlord.alert.state import Pace, State
 
 SECOND_US: Final = 1_000_000
-FIRST_US: Final = 5 * SECOND_US
+FIRST_US: Final = 2 * SECOND_US
 LONGEST_US: Final = 600 * SECOND_US
 LASTING_US: Final = 3600 * SECOND_US
 """What is refused for good is tried again so seldom: somebody may have mended the address or the rights."""

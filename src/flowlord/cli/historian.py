@@ -1,7 +1,7 @@
 """`python -m flowlord.cli.historian`: the process that writes the history of a daemon and tells its alerts.
 
-Nobody types it. Its first line on stdin is a Charge as JSON; then it says on stdout how it goes (`taskmaster.copying.State`), until the
-daemon asks it to finish or is gone.
+Nobody types it. Its first line on stdin is a Charge as JSON; then it says on stdout how it goes
+(`taskmaster.copying.State`), until the daemon asks it to finish or is gone.
 """
 
 from __future__ import annotations

@@ -30,9 +30,9 @@ from flowlord.spec.disk import DiskTree
 from flowlord.spec.load import Loaded
 from flowlord.storage.address import is_remote
 from flowlord.storage.open import Storage
-from flowlord.taskmaster.chance import Chance, Stamps
 from flowlord.taskmaster.alerting import SUBJECT as ALERTS
 from flowlord.taskmaster.alerting import Together
+from flowlord.taskmaster.chance import Chance, Stamps
 from flowlord.taskmaster.daemon import Follows, Pace, Taskmaster
 from flowlord.taskmaster.files import Watching
 from flowlord.taskmaster.follower import Follower
@@ -251,6 +251,8 @@ def _tell_start(loaded: Loaded, around: Surroundings, settings: Settings) -> Non
     if "note" in told:
         printer.say(f"             {told['note']}")
     printer.say(f"  history    {settings.cache.path if settings.cache.enabled else 'off'}")
+    names = ", ".join(spec.name for spec in settings.alerts.channels)
+    printer.say(f"  alerts     {names or 'kept, and told to nobody: there is no channel'}")
     for problem in loaded.problems:
         if problem.severity is not Severity.NOTE:
             printer.say(f"  {problem}")

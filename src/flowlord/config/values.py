@@ -162,16 +162,15 @@ def read_hours(value: object) -> tuple[int, int, str] | None:
 
 def read_routes(value: object) -> tuple[tuple[str, str], ...]:
     """`PATTERN = CHANNEL`, several in a list or with commas between them."""
-    texts = value if isinstance(value, list) else value.split(",") if isinstance(value, str) else [None]
+    texts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise Wrong("is no list of routes")
     routes = []
-    for text in texts:
-        pattern, equals, to = (
-            (part.strip() for part in text.partition("=")) if isinstance(text, str) else ("", "", "")
-        )
-        if pattern and to:
-            routes.append((pattern, to))
-        elif equals or text:
+    for text in filter(None, map(str.strip, texts)):
+        pattern, _, to = map(str.strip, text.partition("="))
+        if not pattern or not to:
             raise Wrong("is no route: write them like load:* = oncall, each with the name of a channel")
+        routes.append((pattern, to))
     return tuple(routes)
 
 

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from flowlord.model.errors import BusUnavailable
 from flowlord.taskmaster.alerter import Alerter
-from flowlord.taskmaster.copying import How, State
+from flowlord.taskmaster.copying import WAIT_S, How, State
 
 log = logging.getLogger("flowlord.alerts")
 
@@ -30,7 +30,7 @@ def follow(begin: Callable[[], Alerter], tell: Callable[[State], None], ending: 
         try:
             if alerter is None:
                 alerter = begin()
-            alerter.step()
+            alerter.step(WAIT_S)
         except BusUnavailable:
             pass  # whoever writes the history says it
         except Exception as error:  # the loop never ends by itself
