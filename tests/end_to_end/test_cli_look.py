@@ -26,6 +26,8 @@ READING = [
     ("topics", "peek", "retry-failed"),
     ("workers",),
     ("config",),
+    ("quarantine",),
+    ("tasks", "--group-by", "error"),
 ]
 
 

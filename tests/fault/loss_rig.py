@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
 
-from flowlord.bus.port import Presence
+from flowlord.bus.port import Move, Presence
 from flowlord.bus.redis import RedisBus
 from flowlord.model.errors import BusUnavailable, LeaseLost
 from flowlord.model.message import Delivery, Message
@@ -23,7 +23,7 @@ from support.lossy_proxy import LossyProxy
 
 VERBS = (
     "publish", "commit_many", "claim", "renew", "release", "reclaim", "promote", "advance", "cancel", "purge",
-    "beat", "sweep",
+    "move",    "beat", "sweep",
 )  # fmt: skip
 SHARE = 0.1
 """Of exchanges that are spoilt."""
@@ -231,6 +231,17 @@ class Rig:
             assert self.there(*keys) == []
         self.waiting -= set(keys)
         self.dropped |= set(keys)
+
+    def move(self) -> None:
+        keys = {self.key() for _ in range(3)}
+        self.clear.publish([self.message(key, "bin") for key in sorted(keys)])
+        asked = [Move("bin", each.entry, "other bin") for each in self.clear.peek("bin", 9)]
+        tries, count = self.persist("move", lambda: self.bus.move(asked))
+        assert count == 3 or (tries > 1 and count == 0)
+        assert {each.key for each in self.clear.peek("other bin", 9)} == keys
+        assert self.clear.peek("bin", 9) == []
+        assert self.clear.purge("other bin") == 3
+        self.dropped |= keys
 
     def purge(self) -> None:
         keys = {self.key() for _ in range(3)}

@@ -8,10 +8,12 @@ from datetime import timedelta
 import pytest
 
 from flowlord.cache.historian import Historian
-from flowlord.cli import topics, workers
+from flowlord.cli import quarantine, topics, topics_tail, workers
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, INTERRUPTED, NO_SUCH_THING, UNREACHABLE, WRONG_USE
 from flowlord.cli.printer import Look
+from flowlord.cli.quarantine import Picked
 from flowlord.model.errors import BusUnavailable, FlowlordError
+from flowlord.model.plan import Plan, Quarantined
 from support.journal import journal, published, task
 from support.place import Place
 
@@ -28,6 +30,8 @@ def place(tmp_path):
 
 def fill(place, many):
     """`many` tasks with an evil text: done with a child, dead, to be tried again, running, waiting."""
+    for _ in range(many):
+        place.bus.commit(Plan(quarantine=(Quarantined("files", EVIL.encode() + b"\\xff", EVIL),)))
     if many:
         place.beat("w1")
         place.send(0, EVIL)
@@ -50,6 +54,18 @@ COMMANDS = {
     "tasks": lambda place, look: place.tasks(look),
     "tasks --failed": lambda place, look: place.tasks(look, failed=True),
     "tasks --running": lambda place, look: place.tasks(look, running=True),
+    "tasks --group-by error": lambda place, look: place.tasks(look, group_by="error"),
+    "tasks --group-by topic": lambda place, look: place.tasks(look, group_by="topic"),
+    "tasks --group-by day": lambda place, look: place.tasks(look, group_by="day"),
+    "tasks --group-by state": lambda place, look: place.tasks(look, group_by="state"),
+    "tasks --sort -took": lambda place, look: place.tasks(look, sort="-took"),
+    "tasks --error --info": lambda place, look: place.tasks(look, error="CBA", info="*", to="2026-08-01"),
+    "quarantine": lambda place, look: quarantine.show_list(
+        place.where, Picked(), 0, look=look, clock=place.clock
+    ),
+    "topics tail": lambda place, look: topics_tail.tail(
+        place.where, "retry-failed", number=9, follow=False, look=look, clock=place.clock
+    ),
     "topics": lambda place, look: topics.run(place.where, place.cache, look=look, clock=place.clock),
     "topics peek": lambda place, look: topics.peek(place.where, "retry-failed", look=look, clock=place.clock),
     "workers": lambda place, look: workers.run(place.where, look=look, clock=place.clock),

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from flowlord.bus.clock import SystemClock
+from flowlord.bus.port import QUARANTINE, Move
 from flowlord.model.errors import BusUnavailable
-from flowlord.model.message import Message
+from flowlord.model.message import REPLAYED, Message
 from flowlord.model.plan import FactKind
 from flowlord.model.task import Task
 from flowlord.model.workflow import Workflows
@@ -152,6 +153,23 @@ def test_a_message_that_is_no_result_is_set_aside_with_its_reason_and_the_loop_g
     assert farm.facts(FactKind.ALERT) == quarantined, "what is set aside is told to people"
     assert any(words in text for text in quarantined)
     assert len(farm.bus.claim(["leaf"], "w", 10)) == 2
+
+
+def test_a_result_that_was_set_aside_and_mended_counts_and_only_once() -> None:
+    farm = Farm()
+    around = farm.daemon(flows_of(CHAIN))
+    odd = Task(type="root", info="", id="r", created="c", meta="workflow=f.toml", result="finished")
+    farm.bus.publish([Message("done", odd, "k")])
+    router = Router(around)
+    assert router.step(0.0) == 1
+    [aside] = farm.bus.peek(QUARANTINE, 9)
+    mended = aside.payload.replace(b"finished", b"complete")
+    assert farm.bus.move([Move(QUARANTINE, aside.entry, "done", mended, "k", REPLAYED)]) == 1
+    assert router.step(0.0) == 1
+    assert len(farm.bus.claim(["leaf"], "w", 10)) == 2
+    farm.bus.publish([Message("done", msgspec.structs.replace(odd, result="complete"), "k")])
+    assert router.step(0.0) == 1
+    assert farm.bus.claim(["leaf"], "w", 10) == [], "the worker's own, after all"
 
 
 def test_a_task_that_kills_its_workers_becomes_a_dead_letter_and_the_others_run() -> None:

@@ -219,7 +219,31 @@ def quarantine(
 
 
 app.groups["quarantine"] = Commands(alone=quarantine)
-app.groups["quarantine"].command("list")(quarantine)
+
+
+@app.groups["quarantine"].command("list")
+def quarantine_list(
+    origin: Origin = "",
+    error: Error = "",
+    limit: Annotated[
+        int | None,
+        option("--limit", min=0, metavar="N", help="At most so many; 0 is all.", show_default=False),
+    ] = None,
+    output: Output = "",
+    no_headers: NoHeaders = False,
+    ascii_: Ascii = False,
+    color: Color = "auto",
+    bus: BusAddress = "",
+    namespace: Namespace = "",
+    config: Config = "",
+) -> None:
+    """List messages that nobody could understand, the newest first.
+
+    \b
+      flowlord quarantine list
+      flowlord quarantine list --origin files -o json
+    """
+    quarantine(origin, error, limit, output, no_headers, ascii_, color, bus, namespace, config)
 
 
 @app.groups["quarantine"].command()
