@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowlord.cli.table import Column, Layout, cells_wide, cut
-from flowlord.cli.texts import csv_cell, json_text, printable, tsv_cell
+from flowlord.cli.texts import csv_cell, json_text, printable, tsv_cell, tsv_line
 
 HOSTILE = [
     "\x1b[31mred", "\x1b]8;;http://x\x07link", "\x1b]52;c;AAAA\x07", "\x9b31m", "a\nb", "a\rb", "a\tb", "\x00", "\x7f",
@@ -43,6 +43,7 @@ def test_json_keeps_every_value(text):
 @given(st.lists(ANY, min_size=1, max_size=4))
 def test_a_line_of_tabs_gives_every_value_back(values):
     line = "\t".join(map(tsv_cell, values))
+    assert tsv_line(values) == line
     back = [
         re.sub(
             r"\\(n|r|t|\\|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})",

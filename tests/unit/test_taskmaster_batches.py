@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,62 @@ def test_of_two_that_read_ahead_at_once_one_lands_and_the_other_changes_nothing(
     assert first.step() == 0
     assert second.step() == 1_000
     assert waiting(farm) == [str(n) for n in range(1, ROWS + 1)]
+
+
+def test_the_next_parts_are_made_while_the_bus_is_at_work_on_those_before(tmp_path: Path) -> None:
+    farm = Farm()
+    batches = Batches(tick(farm, f"meta-file={json_rows(tmp_path / 'r.json')}"))
+    commit_many, read_on, waited = farm.bus.commit_many, threading.Event(), []
+    reader = batches._reader
+
+    def reading(batch: Any) -> Any:
+        found = reader(batch)
+
+        def read(number: int, offset: int, line: int) -> Any:
+            for placed in found(number, offset, line):
+                if placed[0]["n"] == "2500":
+                    read_on.set()
+                yield placed
+
+        return read
+
+    def slow(commits: Any) -> Any:
+        waited.append(read_on.wait(10))
+        return commit_many(commits)
+
+    batches._reader = reading  # type: ignore[method-assign]
+    farm.bus.commit_many = slow  # type: ignore[method-assign]
+    assert batches.step() == 2_000
+    assert waited == [True]
+    assert batches.step() == 1_000
+    assert waiting(farm) == [str(n) for n in range(1, ROWS + 1)]
+
+
+def test_a_bus_that_fails_meanwhile_costs_what_was_made_ahead_and_no_row(tmp_path: Path) -> None:
+    farm = Farm()
+    batches = Batches(tick(farm, f"meta-file={json_rows(tmp_path / 'r.json')}"))
+    commit_many = farm.bus.commit_many
+
+    def away(_commits: Any) -> Any:
+        farm.bus.commit_many = commit_many  # type: ignore[method-assign]
+        raise BusUnavailable("away")
+
+    farm.bus.commit_many = away  # type: ignore[method-assign]
+    with pytest.raises(BusUnavailable):
+        batches.step()
+    assert batches.step() + batches.step() == ROWS
+    assert waiting(farm) == [str(n) for n in range(1, ROWS + 1)]
+
+
+def test_a_file_that_changes_after_parts_were_made_ahead_publishes_none_of_them(tmp_path: Path) -> None:
+    farm = Farm()
+    path = json_rows(tmp_path / "r.json")
+    batches = Batches(tick(farm, f"meta-file={path}"))
+    assert batches.step() == 2_000
+    path.write_text(path.read_text() + '{"n": 0}\n')
+    assert batches.step() == 0
+    assert len(waiting(farm)) == 2_000
+    assert "2,000 of its tasks were published before" in farm.facts(FactKind.ALERT)[0]
 
 
 def test_a_bad_row_stops_its_batch_with_file_line_and_what_was_published_before(tmp_path: Path) -> None:

@@ -187,12 +187,17 @@ def _context(settings: Settings, entries: Iterable[Scheduled], now: datetime, pa
 
 def _records(planned: Iterable[Planned], ctx: Context, view: View) -> Iterator[Record]:
     known: dict[str, Record] = {}
+    times: Record = {}
+    instant, zone = None, None
     for each in planned:
         phase = each.of.phase
         fixed = known.get(phase.identity)
         if fixed is None:
             fixed = known[phase.identity] = _of_phase(each.of, view)
-        yield {**fixed, **_of_start(coming(each, ctx), view)}
+        if each.instant != instant or each.of.cron.tz is not zone:  # many start at the same one
+            instant, zone = each.instant, each.of.cron.tz
+            times = {"at": utc_text(instant), "local": view.of(instant).isoformat()}
+        yield {**fixed, **times, **_of_start(coming(each, ctx))}
 
 
 def _of_phase(entry: Scheduled, view: View) -> Record:
@@ -210,10 +215,8 @@ def _of_phase(entry: Scheduled, view: View) -> Record:
     }
 
 
-def _of_start(start: Coming, view: View) -> Record:
+def _of_start(start: Coming) -> Record:
     return {
-        "at": utc_text(start.instant),
-        "local": view.of(start.instant).isoformat(),
         "info": start.info,
         "tasks": start.tasks,
         "notes": list(start.notes),

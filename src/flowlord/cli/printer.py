@@ -11,13 +11,14 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, TextIO
 
 import msgspec
 
 from flowlord.cli.exits import DONE, INTERRUPTED
 from flowlord.cli.table import Column, Layout
-from flowlord.cli.texts import csv_cell, json_text, printable, tsv_cell
+from flowlord.cli.texts import csv_cell, json_text, printable, tsv_cell, tsv_line
 from flowlord.model.errors import FlowlordError
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ __all__ = ["FORMS", "Column", "Look", "Sheet", "error", "printable", "problem", 
 
 FORMS = ("table", "json", "jsonl", "csv", "tsv", "name")
 Record = Mapping[str, object]
+_AT_ONCE = 200
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -115,9 +117,7 @@ class Sheet:
                     records, lambda record: ",".join(map(csv_cell, map(record.get, self._fields))), ","
                 )
             case "tsv":
-                self._lines(
-                    records, lambda record: "\t".join(map(tsv_cell, map(record.get, self._fields))), "\t"
-                )
+                self._lines(records, lambda record: tsv_line(map(record.get, self._fields)), "\t")
             case _:
                 self._lines(records, lambda record: tsv_cell(record.get(self._name)))
         sys.stdout.flush()
@@ -132,11 +132,14 @@ class Sheet:
         return {field: record.get(field) for field in self._fields}
 
     def _lines(self, records: Iterable[Record], line: Callable[[Record], str], header: str = "") -> None:
-        for record in records:
+        coming = iter(records)
+        while some := [line(record) for record in islice(coming, _AT_ONCE)]:
             if not self.count and header and not self._look.no_headers:
-                _out(header.join(self._fields) + "\n")
-            _out(line(record) + "\n")
-            self.count += 1
+                some.insert(0, header.join(self._fields))
+                self.count -= 1
+            self.count += len(some)
+            some.append("")
+            _out("\n".join(some))  # where nothing is buffered, each is a call of the system
 
     def _add_table(self, records: Sequence[Record]) -> None:
         if not records:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from flowlord.model.inert import UNSAFE, printable, written
 
-__all__ = ["csv_cell", "json_text", "printable", "some", "tsv_cell"]
+__all__ = ["csv_cell", "json_text", "printable", "some", "tsv_cell", "tsv_line"]
 
 _DANGER = re.compile(f"[{UNSAFE}]")
 _DANGER_IN_TABS = re.compile(f"[\\\\{UNSAFE}]")
@@ -23,6 +24,16 @@ def tsv_cell(value: object) -> str:
     ):  # most of them, and there may be millions
         return value
     return _DANGER_IN_TABS.sub(written, value)
+
+
+def tsv_line(values: Iterable[object]) -> str:
+    """Return values as a line of tabs, each as `tsv_cell` writes it; harmless ones are looked at together."""
+    values = list(values)
+    cells = [value if isinstance(value, str) else _plain(value) for value in values]
+    whole = "".join(cells)
+    if not (whole.isascii() and whole.isprintable() and "\\" not in whole):
+        cells = [tsv_cell(value) for value in values]
+    return "\t".join(cells)
 
 
 def csv_cell(value: object) -> str:
@@ -52,7 +63,7 @@ def _plain(value: object) -> str:
     if isinstance(value, int | float):
         return str(value)
     if isinstance(value, list | tuple):
-        return _DANGER_IN_TABS.sub(written, ",".join(map(str, value)))
+        return _DANGER_IN_TABS.sub(written, ",".join(map(str, value))) if value else ""
     return json_text(value)
 
 

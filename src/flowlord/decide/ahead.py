@@ -152,7 +152,8 @@ def _instants(
     instant = next(times, None)
     while instant is not None and (last is None or instant <= last):
         following = next(times, None) if bounded else None
-        yield instant.astimezone(UTC), number, Planned(instant, entry, bounded and following is None)
+        at = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+        yield at, number, Planned(instant, entry, bounded and following is None)
         instant = following if bounded else next(times, None)
 
 

@@ -123,6 +123,8 @@ def span_of(phase: Phase, start: datetime | None) -> Span:
 
 def later(time: datetime, ns: int) -> datetime:
     """Return the instant that many nanoseconds of elapsed time later (earlier when negative), in the same zone."""
+    if time.tzinfo is UTC:
+        return time + timedelta(microseconds=ns // 1000)
     return (time.astimezone(UTC) + timedelta(microseconds=ns // 1000)).astimezone(time.tzinfo)
 
 
@@ -278,7 +280,8 @@ def own_values(phase: Phase, time: datetime | None) -> Mapping[str, str]:
 
 def utc_text(time: datetime) -> str:
     """Return an instant as slots carry it: RFC 3339, UTC, whole seconds, `Z`."""
-    return f"{time.astimezone(UTC).isoformat()[:_SECONDS]}Z"
+    time = time if time.tzinfo is UTC else time.astimezone(UTC)
+    return f"{time.isoformat()[:_SECONDS]}Z"
 
 
 def _recipe(phase: Phase, start: Start, ctx: Context, revision: str, *, span: Span, first: int = 0) -> Recipe:

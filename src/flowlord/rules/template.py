@@ -118,7 +118,9 @@ class Template:
         parts: list[str] = []
         for before, token in self._pieces:
             parts.append(before)
-            if token.name:
+            if token.read is not None and time is not None:
+                parts.append(token.read(time))
+            elif token.name:
                 parts.append(values.get(token.name, ""))
             elif token.word == "uuid":
                 parts.append(unique or token.written)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import msgspec
@@ -26,7 +27,7 @@ from flowlord.decide.recipe import (
     decode_recipe,
 )
 from flowlord.model.crashpoint import crashpoint
-from flowlord.model.errors import BusError, InvalidTask
+from flowlord.model.errors import BusError, InvalidTask, LeaseLost, Refused
 from flowlord.model.plan import Commit, Committed
 from flowlord.rules.rows import Placed
 from flowlord.storage.port import Unavailable
@@ -54,9 +55,19 @@ class _Batch:
     at: Position
     mark: str
     coming: _Reading | None = None
+    ready: _Round | None = None
     left_until_ns: int = 0
     reading: int = -1  # the file
     most: int = CHUNK
+
+
+@dataclass(slots=True)
+class _Round:
+    """Parts that are to land together: their commits, where the batch is behind them, and why it cannot go on there."""
+
+    commits: list[Commit]
+    at: Position
+    why: str = ""
 
 
 class Batches:
@@ -64,6 +75,7 @@ class Batches:
 
     def __init__(self, around: Surroundings) -> None:
         self._around = around
+        self._sender = ThreadPoolExecutor(1, "flowlord-batches")
         self._open: dict[str, _Batch] = {}
         self._unreadable: set[str] = set()
 
@@ -103,7 +115,8 @@ class Batches:
                     self._tell_unreadable(key, f"its mark is {mark[:80]!r}")
                     continue
                 is_new = not batch.mark
-                batch.at, batch.mark, batch.coming = moved, mark, None
+                batch.at, batch.mark = moved, mark
+                self._forget(batch)
                 if not is_new:  # somebody else is at work on it
                     batch.left_until_ns = now_ns + LEAVE_NS
             if now_ns >= batch.left_until_ns:
@@ -143,23 +156,51 @@ class Batches:
                 "the batch of %s cannot go on here", batch.recipe.base_name,
                 extra={"action": "batch.failed", "batch": batch.recipe.batch},
             )  # fmt: skip
-            batch.coming = None
+            self._forget(batch)
             batch.left_until_ns = self._around.clock.monotonic_ns() + AGAIN_NS
             return 0
 
     def _drive(self, batch: _Batch) -> int:
         """Land the next parts of a batch."""
+        found = batch.ready or self._made(batch, batch.at)
+        batch.ready = None
+        if found is None:
+            return 0
+        changed = self._changed(batch)
+        if changed or (batch.coming and isinstance(batch.coming.error, Unavailable)):
+            # What was read may be of another version already.
+            found = _Round([], batch.at, changed or found.why)
+        commits = found.commits
+        if found.why:
+            commits = [*commits, halt_commit(batch.key, batch.recipe, found.at, found.why)]
+        crashpoint("batches.made")
+        try:
+            return self._land(batch, commits, found)
+        except InvalidTask as error:
+            self._forget(batch)
+            if batch.most > 1:  # one of them: from here on one by one, to find out which
+                batch.most = 1
+                return self._drive(batch)
+            why = str(error)
+            return self._land(
+                batch,
+                [halt_commit(batch.key, batch.recipe, batch.at, why)],
+                _Round([], batch.at, why),
+            )
+
+    def _made(self, batch: _Batch, start: Position) -> _Round | None:
+        """Make the next parts of a batch from `start` on; None while its pace allows none."""
         reading = batch.coming
         if reading is None:
-            reading = batch.coming = _Reading(cells(batch.recipe, batch.at, self._reader(batch)))
+            reading = batch.coming = _Reading(cells(batch.recipe, start, self._reader(batch)))
         commits: list[Commit] = []
-        at, why = batch.at, ""
+        at, why = start, ""
         pace, most, now_us, parts = batch.recipe.pace, batch.most, 0, PARTS if batch.most > 1 else 1
         if pace is not None:
             now_us, parts = self._around.bus.now_us(), 1
             most = min(most, self._allowed(batch, pace, now_us))
             if not most:
-                return 0
+                return None
         while len(commits) < parts and not why:
             part = next_part(batch.maker, batch.recipe, at, reading, most)
             if pace is not None:
@@ -173,20 +214,11 @@ class Batches:
             at = part.at
             if part.ends:
                 break
-        changed = self._changed(batch)
-        if changed or isinstance(reading.error, Unavailable):
-            commits, at, why = [], batch.at, changed or why  # what was read may be of another version already
-        if why:
-            commits.append(halt_commit(batch.key, batch.recipe, at, why))
-        crashpoint("batches.made")
-        try:
-            return self._land(batch, commits, why)
-        except InvalidTask as error:
-            batch.coming = None
-            if batch.most > 1:  # one of them: from here on one by one, to find out which
-                batch.most = 1
-                return self._drive(batch)
-            return self._land(batch, [halt_commit(batch.key, batch.recipe, batch.at, str(error))], str(error))
+        return _Round(commits, at, why)
+
+    def _forget(self, batch: _Batch) -> None:
+        """Forget what was read and made ahead: the batch is elsewhere."""
+        batch.coming = batch.ready = None
 
     def _allowed(self, batch: _Batch, pace: Pace, now_us: int) -> int:
         """Return how many tasks of a paced batch may go now; when it moved since it was read, they will not land."""
@@ -194,12 +226,25 @@ class Batches:
         open_tasks = self._around.bus.open_counts([group]).get(group, 0) if pace.active else 0
         return allowance(pace, batch.at, now_us, open_tasks, CHUNK)
 
-    def _land(self, batch: _Batch, commits: list[Commit], why: str) -> int:
+    def _sent(
+        self, batch: _Batch, commits: list[Commit], found: _Round
+    ) -> list[Committed | Refused | LeaseLost]:
+        """Send commits, and make the next parts while the bus is at work on them, where there is much to come."""
+        if found.why or len(commits) < PARTS or commits[-1].marks[0].new is None:
+            return self._around.bus.commit_many(commits)
+        answers = self._sender.submit(self._around.bus.commit_many, commits)
+        try:
+            batch.ready = self._made(batch, found.at)
+        except Exception:  # noqa: BLE001 - what is on its way counts first; the next step meets the same again
+            self._forget(batch)
+        return answers.result()
+
+    def _land(self, batch: _Batch, commits: list[Commit], found: _Round) -> int:
         sent = 0
-        for commit, answer in zip(commits, self._around.bus.commit_many(commits), strict=True):
+        for commit, answer in zip(commits, self._sent(batch, commits, found), strict=True):
             if not isinstance(answer, Committed):
                 log.debug("batch %s goes on elsewhere", batch.key, extra={"action": "batch.taken"})
-                batch.coming = None
+                self._forget(batch)
                 batch.left_until_ns = self._around.clock.monotonic_ns() + LEAVE_NS
                 break
             sent += len(commit.plan.publish)
@@ -207,7 +252,7 @@ class Batches:
             batch.at = decode_position(batch.mark) or batch.at
         else:
             if not batch.mark:
-                self._ended(batch, why)
+                self._ended(batch, found.why)
         self._around.counters.published += sent
         crashpoint("batches.landed")
         return sent
