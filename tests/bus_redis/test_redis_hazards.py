@@ -146,6 +146,22 @@ def test_when_memory_is_full_new_work_is_refused_whole_and_old_work_ends(clock):
         bus.publish([message("load")])
 
 
+# --- RB-22: long scripts
+
+
+def test_cancelling_very_many_goes_through_a_topic_once_and_leaves_nothing_behind(clock):
+    with Server("redis") as server, closing(RedisBus(server.url, clock=clock)) as bus:
+        bus.publish([message(key=f"k{n}") for n in range(4_000)])
+        bus.publish([message(key="other")])
+        server.cli("CONFIG", "RESETSTAT")
+        assert bus.cancel([f"k{n}" for n in range(0, 4_000, 2)], reason="no longer wanted") == 2_000
+        told = server.cli("INFO", "commandstats")
+        read = next(line for line in told.splitlines() if line.startswith("cmdstat_smismember:"))
+        assert int(read.split("calls=")[1].split(",")[0]) <= 4_001 / 200 + 2
+        assert counts(bus) == (2_001, 0, 0)
+        assert "wanted" not in server.cli("KEYS", "*")
+
+
 # --- RB-18: a bus that was reset
 
 

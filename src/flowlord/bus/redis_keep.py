@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
-from itertools import islice
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import chain, islice
 
 import msgspec
 
@@ -25,7 +25,7 @@ from flowlord.bus.redis_commit import member_word
 from flowlord.bus.redis_core import Core
 from flowlord.bus.redis_entry import Entry, encode_dropped
 from flowlord.bus.redis_link import Word
-from flowlord.bus.redis_look import delayed, journal_bounds, known_topics, look, seek, topics
+from flowlord.bus.redis_look import delayed, journal_bounds, known_topics, look, seek, topics, wanted
 from flowlord.bus.redis_names import age_of, names_of, order_of
 
 log = logging.getLogger("flowlord.bus")
@@ -61,7 +61,7 @@ def drop(core: Core, found: Collection[Found], reason: str, verb: str) -> int:
 def purge(core: Core, topic: str, reason: str) -> int:
     """See `Bus.purge`."""
     until = _newest(core, topic)
-    later = delayed(core, "topic", [topic])
+    later = delayed(core, "topic", ("", topic))
     gone = idle = 0
     while True:
         _, found = look(core, topic, CHUNK, newest=False, until=until) if until else ([], [])
@@ -87,18 +87,20 @@ def cancel(core: Core, keys: Collection[str], reason: str) -> int:
     """See `Bus.cancel`."""
     if not keys:
         return 0
-    found: list[Found] = [
-        each
-        for topic in known_topics(core)
-        if topic != DONE
-        for each in seek(core, topic, keys)
-        if each[1].state == "waiting"
-    ]
-    found += [each for each in delayed(core, "key", keys) if each[1].topic != DONE]
-    found.sort(key=lambda each: age_of(each[1].entry))
-    return sum(
-        drop(core, found[start : start + CHUNK], reason, "cancel") for start in range(0, len(found), CHUNK)
-    )
+    gone = 0
+    with wanted(core, keys) as named:
+        found = chain(_waiting(core, named), delayed(core, "key", named))
+        coming = (each for each in found if each[1].topic != DONE)
+        # What is dropped lies behind the place where the look goes on.
+        while some := list(islice(coming, CHUNK)):
+            gone += drop(core, some, reason, "cancel")
+    return gone
+
+
+def _waiting(core: Core, named: Sequence[str]) -> Iterator[Found]:
+    for topic in known_topics(core):
+        if topic != DONE:
+            yield from (each for each in seek(core, topic, named) if each[1].state == "waiting")
 
 
 def cap_quarantine(core: Core) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -19,6 +21,10 @@ from flowlord.model.plan import Fact
 
 SCAN = 1_000
 SEEK = 200
+LAID_DOWN = 200
+"""Keys above which they are laid down on the server: with each part of a stream they would travel anew."""
+WANTED = 5_000
+WANTED_S = 3_600
 """Messages that one step of a search looks at: each may be a megabyte."""
 PAGE = 64
 """Journal entries that one read asks for; one may hold 500 facts and more."""
@@ -84,7 +90,7 @@ def peek(core: Core, topic: str, limit: int, *, newest: bool) -> list[Peeked]:
     running, waiting = look(core, topic, limit, newest=newest)
     found = [seen for _, seen in (*running, *waiting)]
     if len(found) < limit:
-        later = [seen for _, seen in delayed(core, "topic", [topic])]
+        later = [seen for _, seen in delayed(core, "topic", ("", topic))]
         later.sort(key=lambda seen: (seen.due_us, seen.entry), reverse=newest)
         found += later
     return found[:limit]
@@ -117,17 +123,34 @@ def find(core: Core, keys: Collection[str]) -> list[Peeked]:
     """See `Bus.find`."""
     if not keys:
         return []
-    found = [seen for topic in known_topics(core) for _, seen in seek(core, topic, keys)]
-    found += [seen for _, seen in delayed(core, "key", keys)]
+    with wanted(core, keys) as named:
+        found = [seen for topic in known_topics(core) for _, seen in seek(core, topic, named)]
+        found += [seen for _, seen in delayed(core, "key", named)]
     return sorted(found, key=lambda seen: age_of(seen.entry))
 
 
-def seek(core: Core, topic: str, keys: Collection[str]) -> Iterator[tuple[Entry, Peeked]]:
-    """Yield the messages of a topic with these keys, in parts, so that nobody waits long for it."""
+@contextmanager
+def wanted(core: Core, keys: Collection[str]) -> Iterator[Sequence[str]]:
+    """Give what `seek` and `delayed` take for keys: many lie on the server as long as they are looked for."""
+    if len(keys) <= LAID_DOWN:
+        yield ("", *keys)
+        return
+    name = f"wanted:{core.name()}"
+    names = iter(keys)
+    while some := list(islice(names, WANTED)):
+        core.run("wanted", name, WANTED_S, *some)
+    try:
+        yield (name,)
+    finally:
+        core.link.call("DEL", core.key(name))
+
+
+def seek(core: Core, topic: str, named: Sequence[str]) -> Iterator[tuple[Entry, Peeked]]:
+    """Yield the messages of a topic with the keys of `wanted`, in parts, so that nobody waits long for it."""
     for name in names_of(topic):
         start: Word = "-"
         while start:
-            reply = core.run("seek", name, start, SEEK, *keys)
+            reply = core.run("seek", name, start, SEEK, *named)
             start = reply[0]
             for each, value, crashes, waits in _fours(reply[1]):
                 entry = read_entry(name, each)
@@ -144,12 +167,12 @@ def seek(core: Core, topic: str, keys: Collection[str]) -> Iterator[tuple[Entry,
                 )
 
 
-def delayed(core: Core, by: str, wanted: Collection[str]) -> Iterator[tuple[Entry, Peeked]]:
-    """Yield the messages that wait for their time, of these topics or with these keys."""
+def delayed(core: Core, by: str, named: Sequence[str]) -> Iterator[tuple[Entry, Peeked]]:
+    """Yield the messages that wait for their time, of these topics or with these keys, as `wanted` gives them."""
     cursor: Word = 0
     seen: set[bytes] = set()
     while True:
-        reply = core.run("later", cursor, SEEK, by, *wanted)
+        reply = core.run("later", cursor, SEEK, by, *named)
         cursor = reply[0]
         found = reply[1]
         for start in range(0, len(found), 9):

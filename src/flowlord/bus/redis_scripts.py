@@ -22,6 +22,7 @@ ENDS_WORK = (
     "promote",
     "drop",
     "move",
+    "wanted",
     "sweep",
     "tidy",
     "ack",

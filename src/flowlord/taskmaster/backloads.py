@@ -28,7 +28,7 @@ from flowlord.storage.open import Storage
 from flowlord.storage.port import Unavailable
 
 _PREFIXES = (OPEN, HALTED, ENDED, ASKED)
-_KEYS = 5_000
+_KEYS = 250_000
 _ANY_TIME = datetime(1970, 1, 1, tzinfo=UTC)  # keys have none
 
 

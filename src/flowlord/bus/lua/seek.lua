@@ -1,20 +1,25 @@
 -- Look through a part of a stream for dispatch keys.
 --
 -- Keys beside {ns}:state: topic:<name>, lease, free:<name>, crashes. Nothing is written.
--- ARGV[3] name, ARGV[4] from id, ARGV[5] how many to look at, ARGV[6] key, ...
+-- ARGV[3] name, ARGV[4] from id, ARGV[5] how many to look at, ARGV[6] set that has the keys, else key, ...
 -- Returns {next id or false, [[id, fields], lease or false, crashes, 1 when it waits, ...]}.
 local name, wanted = ARGV[3], {}
-for i = 6, #ARGV do wanted[ARGV[i]] = true end
+for i = 7, #ARGV do wanted[ARGV[i]] = true end
 if redis.call('TYPE', stream(name)).ok ~= 'stream' then return { false, {} } end
 local last = pad(delivered(name))
 local entries = redis.call('XRANGE', stream(name), ARGV[4], '+', 'COUNT', ARGV[5])
-local found = {}
-for _, entry in ipairs(entries) do
-  local key
+local found, keys = {}, {}
+for at, entry in ipairs(entries) do
+  keys[at] = ''
   for f = 1, #entry[2], 2 do
-    if entry[2][f] == 'key' then key = entry[2][f + 1] end
+    if entry[2][f] == 'key' then keys[at] = entry[2][f + 1] end
   end
-  if key and wanted[key] then
+end
+if ARGV[6] ~= '' then
+  for key, is_in in pairs(fetch('SMISMEMBER', P .. ARGV[6], keys)) do wanted[key] = is_in == 1 end
+end
+for at, entry in ipairs(entries) do
+  if wanted[keys[at]] then
     local field = name .. '/' .. entry[1]
     local lease = redis.call('HGET', P .. 'lease', field)
     local waits = not lease
