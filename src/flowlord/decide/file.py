@@ -38,13 +38,15 @@ class FileEvent:
     """A file that is there and complete.
 
     `path` is its whole path or address, as text; `version` tells a rewritten file from the old one, and is empty when
-    nobody knows. `source` is where it was heard of: folder, bucket, topic, or hand.
+    nobody knows. `source` is where it was heard of: folder, bucket, topic, or hand. `listed` is the version by which a
+    listing tells the same file, when that is another one and known.
     """
 
     path: str
     version: str = ""
     size: int = 0
     source: str = "topic"
+    listed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,9 @@ def decide_file(
         phase = match.rules.phase
         key = file_mark(phase.identity, event.path)
         seen = marks.get(key)
-        if seen is not None and (match.rules.is_grouped or _is_known(seen, event, phase.rule.on_rewrite)):
+        if seen is not None and (
+            match.rules.is_grouped or _starts_nothing(seen, event, phase.rule.on_rewrite)
+        ):
             continue
         if event.size < phase.rule.min_size and event.source != "topic":
             small.append(f"{phase.identity} wants at least {phase.rule.min_size} bytes, it has {event.size}")
@@ -121,10 +125,10 @@ def decide_file(
         pause = ctx.paused.phase(phase, ctx.now)
         if pause is not None and not (pause.catchup and pause.until):
             skipped.append(f"{phase.base_name} is left out: {pause.words}")
-            guards.append(Mark(key, seen, _with(seen, event.version), KEEP_S))
+            guards.append(Mark(key, seen, _with(seen, event), KEEP_S))
             continue
         if event.version or match.rules.is_grouped or phase.rule.on_rewrite == "ignore":
-            guards.append(Mark(key, seen, _with(seen, event.version), KEEP_S))
+            guards.append(Mark(key, seen, _with(seen, event), KEEP_S))
         if not match.rules.is_grouped:
             slot = f"file:{phase.identity}:{event.path}:{event.version}"
             plans.append(_started(match, slot, event, ctx, timing, _made(plans)))
@@ -233,7 +237,7 @@ def _nothing(
         return None
     key = file_mark("", event.path)
     seen = marks.get(key)
-    if seen is not None and event.version and event.version in seen.split(","):
+    if seen is not None and is_known(seen, event):
         return None
     why = "; ".join(small) or phases.why_not(event.path)
     text = f"no phase matches {event.path}: {why}" if not small else f"{event.path} starts nothing: {why}"
@@ -243,15 +247,33 @@ def _nothing(
         text=text,
         file=_record(event, "unmatched", ()),
     )
-    guard = (Mark(key, seen, _with(seen, event.version), KEEP_S),) if event.version else ()
+    guard = (Mark(key, seen, _with(seen, event), KEEP_S),) if event.version else ()
     return Commit(Plan(facts=(fact,)), marks=guard)
 
 
-def _is_known(seen: str, event: FileEvent, on_rewrite: str) -> bool:
-    return on_rewrite == "ignore" or bool(event.version and event.version in seen.split(","))
+def _starts_nothing(seen: str, event: FileEvent, on_rewrite: str) -> bool:
+    return on_rewrite == "ignore" or is_known(seen, event)
 
 
-def _with(seen: str | None, version: str) -> str:
+def is_known(seen: str, event: FileEvent) -> bool:
+    """Tell whether a mark holds the version of a file.
+
+    What a notice told lies there as `version~listed`: a listing knows it by the second. What only a listing told
+    lies there by that alone, and a notice is of the same when that is what it would be listed as.
+    """
+    if not event.version:
+        return False
+    for each in seen.split(","):
+        if each and each in (event.version, event.listed):
+            return True
+        own, apart, listed = each.partition("~")
+        if apart and event.version in (own, listed):
+            return True
+    return False
+
+
+def _with(seen: str | None, event: FileEvent) -> str:
+    version = f"{event.version}~{event.listed}" if event.version and event.listed else event.version
     kept = [each for each in (seen or "").split(",") if each and each != version]
     return ",".join([*kept, version or "-"][-VERSIONS:])
 

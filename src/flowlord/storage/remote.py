@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from base64 import b64decode
 from collections.abc import Iterator, MutableSequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -298,8 +299,21 @@ def _version(meta: ObjectMeta) -> str:
     return f"{meta['size']}-{int(meta['last_modified'].timestamp())}"  # whole seconds, as a look at it tells
 
 
+def md5_of(text: str) -> str:
+    """Return an MD5 that is written in base64 as Google's listings have it, in hex; empty for what is none.
+
+    Notices and emulators write it in base64.
+    """
+    try:
+        found = b64decode(text, validate=True)
+    except ValueError:
+        return ""
+    return found.hex() if len(found) == 16 else ""
+
+
 def _plain(e_tag: str) -> str:
-    return e_tag.removeprefix("W/").strip('"')
+    tag = e_tag.removeprefix("W/").strip('"')
+    return md5_of(tag) or tag
 
 
 def _same(path: str, before: str, now: str) -> None:

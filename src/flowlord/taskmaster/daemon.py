@@ -143,7 +143,7 @@ class Taskmaster:
                 self._hints = Hints(self._tree.path, self._looking.hinted)
         self._supervisor.start("pauses", self._every(PAUSES_EVERY_S, self._look_at_pauses))
         if self._watching.topic:
-            notices = NoticeLoop(around, self._watching.topic, once=once)
+            notices = NoticeLoop(around, self._watching.topic, once=once, lists=self._watching.buckets)
             self._supervisor.start("notices", self._while_ticking(discard(notices.step)))
         self._supervisor.start("router", self._route)
         self._supervisor.start("promoter", self._every(PROMOTE_EVERY_S, self._move))

@@ -6,12 +6,15 @@ import logging
 from collections.abc import Sequence
 
 from flowlord.decide.file import FileEvent, marks_of, merged, on_deleted
-from flowlord.decide.files import Match
+from flowlord.decide.files import FilePhase, Match
 from flowlord.decide.keys import dispatch_key
+from flowlord.decide.tick import failed
 from flowlord.model.crashpoint import crashpoint
 from flowlord.model.errors import InvalidTask, Refused
 from flowlord.model.message import Delivery
 from flowlord.model.plan import Commit, Committed, Fact, FactKind, Plan, Seen
+from flowlord.rules.places import folder_of
+from flowlord.storage.port import Listed, Unavailable
 from flowlord.taskmaster.filedesk import TRIES, FileDesk, Ready, combined
 from flowlord.taskmaster.landing import land, quarantine
 from flowlord.taskmaster.surroundings import Surroundings
@@ -22,21 +25,28 @@ log = logging.getLogger("flowlord.files")
 BATCH = 200
 WAIT_S = 0.5
 LONGEST_VERSION = 200
+ADOPT_NS = 60_000_000_000
+"""How often the groups that wait on the bus are looked for: those of a daemon that is no more."""
 
 
 class NoticeLoop:
     """One step claims the notices that are there, decides each, and lands them."""
 
-    def __init__(self, around: Surroundings, topic: str, *, once: bool = False) -> None:
+    def __init__(self, around: Surroundings, topic: str, *, once: bool = False, lists: bool = False) -> None:
+        """`lists`: buckets are listed besides, so each file must be known by what a listing tells of it, too."""
         self._around = around
+        self._lists = lists
         self._topic = topic
         self._desk = FileDesk(around, at_once=once)
+        self._adopt_ns = 0
 
     def step(self, wait_s: float = WAIT_S) -> int:
         """Handle what is there, waiting up to `wait_s` for the first notice; returns how many there were."""
         around = self._around
-        if self._desk.refresh():
+        now_ns = around.clock.monotonic_ns()
+        if self._desk.refresh() or now_ns >= self._adopt_ns:
             self._desk.adopt()
+            self._adopt_ns = now_ns + ADOPT_NS
         left = around.bus.claim(
             [self._topic], around.consumer, BATCH, wait_s=wait_s, lease_ns=around.lease_ns
         )
@@ -67,7 +77,7 @@ class NoticeLoop:
     def _of_notice(self, notice: Notice, delivery: Delivery) -> list[Ready | Plan]:
         # Without a version each message is an event of its own, and its acknowledgement lets it count once.
         version = _short(notice.version) or f"notice-{delivery.key or delivery.entry}"
-        event = FileEvent(notice.path, version, notice.size, "topic")
+        event = FileEvent(notice.path, version, notice.size, "topic", self._listed(notice))
         if notice.deleted:
             return [on_deleted(event)]
         phases = self._desk.phases
@@ -77,22 +87,72 @@ class NoticeLoop:
         found += self._marked(event)
         for match in matches:
             if match not in plain:
-                found.append(_waits(event, match))
+                found += self._behind_marker(event, match)
         if not found and not phases.is_ignored(notice.path):
             found = [Ready(event, ())]
         return found
 
     def _marked(self, event: FileEvent) -> list[Ready | Plan]:
-        """Return the file whose marker this one is: with `marker=.done` that of `x.csv.done` is `x.csv`."""
+        """Return the files whose marker this one is.
+
+        With `marker=.done` that of `x.csv.done` is `x.csv`, and of a marker by name all that lie in its folder.
+        """
         found: list[Ready | Plan] = []
         for rules in self._desk.phases.phases:
-            marker = rules.phase.rule.marker
-            if marker.startswith(".") and event.path.endswith(marker):
-                path = event.path.removesuffix(marker)
-                matches = [each for each in self._desk.phases.matching(path) if each.rules is rules]
-                if matches:
-                    found.append(Ready(FileEvent(path, event.version, 0, "topic"), matches))
+            if not rules.phase.rule.marker or not rules.is_marker(event.path):
+                continue
+            if rules.phase.rule.marker.startswith("."):
+                path = event.path.removesuffix(rules.phase.rule.marker)
+                matches = self._by(rules, path)
+                there = self._stat(path) if matches else None
+                version, size = (there.version, there.size) if there else (event.version, 0)
+                found += [Ready(FileEvent(path, version, size, "topic"), matches)] if matches else []
+            elif any(glob.leads_into(f"{folder_of(event.path)}/") for glob in rules.globs):
+                found += self._beside(event, rules)
         return found
+
+    def _beside(self, event: FileEvent, rules: FilePhase) -> list[Ready | Plan]:
+        """Return the files of a phase that lie in the folder of its marker."""
+        folder = folder_of(event.path)
+        found: list[Ready | Plan] = []
+        try:
+            for each in self._around.storage.list(f"{folder.rstrip('/')}/"):
+                matches = self._by(rules, each.path) if folder_of(each.path) == folder else []
+                if matches:
+                    found.append(Ready(FileEvent(each.path, each.version, each.size, "topic"), matches))
+        except Unavailable as error:
+            text = f"{event.path} has come, but what it marks cannot be listed: {error}"
+            fault = failed(rules.phase, f"file:{event.path}:{event.version}", text, rules.revision)
+            return [Plan(facts=(fault,))]
+        return found
+
+    def _behind_marker(self, event: FileEvent, match: Match) -> list[Ready | Plan]:
+        """Return a file that waits for its marker; at once where the marker is there already."""
+        if self._stat(match.rules.marker_of(event.path)) is None:
+            return [_waits(event, match)]
+        there = self._stat(
+            event.path
+        )  # by its version in a listing, so that its marker's notice is none of another
+        if there is not None:
+            event = FileEvent(event.path, there.version, there.size, "topic")
+        return [Ready(event, [match])]
+
+    def _by(self, rules: FilePhase, path: str) -> list[Match]:
+        return [each for each in self._desk.phases.matching(path) if each.rules is rules]
+
+    def _stat(self, path: str) -> Listed | None:
+        """Return how a file is listed; None when it is not there, or its storage cannot be asked from here."""
+        try:
+            return self._around.storage.stat(path)
+        except Unavailable:
+            return None
+
+    def _listed(self, notice: Notice) -> str:
+        """Return the version by which a listing tells the same file, where files are listed besides."""
+        if notice.listed or not self._lists or notice.deleted or not notice.path.startswith("gs://"):
+            return notice.listed
+        there = self._stat(notice.path) if self._desk.phases.matching(notice.path) else None
+        return there.version if there and there.version != notice.version else ""
 
     def _land(
         self, deliveries: Sequence[Delivery], read: dict[str, list[Ready | Plan] | str]
@@ -136,7 +196,11 @@ class NoticeLoop:
 
 def _short(version: str) -> str:
     """Return a version as a mark can hold it, among others with commas between; anything may be told as one."""
-    return version if len(version) <= LONGEST_VERSION and "," not in version else dispatch_key(version)
+    return (
+        version
+        if len(version) <= LONGEST_VERSION and not {",", "~"} & set(version)
+        else dispatch_key(version)
+    )
 
 
 def _payload(delivery: Delivery) -> bytes:
@@ -151,8 +215,6 @@ def _payload(delivery: Delivery) -> bytes:
 def _waits(event: FileEvent, match: Match) -> Plan:
     marker = match.rules.phase.rule.marker
     text = f"{event.path} waits for its marker {marker}"
-    if not marker.startswith("."):
-        text += ", which notices cannot tell: only watched folders and buckets can"
     told = Seen(event.path, event.size, event.version, source="topic", state="waits")
     return Plan(
         facts=(Fact(FactKind.FILE, cause=f"file:{event.path}:{event.version}", text=text, file=told),)

@@ -12,10 +12,12 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from flowlord.model.errors import FlowlordError
+from flowlord.storage.remote import md5_of
 
 DEEPEST = 6
 """Envelopes within envelopes: S3 in SNS in SQS are three."""
 _ZERO = "0001-01-01T00:00:00Z"
+_NO_BUCKET = ("s3:///", "gs:///")
 _GONE = ("OBJECT_DELETE", "OBJECT_ARCHIVE")
 
 
@@ -27,6 +29,7 @@ class NoNotice(FlowlordError):
 class Notice:
     """What a message tells of one file. `version` is empty when the sender does not know it.
 
+    `listed` is the version by which a listing of its bucket tells the same file, when that is another one and known.
     `deleted` when it is no longer there. `created` is the text that the message has; for buckets whole seconds in UTC.
     """
 
@@ -40,6 +43,7 @@ class Notice:
     files: int = 0
     is_folder: bool = False
     deleted: bool = False
+    listed: str = ""
 
 
 def read_notices(payload: bytes) -> list[Notice]:
@@ -172,6 +176,8 @@ def _plain(found: Mapping[str, Any]) -> Notice:
     path = _text(folded.get("path"))
     if not path:
         raise NoNotice("the message names no file: it has neither path, nor bucket and name, nor records")
+    if path.startswith(_NO_BUCKET):
+        raise NoNotice(f"the path {path[:80]!r} names no bucket")
     size, created = _number(folded.get("size")), _text(folded.get("created"))
     checksum = _text(folded.get("checksum"))
     return Notice(
@@ -190,8 +196,8 @@ def _plain(found: Mapping[str, Any]) -> Notice:
 def _gcs(found: Mapping[str, Any], *, deleted: bool) -> Notice:
     folded = {key.lower(): value for key, value in found.items()}
     bucket, name = _text(folded.get("bucket")), _text(folded.get("name"))
-    if not name:
-        raise NoNotice("the message names no object")
+    if not name or not bucket:
+        raise NoNotice("the message names no bucket and object")
     size = folded.get("size")
     generation = folded.get("generation")
     checksum = _text(folded.get("md5hash"))
@@ -203,6 +209,7 @@ def _gcs(found: Mapping[str, Any], *, deleted: bool) -> Notice:
         created=_seconds(_text(folded.get("timecreated"))) or _ZERO,
         is_folder=name.endswith("/"),
         deleted=deleted,
+        listed=md5_of(checksum) if generation else "",
     )
 
 
