@@ -52,7 +52,7 @@ def _found(core: Core, asked: dict[str, Move]) -> list[Found]:
             found.append((entry, peeked_of(entry, "waiting", deliveries=0)))
     topics = {each.topic for each in asked.values() if each.entry.endswith(LATER)}
     if topics:
-        found += [each for each in delayed(core, "topic", sorted(topics)) if each[1].entry in asked]
+        found += [each for each in delayed(core, "topic", ("", *sorted(topics))) if each[1].entry in asked]
     order = {entry: place for place, entry in enumerate(asked)}
     return sorted(found, key=lambda each: order[each[1].entry])
 
