@@ -115,12 +115,13 @@ VALUES: dict[str, list[Any]] = {
     "no_alert": [True, False, "true", ""], "for": ["-24h", "1w"], "by": ["Hourly"],
     "meta": ["a:1,2"], "meta-file": ["x.csv"],
     "pass": ["a,b", ["a"]], "batch_limit": [5, "5"], "priority": [0, 10, "LOW", "7"], "timeout": ["10m"],
-    "ttl": ["36h", "1s", "1d12h"],
+    "ttl": ["36h", "1s", "1d12h"], "late": ["06:00", "6:30-24h", "2h", "0 6 * * MON-FRI -1d", "@daily"],
 }  # fmt: skip
 WRONG: dict[str, list[Any]] = {
     "jitter": ["-1m", "5", 5, True, "1x"], "catchup": ["some", 1], "offset": ["1", "h", 3], "count": [-1, "many", 1.5],
     "batch_limit": [0, -3], "backoff": ["x", 0.5], "priority": [11, "urgent", -1], "by": ["fortnight", 3],
-    "files": [["a", {}], {}], "overlap": ["maybe"], "timeout": [{}], "ttl": ["1", True], "from": ["tomorrow", 3],
+    "files": [["a", {}], {}], "overlap": ["maybe"], "timeout": [{}], "ttl": ["1", True], "late": [{}],
+    "from": ["tomorrow", 3],
 }  # fmt: skip
 
 

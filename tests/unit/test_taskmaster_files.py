@@ -9,6 +9,7 @@ import pytest
 
 from flowlord.model.errors import BusUnavailable
 from flowlord.model.plan import FactKind
+from flowlord.taskmaster.absent import AbsentWatch
 from support.farm import Farm
 from support.files import Watcher, phases, put
 from support.flows import flows_of
@@ -343,3 +344,35 @@ def test_files_without_end_in_one_folder_are_taken_in_portions(tmp_path: Path) -
     watcher = Watcher(f"files={tmp_path}/*", initial="run")
     watcher.settle()
     assert len(watcher.started()) == 700
+
+
+def test_a_file_that_does_not_come_in_time_is_told_once_by_two_daemons(tmp_path: Path) -> None:
+    """START is 2026-03-01T12:00:30Z."""
+    folder = tmp_path / "2026" / "03" / "01"
+    folder.mkdir(parents=True)
+    put(folder / "there.csv")  # before anybody watches: it is there, so it is not missing
+    rule = f"files={tmp_path}/**/*.csv&late=13:00"
+    one = Watcher(rule)
+    two = Watcher(rule, farm=one.farm, name="d-2")
+    watches = [AbsentWatch(each.around, 30_000_000_000) for each in (one, two)]
+
+    def pass_by(hours: float) -> list[str]:
+        for _ in range(2):
+            one.farm.clock.advance(hours * 1800)
+            one.settle()
+            two.settle()
+        for watch in watches:
+            watch.step()
+        return one.farm.facts(FactKind.ABSENT)
+
+    assert pass_by(0.1) == []
+    assert pass_by(1) == []
+    [text] = pass_by(24)
+    assert text.startswith("the file of 2026-03-02 for t0 did not come by 2026-03-02T13:00:00Z; the last one")
+    assert one.farm.facts(FactKind.ALERT) == [text]
+    new = tmp_path / "2026" / "03" / "03"
+    new.mkdir()
+    put(new / "a.csv")
+    assert pass_by(24) == [text]
+    assert one.started() == [str(new / "a.csv")]
+    assert len(pass_by(24)) == 2

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from flowlord.decide.absent import came, came_mark
 from flowlord.decide.context import Context
 from flowlord.decide.expand import Start, as_plan, root_messages
 from flowlord.decide.files import FilePhase, FilePhases, Match
@@ -16,10 +17,11 @@ from flowlord.decide.group import Group, group_key, read_group, write_group
 from flowlord.decide.keys import after, created, dispatch_key, run_id, short_token
 from flowlord.decide.recipe import compiled
 from flowlord.decide.tick import failed
+from flowlord.decide.versions import is_known, with_version
 from flowlord.model.message import Message
 from flowlord.model.plan import Commit, Fact, FactKind, Mark, Plan, Seen
 from flowlord.model.task import Task
-from flowlord.model.workflow import Workflows
+from flowlord.model.workflow import Phase, Workflows
 from flowlord.rules.cron import Cron
 from flowlord.rules.metastring import format_sorted
 from flowlord.rules.moments import time_of_path
@@ -27,8 +29,6 @@ from flowlord.rules.places import folder_of, name_of
 
 KEEP_S = 7 * 86_400
 """How long a mark outlives the last look that saw its file."""
-VERSIONS = 16
-"""Versions of one path that are remembered: an old one that comes back, or a late notice of one, starts nothing."""
 _TOLD = 20
 """Tasks that the record of a file names."""
 
@@ -76,6 +76,7 @@ def marks_of(event: FileEvent, matches: Sequence[Match]) -> list[str]:
     """Return the keys of all marks that `decide_file` must know."""
     keys = [file_mark(match.rules.phase.identity, event.path) for match in matches]
     keys += [group_key(match.rules, event.path) for match in matches if match.rules.is_grouped]
+    keys += [came_mark(match.rules.phase.identity) for match in matches if match.rules.phase.rule.late]
     return keys or [file_mark("", event.path)]
 
 
@@ -111,6 +112,7 @@ def decide_file(
     counted: list[str] = []
     small: list[str] = []
     skipped: list[str] = []
+    arrived: list[Phase] = []
     for match in matches:
         phase = match.rules.phase
         key = file_mark(phase.identity, event.path)
@@ -125,24 +127,28 @@ def decide_file(
         pause = ctx.paused.phase(phase, ctx.now)
         if pause is not None and not (pause.catchup and pause.until):
             skipped.append(f"{phase.base_name} is left out: {pause.words}")
-            guards.append(Mark(key, seen, _with(seen, event), KEEP_S))
+            arrived.append(phase)
+            guards.append(Mark(key, seen, with_version(seen, event.version, event.listed), KEEP_S))
             continue
         if event.version or match.rules.is_grouped or phase.rule.on_rewrite == "ignore":
-            guards.append(Mark(key, seen, _with(seen, event), KEEP_S))
+            guards.append(Mark(key, seen, with_version(seen, event.version, event.listed), KEEP_S))
         if not match.rules.is_grouped:
             slot = f"file:{phase.identity}:{event.path}:{event.version}"
             plans.append(_started(match, slot, event, ctx, timing, _made(plans)))
+            arrived.append(phase)
             continue
         name = group_key(match.rules, event.path)
         value = marks.get(name)
         group = read_group(value).joined(event.path, event.version, event.size, phase.identity)
         if phase.rule.count and group.files >= phase.rule.count:
             plans.append(_group_started(match.rules, group, ctx, timing, _made(plans)))
+            arrived.append(phase)
             group = group.begun()
         else:
             wanted = f" of {phase.rule.count}" if phase.rule.count else ""
             counted.append(f"{phase.base_name} has {group.files}{wanted}")
         guards.append(Mark(name, value, write_group(group), KEEP_S))
+    guards += _came(arrived, event.path, marks, ctx)
     if not plans and not counted and not skipped:
         return _nothing(event, phases, matches, small, marks)
     plan = merged(plans)
@@ -156,6 +162,15 @@ def decide_file(
         file=told,
     )
     return Commit(msgspec.structs.replace(plan, facts=(*plan.facts, fact)), marks=tuple(guards))
+
+
+def _came(phases: Sequence[Phase], path: str, marks: Mapping[str, str], ctx: Context) -> list[Mark]:
+    """Return the marks that a file came, for the phases that tell when none does."""
+    return [
+        came(phase.identity, marks.get(came_mark(phase.identity)), path, time_of_path(path), ctx.now)
+        for phase in phases
+        if phase.rule.late
+    ]
 
 
 def _text(path: str, plan: Plan, counted: Sequence[str], skipped: Sequence[str]) -> str:
@@ -172,11 +187,16 @@ def _text(path: str, plan: Plan, counted: Sequence[str], skipped: Sequence[str])
 
 
 def on_quiet(
-    rules: FilePhase, name: str, value: str, ctx: Context, timing: Timing | None = None
+    rules: FilePhase,
+    name: str,
+    value: str,
+    ctx: Context,
+    timing: Timing | None = None,
+    marks: Mapping[str, str] | None = None,
 ) -> Commit | None:
     """Return what must land when no file of a group came for a while: one start for all that came; None when none did.
 
-    `name` and `value` are of the group's mark.
+    `name` and `value` are of the group's mark, `marks` what the bus has of the one that a file came.
     """
     group = read_group(value)
     if not group.files or ctx.paused.phase(rules.phase, ctx.now):  # it goes on waiting
@@ -188,7 +208,8 @@ def on_quiet(
     text = f"{group.files} files, the newest {group.path}, started {words or 'nothing'}"
     fact = Fact(FactKind.FILE, cause=f"file:{group.path}:{group.version}", text=text, file=told)
     plan = msgspec.structs.replace(plan, facts=(*plan.facts, fact))
-    return Commit(plan, marks=(Mark(name, value, write_group(group.begun()), KEEP_S),))
+    arrived = _came((rules.phase,), group.path, marks or {}, ctx)
+    return Commit(plan, marks=(Mark(name, value, write_group(group.begun()), KEEP_S), *arrived))
 
 
 def on_deleted(event: FileEvent) -> Plan:
@@ -237,7 +258,7 @@ def _nothing(
         return None
     key = file_mark("", event.path)
     seen = marks.get(key)
-    if seen is not None and is_known(seen, event):
+    if seen is not None and is_known(seen, event.version, event.listed):
         return None
     why = "; ".join(small) or phases.why_not(event.path)
     text = f"no phase matches {event.path}: {why}" if not small else f"{event.path} starts nothing: {why}"
@@ -247,35 +268,14 @@ def _nothing(
         text=text,
         file=_record(event, "unmatched", ()),
     )
-    guard = (Mark(key, seen, _with(seen, event), KEEP_S),) if event.version else ()
+    guard = (
+        (Mark(key, seen, with_version(seen, event.version, event.listed), KEEP_S),) if event.version else ()
+    )
     return Commit(Plan(facts=(fact,)), marks=guard)
 
 
 def _starts_nothing(seen: str, event: FileEvent, on_rewrite: str) -> bool:
-    return on_rewrite == "ignore" or is_known(seen, event)
-
-
-def is_known(seen: str, event: FileEvent) -> bool:
-    """Tell whether a mark holds the version of a file.
-
-    What a notice told lies there as `version~listed`: a listing knows it by the second. What only a listing told
-    lies there by that alone, and a notice is of the same when that is what it would be listed as.
-    """
-    if not event.version:
-        return False
-    for each in seen.split(","):
-        if each and each in (event.version, event.listed):
-            return True
-        own, apart, listed = each.partition("~")
-        if apart and event.version in (own, listed):
-            return True
-    return False
-
-
-def _with(seen: str | None, event: FileEvent) -> str:
-    version = f"{event.version}~{event.listed}" if event.version and event.listed else event.version
-    kept = [each for each in (seen or "").split(",") if each and each != version]
-    return ",".join([*kept, version or "-"][-VERSIONS:])
+    return on_rewrite == "ignore" or is_known(seen, event.version, event.listed)
 
 
 def _record(event: FileEvent, state: str, messages: Sequence[Message]) -> Seen:

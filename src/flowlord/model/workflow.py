@@ -51,6 +51,7 @@ class Rule(msgspec.Struct, frozen=True):
     ] = ()  # patterns of names, or with a slash of paths, that are no files of this phase
     min_size: int = 0  # bytes
     on_rewrite: str = "run"  # run, ignore: what a further version of a file does
+    late: str = ""  # until when a file must have come; read by `rules.deadline`
     group: str = ""  # time tokens: files whose paths fill them alike count together
     priority: int = 5
     timeout_ns: int = 0

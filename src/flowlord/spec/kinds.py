@@ -8,6 +8,7 @@ from datetime import UTC
 from typing import Any, Final, Protocol, TypeAlias
 
 from flowlord.rules.bounds import first_instant, last_instant
+from flowlord.rules.deadline import Deadline
 from flowlord.rules.durations import short_duration
 from flowlord.rules.errors import Unreadable, quote
 from flowlord.rules.zones import zone_of
@@ -91,6 +92,15 @@ def choice(name: str, words: Sequence[str]) -> Take:
         options.say("FL023", number, text, hint, better=like or None)
 
     return take
+
+
+def deadline(options: Reader, number: int, value: str) -> None:
+    """Take until when a file must have come."""
+    try:
+        Deadline.parse(value)
+        options.given["late"] = value
+    except Unreadable as error:
+        options.complain("FL023", number, value, error)
 
 
 def bound(name: str) -> Take:

@@ -174,6 +174,12 @@ OPTIONS: Final = (
         "files=/in/*.csv&on_rewrite=ignore", default="run", words=REWRITES, see=("files",),
     ),
     Option(
+        "late", "Which files", "text",
+        "Tell when no file came in time: by 06:00 each day, by a schedule such as 0 6 * * MON-FRI, 2h after each "
+        "instant of cron, or, without cron, 2h after the file before. -24h behind it means the file of the day before.",
+        "files=/in/*/*/*/*.csv&late=06:00-24h", see=("files", "cron", "no_alert"),
+    ),
+    Option(
         "for", "How many", "signed duration",
         "One task for each step from the data time over that length, forwards or backwards; both ends count.",
         "cron=0 2 * * MON&for=-144h&by=day", default="0", see=("by", "batch_limit"),

@@ -21,7 +21,7 @@ from flowlord.spec.document import named
 from flowlord.spec.near import is_sure, near_miss, nearest
 
 # Told and refused, because a phase that relies on them would run otherwise than written.
-LATER: Final = frozenset(("alert", "alert_to", "late"))
+LATER: Final = frozenset(("alert", "alert_to"))
 NO_MISSES: Final = frozenset(("file", "filename", "tags"))
 PRIORITIES: Final = {"low": 2, "normal": 5, "high": 7, "critical": 9}
 CATCHUPS: Final = ("none", "last", "all")
@@ -371,19 +371,22 @@ _TAKE: Final[dict[str, _Take]] = {
     "batch_limit": kinds.number("batch_limit", 1),
     "priority": Options._priority,
     "timeout": kinds.lasting("timeout_ns"),
+    "late": kinds.deadline,
     "ttl": kinds.lasting("ttl_ns", least_ns=1_000_000_000),
 }
 _REPEATED: Final = frozenset(("files", "ignore", "meta", "pass", "require"))
 KNOWN: Final = tuple(_TAKE)
+# Of four letters, and one letter away from words that hand values on in many rules: date, rate, lake.
+_MEANT: Final = tuple(name for name in KNOWN if name != "late")
 
 
 @lru_cache(maxsize=1024)
 def _meant(name: str) -> tuple[str, bool]:
     """The option that a misspelt name stands for, and whether no other is as near; a rule may repeat it often."""
-    meant = near_miss(name, _TAKE)
-    return meant, bool(meant) and is_sure(name, meant, _TAKE)
+    meant = near_miss(name, _MEANT)
+    return meant, bool(meant) and is_sure(name, meant, _MEANT)
 
 
 @lru_cache(maxsize=1024)
 def _like(name: str) -> str:
-    return nearest(name, _TAKE)
+    return nearest(name, _MEANT)

@@ -20,6 +20,7 @@ from flowlord.rules.durations import short_duration
 from flowlord.spec import load as files
 from flowlord.spec.disk import DiskTree
 from flowlord.spec.tree import Tree
+from flowlord.taskmaster.absent import AbsentWatch
 from flowlord.taskmaster.batches import Batches
 from flowlord.taskmaster.files import FileLoop, Watching
 from flowlord.taskmaster.hints import Hints
@@ -42,6 +43,7 @@ PROMOTE_EVERY_S = 0.1
 SWEEP_EVERY_S = 60.0
 PAUSES_EVERY_S = 1.0
 IDLE_LOOK_S = 0.1
+ABSENT_EVERY_S = 5.0
 STEP_LIMIT_S = 15.0
 MOST_LAST_BATCHES = 20
 HOSTED_MORE_S = 15.0
@@ -137,6 +139,8 @@ class Taskmaster:
             self._supervisor.start("scheduler", self._while_ticking(scheduler.step))
             self._supervisor.start("reload", self._looking.step)
             self._supervisor.start("late", self._late)
+            absent = AbsentWatch(around, self._watching.poll_ns)
+            self._supervisor.start("absent", self._every(ABSENT_EVERY_S, absent.step))
             look_s = min(around.lease_ns / 4e9, 5.0)
             self._supervisor.start("vanished", self._every(look_s, Vanished(around, around.lease_ns).step))
             if isinstance(self._tree, DiskTree):

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from flowlord.decide.absent import came_mark
 from flowlord.decide.context import Context
 from flowlord.decide.file import FileEvent, Timing, decide_file, marks_of, on_quiet
 from flowlord.decide.files import FilePhase, FilePhases, Match
@@ -264,7 +265,8 @@ class FileDesk:
         value = self._waiting[name].value
         match = Match(rules, rules.phase.rule.files[0])
         ctx = self.context(self.contexts([match]))
-        commit = on_quiet(rules, name, value, ctx)
+        marks = self.known([came_mark(rules.phase.identity)]) if rules.phase.rule.late else {}
+        commit = on_quiet(rules, name, value, ctx, marks=marks)
         if commit is None:
             del self._waiting[name]
             return 0
@@ -274,10 +276,10 @@ class FileDesk:
         if isinstance(answer, Committed):
             self.tell(commit)
             return 1
-        if (
-            isinstance(answer, Refused) and answer.found
-        ):  # a file joined elsewhere, or another daemon started it
-            self._wait_for(name, answer.found)
+        # A file joined elsewhere, or another daemon started it; any other mark says nothing of this group.
+        found = (answer.found if answer.mark == name else value) if isinstance(answer, Refused) else None
+        if found:
+            self._wait_for(name, found)
         return 0
 
 

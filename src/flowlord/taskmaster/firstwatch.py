@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from flowlord.decide.file import KEEP_S, VERSIONS, FileEvent, file_mark
+from flowlord.decide.absent import came, came_mark
+from flowlord.decide.file import KEEP_S, FileEvent, file_mark
 from flowlord.decide.files import FilePhase, FilePhases, Match
 from flowlord.decide.keys import dispatch_key
+from flowlord.decide.versions import with_version
 from flowlord.model.errors import Refused
 from flowlord.model.plan import ANY, Commit, Fact, FactKind, Mark, Plan
 from flowlord.rules.cron import Cron
+from flowlord.rules.moments import time_of_path
 from flowlord.rules.places import place_of
 from flowlord.taskmaster.filedesk import FileDesk
 from flowlord.taskmaster.surroundings import Surroundings
@@ -158,12 +161,24 @@ class FirstWatch:
         for event, identity in batch:
             key = file_mark(identity, event.path)
             before = known.get(key)
-            kept = [each for each in (before or "").split(",") if each and each != event.version]
-            marks[key] = Mark(key, before, ",".join([*kept, event.version][-VERSIONS:]), KEEP_S)
+            marks[key] = Mark(key, before, with_version(before, event.version), KEEP_S)
         guards = [Mark(each.key, each.seen, each.seen, KEEP_S) for each in new]
+        guards += self._came(batch)
         [answer] = self.around.bus.commit_many([Commit(marks=(*guards, *marks.values()))])
         if isinstance(answer, Refused):
             raise answer
+
+    def _came(self, batch: Sequence[tuple[FileEvent, str]]) -> list[Mark]:
+        """Return the marks that files came, for phases that tell when none does: what lies there is not missing."""
+        phases = self.desk.phases.by_identity
+        late = [each for each in batch if each[1] in phases and phases[each[1]].phase.rule.late]
+        seen = self.desk.known(dict.fromkeys(came_mark(identity) for _, identity in late))
+        found: dict[str, Mark] = {}
+        for event, identity in late:
+            before = found[identity].new if identity in found else seen.get(came_mark(identity))
+            mark = came(identity, before, event.path, time_of_path(event.path), self.around.now())
+            found[identity] = Mark(mark.key, seen.get(mark.key), mark.new, mark.ttl_s)
+        return list(found.values())
 
     def _now(self) -> str:
         return self.around.now().astimezone(UTC).isoformat(timespec="seconds")

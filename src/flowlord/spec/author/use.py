@@ -10,7 +10,7 @@ from flowlord.spec.author.advice import Advice, named_options, option_name
 from flowlord.spec.document import Fields
 from flowlord.spec.options import ALIASES
 
-_OF_FILES: Final = ("count", "group", "marker", "ignore", "min_size", "settle", "on_rewrite")
+_OF_FILES: Final = ("count", "group", "marker", "ignore", "min_size", "settle", "on_rewrite", "late")
 _OF_CRON: Final = ("overlap", "jitter", "from", "until", "catchup", "catchup_window")
 _OF_PARENTS: Final = ("require", "pass")
 _OF_RETRIES: Final = ("retry_delay", "backoff", "max_delay")
