@@ -11,7 +11,12 @@ from flowlord.model.clock import Clock
 from flowlord.model.errors import BusUnavailable
 
 BATCH = 200
+MOST = 2_000
+"""Entries that are copied at once while many wait: what began and ended among them is written once instead of twice."""
+LONG_NS = 250_000_000
+"""A step that takes longer is followed by a smaller one: large entries stay few at a time."""
 WAIT_S = 1.0
+PRUNING_WAIT_S = 0.02
 PRUNE_EVERY_NS = 3_600_000_000_000
 FINISH_NS = 10_000_000_000
 
@@ -45,6 +50,8 @@ class Follower:
         self._last = (0, "")
         self._in_doubt = False
         self._pruned_ns: int | None = None
+        self._is_pruning = False
+        self._batch = BATCH
 
     def step(self, wait_s: float = WAIT_S) -> int:
         """Copy the next entries; returns how many there were."""
@@ -54,7 +61,8 @@ class Follower:
         asked = self._clock.now()
         try:
             self._compare(historian)
-            entries = self._bus.journal(historian.cursor(), BATCH, wait_s=wait_s)
+            wait_s = min(wait_s, PRUNING_WAIT_S) if self._is_pruning else wait_s
+            entries = self._bus.journal(historian.cursor(), self._batch, wait_s=wait_s)
         except BusUnavailable:
             self._in_doubt = True
             raise
@@ -63,8 +71,10 @@ class Follower:
             self._attach(historian)
             entries = self._bus.journal(historian.cursor(), BATCH)
         if entries:
+            begin_ns = self._clock.monotonic_ns()
             historian.follow(entries)
             self._last = (entries[-1].seq, entries[-1].commit)
+            self._suit(len(entries), self._clock.monotonic_ns() - begin_ns)
         else:
             historian.caught_up(asked)
         self._prune(historian)
@@ -102,8 +112,18 @@ class Follower:
 
     def _prune(self, historian: Historian) -> None:
         now = self._clock.monotonic_ns()
-        due = self._pruned_ns is None or now - self._pruned_ns > PRUNE_EVERY_NS
-        if due and not historian.prune(
-            self._keep, self._max_bytes
-        ):  # in small steps: one a look, until nothing is left
+        if self._pruned_ns is not None and now - self._pruned_ns <= PRUNE_EVERY_NS:
+            return
+        # In small steps: one a look, until nothing is left.
+        self._is_pruning = historian.prune(self._keep, self._max_bytes)
+        if not self._is_pruning:
             self._pruned_ns = now
+
+    def _suit(self, copied: int, took_ns: int) -> None:
+        """Choose how many entries the next step copies."""
+        if took_ns > LONG_NS:
+            self._batch = max(BATCH, self._batch // 2)
+        elif copied == self._batch:
+            self._batch = min(MOST, self._batch * 2)
+        elif copied < BATCH:
+            self._batch = BATCH
