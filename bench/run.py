@@ -25,6 +25,7 @@ EMBEDDED = (
     "load",
     "validate",
     "tasks",
+    "history",
     "ahead",
     "same_second",
     "fire",

@@ -142,5 +142,7 @@ is the median of the ratios pair by pair, which other load on the machine distur
 - **Start-up**: whole processes, from start to exit; the floor is a bare interpreter.
 - **Loading**: 1,000 phases from TOML to checked workflows, against `tomllib.loads` of the same text.
 - **History**: facts of the journal written into the cache, against the same rows inserted and updated by hand; then
-  commands that read it.
+  commands that read it. A large one, as a quarter of a year of 200 phases leaves it (`bench/million.py` makes one of
+  any size, `bench/history.py FOLDER` measures on it): its backup while another process writes, against a copy by
+  SQLite alone; steps of forgetting, by the wall and by processor time; commands, against a bare interpreter.
 """

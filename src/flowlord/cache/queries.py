@@ -159,7 +159,8 @@ class History:
         """Return the state of the newest attempt at each of these infos, as far as history knows one."""
         found: dict[str, State] = {}
         rows = self._connection.execute(
-            "SELECT info, state FROM tasks WHERE topic = ? AND job = ? ORDER BY n", (topic, job)
+            "SELECT info, state FROM tasks WHERE n IN (SELECT n FROM tasks WHERE topic = ? AND job = ?) ORDER BY n",
+            (topic, job),
         )
         found.update((info, State(state)) for info, state in rows if info in infos)
         newer = (each for each in self.newer.values() if (each.topic, each.job) == (topic, job))

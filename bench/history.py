@@ -1,0 +1,162 @@
+"""A large history: its backup beside a writer, forgetting in steps, and the commands that people ask most.
+
+    PYTHONPATH=src python bench/history.py [FOLDER]      # of bench/million.py; without it, a small one is made
+
+The file is copied first, so that FOLDER stays as it is. The floor of a backup is SQLite's copy alone, that of commands
+a bare interpreter. Forgetting tells processor time too: on a busy machine the clock on the wall tells of the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from statistics import median
+
+from million import make
+from table import ROOT, Row, table
+
+from flowlord.bus.clock import SystemClock
+from flowlord.cache.alone import alone
+from flowlord.cache.backup import Place
+from flowlord.cache.historian import Historian
+from flowlord.cache.snapshot import copied
+from flowlord.storage.open import Storage
+
+SMALL = 100_000
+TIMES = 7
+STEPS = 1_000
+LONGEST_MS = 50
+COMMANDS = (
+    ("tasks --failed", ["tasks", "--failed", "--limit", "50"], 250),
+    ("task ID", ["task", "@failed"], 150),
+    ("tasks --failed --group-by error", ["tasks", "--failed", "--group-by", "error"], 250),
+    ("why ID", ["why", "@failed"], 300),
+    ("trace ID", ["trace", "@failed"], 300),
+    ("recap --day yesterday", ["recap", "--day", "yesterday"], 1_000),
+    ("gaps --since 7d", ["gaps", "--since", "7d"], 2_000),
+)
+WRITER = """
+import sys
+from million import entries
+from flowlord.bus.clock import SystemClock
+from flowlord.cache.historian import Historian
+historian = Historian(sys.argv[1], SystemClock())
+begin, some, written = historian.cursor(), [], 0
+print("writes", flush=True)
+for entry in entries(10_000_000, int(SystemClock().now().timestamp() * 1e6)):
+    some.append(type(entry)(begin + entry.seq, entry.at_us, entry.by, entry.commit, entry.facts))
+    if len(some) == 200:
+        written += historian.follow(some)
+        some = []
+        print(written, flush=True)
+"""
+
+
+def rows(folder: Path | None = None) -> Iterator[Row]:
+    """Measure on a copy of the history in `folder`, or on one that is made for it."""
+    with tempfile.TemporaryDirectory(prefix="flowlord-bench-") as own:
+        path = Path(own, "tasks.db")
+        if folder is None:
+            make(Path(own), SMALL, int(datetime.now(UTC).timestamp() * 1e6))
+        else:
+            shutil.copy(folder / "tasks.db", path)
+            path.chmod(0o600)
+        with closing(sqlite3.connect(path)) as db:
+            [attempts] = db.execute("SELECT count(*) FROM tasks").fetchone()
+        told = f"{attempts:,} attempts, {path.stat().st_size / 1e6:,.0f} MB"
+        yield from _commands(path, told)
+        yield _backup(path, told)
+        yield _forget(path, told)
+
+
+def _backup(path: Path, told: str) -> Row:
+    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'bench'}"}
+    writer = subprocess.Popen([sys.executable, "-c", WRITER, path], stdout=subprocess.PIPE, env=environment)
+    assert writer.stdout is not None
+    writer.stdout.readline()
+    begin, busy = time.perf_counter(), time.process_time()
+    with alone(path, wait=True):
+        with copied(path) as (copy, about):
+            place = Place(Storage(), str(path.parent / "backups"))
+            _, manifest = place.write(copy, about, datetime.now(UTC), "00000000", "bench", "0")
+        seconds, busy = time.perf_counter() - begin, time.process_time() - busy
+    writer.kill()
+    written = writer.stdout.read().split()
+    writer.wait()
+    writer.stdout.close()
+    begin = time.perf_counter()
+    with (
+        closing(sqlite3.connect(path)) as source,
+        closing(sqlite3.connect(path.parent / "floor.db")) as target,
+    ):
+        source.backup(target)
+    floor = time.perf_counter() - begin
+    beside = int(written[-1]) if written else 0
+    packed = f"{manifest.packed / 1e6:,.0f} MB"
+    ours = f"{seconds:.1f} s, {busy:.1f} s of it busy, to {packed}; {beside:,} entries written beside"
+    return Row(f"backup, {told}", ours, f"{floor:.1f} s", f"{seconds / floor:.1f}", "<= 10 s", seconds <= 10)
+
+
+def _forget(path: Path, told: str) -> Row:
+    wall, cpu = [], []
+    with closing(Historian(path, SystemClock())) as historian:
+        for _ in range(STEPS):
+            begin, busy = time.perf_counter(), time.process_time()
+            more = historian.prune(timedelta(days=30))
+            wall.append((time.perf_counter() - begin) * 1000)
+            cpu.append((time.process_time() - busy) * 1000)
+            if not more:
+                break
+        removed = historian.removed
+    wall.sort()
+    most = f"99 of 100 below {wall[len(wall) * 99 // 100]:.0f} ms"
+    ours = f"longest {wall[-1]:.0f} ms, {max(cpu):.0f} ms of it busy; {most}"
+    name = f"forgetting {removed:,} rows in {len(wall):,} steps, {told}"
+    return Row(name, ours, goal=f"<= {LONGEST_MS} ms busy", met=max(cpu) <= LONGEST_MS)
+
+
+def _commands(path: Path, told: str) -> Iterator[Row]:
+    known = subprocess.run(
+        [sys.executable, "-m", "flowlord", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=_environment(),
+    ).stdout
+    for name, words, goal_ms in COMMANDS:
+        if f"  {words[0]} " not in known:
+            continue
+        where = ["--bus", f"sqlite:///{path.parent}/bus.db", "--cache", str(path)]
+        command = [sys.executable, "-m", "flowlord", *words, *where]
+        pairs = [(_took(command), _took([sys.executable, "-c", "pass"])) for _ in range(TIMES)]
+        ours, floor = (median(each) for each in zip(*pairs, strict=True))
+        yield Row(
+            f"{name}, {told}", f"{ours:.0f} ms", f"{floor:.0f} ms", f"{ours / floor:.1f}", f"<= {goal_ms} ms",
+            ours <= goal_ms,
+        )  # fmt: skip
+
+
+def _took(command: list[str]) -> float:
+    begin = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True, cwd="/", env=_environment())
+    return (time.perf_counter() - begin) * 1000
+
+
+def _environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(ROOT / "src")}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Measure what reads a large history.")
+    parser.add_argument("folder", type=Path, nargs="?")
+    print(table(list(rows(parser.parse_args().folder))))
