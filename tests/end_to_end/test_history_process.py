@@ -118,3 +118,24 @@ def test_a_signal_for_both_ends_the_daemon_first_and_history_is_whole(home, numb
         assert "Traceback" not in daemon.err
         assert not is_there(historian)
     assert states(home / ".flowlord" / "tasks.db").count("complete") == 6
+
+
+def test_each_of_two_daemons_keeps_the_whole_history_in_a_file_of_its_own(home):
+    with (
+        running("run", "workflows", "--cache", "one.db", *HANDS, cwd=home) as one,
+        running("run", "workflows", "--cache", "two.db", *HANDS, cwd=home) as two,
+    ):
+        for _ in range(5):
+            assert (
+                flowlord("send", "slow", "--workflow", "a.toml", "--wait", "--children", cwd=home).code == 0
+            )
+        assert one.end() == 0, one.err
+        assert two.end() == 0, two.err
+    told = []
+    for file in (home / "one.db", home / "two.db"):
+        with closing(sqlite3.connect(file)) as db:
+            told.append(
+                db.execute("SELECT key, state, started_us, worker FROM tasks ORDER BY key").fetchall()
+            )
+    assert len(told[0]) == 10
+    assert told[0] == told[1]
