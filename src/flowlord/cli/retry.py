@@ -24,7 +24,7 @@ from flowlord.decide.again import again_mark, on_again
 from flowlord.decide.context import Context
 from flowlord.decide.done import Done
 from flowlord.model.clock import Clock
-from flowlord.model.errors import Refused
+from flowlord.model.errors import InvalidTask, Refused
 from flowlord.model.plan import Commit, Committed
 from flowlord.model.task import Task
 from flowlord.model.workflow import Workflows
@@ -131,7 +131,9 @@ def _send(
         commits = [
             _commit(of, flows, stamps.now(), due, words, options) for of, due in zip(some, dues, strict=True)
         ]
-        for of, commit, answer in zip(some, commits, bus.commit_many(commits), strict=True):
+        for of, commit, answer in zip(some, commits, _landed(bus, commits), strict=True):
+            if isinstance(answer, Committed | Refused):
+                ended.append(f"{of.key}:dead")
             if isinstance(answer, Committed):
                 [message] = commit.plan.messages
                 yield Row("sent", of, "", message.key)
@@ -139,8 +141,17 @@ def _send(
                 yield Row("already sent", of, _where(bus, of), answer.found or "")
             else:
                 yield Row("refused", of, str(answer))
-        ended += [f"{of.key}:dead" for of in some]
     _clear(bus, ended, failed_topic, words)
+
+
+def _landed(bus: Bus, commits: Sequence[Commit]) -> Sequence[object]:
+    """Land them in one round trip; one by one when one of them cannot travel, so that it hinders no other."""
+    try:
+        return bus.commit_many(commits)
+    except InvalidTask as error:
+        if len(commits) == 1:
+            return [error]
+    return [answer for commit in commits for answer in _landed(bus, [commit])]
 
 
 def _due(begin: datetime, every_us: int, n: int) -> datetime | None:
