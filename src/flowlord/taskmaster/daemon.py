@@ -17,6 +17,7 @@ from flowlord.model.plan import Fact, FactKind, Plan
 from flowlord.model.revision import revision_of
 from flowlord.model.workflow import Workflows
 from flowlord.rules.durations import short_duration
+from flowlord.rules.stamps import micros_of
 from flowlord.spec import load as files
 from flowlord.spec.disk import DiskTree
 from flowlord.spec.tree import Tree
@@ -292,6 +293,7 @@ class Taskmaster:
             revision=f"{revision}@{self.reloader.commit}" if self.reloader.commit else revision,
             health=f"{colour}: {faults}" if faults else colour,
             reload=self._looking.token,
+            clock_us=micros_of(self.around.now()),
         )
         self.around.bus.beat(presence)
         self._tell_outage()
