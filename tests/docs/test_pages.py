@@ -74,7 +74,8 @@ def test_python_compiles_and_its_tasks_are_found(block):
 
     names: dict[str, object] = {}
     exec(compile(block.text, block.place, "exec"), names)
-    assert any(hasattr(value, MARK) for value in names.values())
+    if "flowlord.worker" in block.text:
+        assert any(hasattr(value, MARK) for value in names.values())
 
 
 @pytest.mark.parametrize("block", blocks("sh"), ids=ids)

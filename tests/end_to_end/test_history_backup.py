@@ -22,7 +22,7 @@ def a_place(kind: str, home):
         yield f"{root}/flowlord/tasks.db", server.variables
 
 
-@pytest.mark.parametrize("kind", ["local", "s3", pytest.param("gs", marks=pytest.mark.full)])
+@pytest.mark.parametrize("kind", ["local", "s3", "gs"])
 def test_a_history_that_was_lost_with_everything_comes_back_at_the_start(kind, tmp_path):
     home = write(tmp_path, {"workflows/a.toml": FLOW})
     with a_place(kind, home) as (place, variables):

@@ -317,50 +317,6 @@ def test_what_a_killed_backup_left_beside_the_history_goes_with_the_next_one(pat
     assert not left.exists()
 
 
-HALTS = """
-import sys
-from datetime import UTC, datetime
-from pathlib import Path
-from flowlord.cache import backup
-from flowlord.cache.alone import alone
-from flowlord.cache.snapshot import copied
-from flowlord.storage.open import Storage
-backup.PART_BYTES, backup.AT_ONCE, writes = 40_000, 1, iter(range(1, 99))
-class Halting(Storage):
-    def write(self, path, data, **conditions):
-        if next(writes) == int(sys.argv[3]):
-            print("here", flush=True)
-            sys.stdin.read()
-        return super().write(path, data, **conditions)
-with alone(Path(sys.argv[1]), wait=True), copied(Path(sys.argv[1])) as (copy, about):
-    place = backup.Place(Halting(), sys.argv[2])
-    place.write(copy, about, datetime(2026, 8, 1, 3, tzinfo=UTC), "deadbeef", "h", "0")
-"""
-
-
-@pytest.mark.parametrize("at", [1, 3])
-def test_a_backup_that_is_killed_is_none_and_holds_up_nothing(at, path, place):
-    command = [sys.executable, "-c", HALTS, str(path), place.path, str(at)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    try:
-        assert process.stdout.readline() == b"here\n"
-        with alone(path, wait=False) as mine:
-            assert not mine
-    finally:
-        process.kill()
-        process.communicate()
-    assert process.returncode == -9
-    assert len(list(path.parent.glob("*.copy-*"))) == 1
-    assert len(list(Path(place.path).glob("*/*"))) == at - 1
-    assert place.generations() == []
-    name, _ = made(place, path, NOW + timedelta(hours=2))
-    assert not list(path.parent.glob("*.copy-*"))
-    assert [each.name for each in place.generations()] == [name]
-    place.keep(1, NOW + timedelta(days=2))
-    assert [each.name for each in Path(place.path).iterdir() if any(each.iterdir())] == [name]
-
-
 def test_one_backup_at_a_time(path):
     with alone(path, wait=False) as first, alone(path, wait=False) as second:
         assert (first, second) == (True, False)

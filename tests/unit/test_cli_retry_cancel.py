@@ -2,7 +2,6 @@
 
 import json
 
-import msgspec
 import pytest
 
 from flowlord.bus.open import open_bus
@@ -201,25 +200,6 @@ def test_what_has_not_ended_or_is_complete_is_refused(desk):
     assert "-y" in row["text"]
     code, [row] = desk.act(retry, "00000001", yes=True)
     assert (code, row["result"]) == (DONE, "sent")
-
-
-def test_a_task_that_cannot_travel_hinders_no_other(desk, monkeypatch):
-    desk.fail(1, 2)
-    real = retry._commit
-
-    def grown(of, *rest):
-        huge = msgspec.structs.replace(of, info="x" * (1 << 20))
-        return real(huge if of.id.startswith("00000001") else of, *rest)
-
-    monkeypatch.setattr(retry, "_commit", grown)
-    code, rows = desk.act(retry, failed=True, yes=True)
-    assert code == ANSWER_IS_BAD
-    assert sorted((row["id"][:8], row["result"]) for row in rows) == [
-        ("00000001", "refused"),
-        ("00000002", "sent"),
-    ]
-    assert len(desk.waiting()) == 1
-    assert len(desk.waiting("retry-failed")) == 1, "it was not sent again, so its letter stays"
 
 
 def test_waiting_tasks_are_taken_back_once(desk):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,8 @@ from flowlord.model.channel import SecretRef
 
 MOST_BYTES: Final = 16 * 1024
 COMMAND_LIMIT_S: Final = 10.0
+_KIND: Final = re.compile(r"(?:xox[a-z]|xapp|whsec)[-_.]")
+"""What a token of Slack and a secret of a webhook begin with, which tells their kind only."""
 SHORTEST: Final = 6
 """Parts of an address that are shorter are no secrets, and hiding them would make words unreadable."""
 
@@ -92,7 +95,7 @@ def hidden(text: str, secrets: list[str]) -> str:
     """Return a text in which secrets, and the long parts behind the host of those that are addresses, are `***`."""
     parts: set[str] = set()
     for secret in filter(None, map(str.strip, secrets)):
-        parts.add(secret)
+        parts |= {secret, _KIND.sub("", secret)}
         _, scheme, rest = secret.partition("://")
         if scheme:
             parts.update(each for each in _cut(rest) if len(each) >= SHORTEST)

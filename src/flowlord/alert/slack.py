@@ -172,6 +172,14 @@ def payload_of(notice: Notice, spec: ChannelSpec, url: str = "") -> Json:
     return make(notice, spec.prefix, spec.title)
 
 
+def address_of(spec: ChannelSpec) -> str:
+    """Return the address of a webhook, to choose its form by; empty when it is none, or cannot be had."""
+    try:
+        return "" if spec.token else Vault(spec.url).reveal(spec.url)
+    except Undelivered:
+        return ""
+
+
 def is_slack(url: str) -> bool:
     """Whether an address is one of Slack itself."""
     try:

@@ -49,8 +49,8 @@ class TopicState(msgspec.Struct, frozen=True):
 class Presence(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a living process tells of itself with each heartbeat; `kind` is `worker` or `taskmaster`.
 
-    `reload` is the last request to look at the workflows that it has followed, `clock_us` the time by its own clock.
-    `beat_us` is set by the bus; `alive` is judged by the bus's own clock against `lease_ns`.
+    `reload` is the last request to look at the workflows that it has followed. `beat_us` is set by the bus; `alive` is
+    judged by the bus's own clock against `lease_ns`.
     """
 
     consumer: str
@@ -66,7 +66,6 @@ class Presence(msgspec.Struct, frozen=True, omit_defaults=True):
     version: str = ""
     health: str = ""
     reload: str = ""
-    clock_us: int = 0
     beat_us: int = 0
     alive: bool = True
 

@@ -32,12 +32,6 @@ def alone(path: Path, *, wait: bool) -> Iterator[bool]:
         os.close(handle)
 
 
-def drop_log(path: Path) -> None:
-    """Take away what SQLite kept beside a history that has gone: it would be taken for a part of the next one."""
-    for end in ("-wal", "-shm"):
-        path.with_name(path.name + end).unlink(missing_ok=True)
-
-
 def sweep(path: Path) -> None:
     """Take away what a process left beside a history when it was killed at that; only while `alone`."""
     for kind in ("copy", "restoring", "new"):

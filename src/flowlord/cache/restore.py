@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from flowlord.cache.alone import drop_log, sweep
+from flowlord.cache.alone import sweep
 from flowlord.cache.backup import Place
 from flowlord.cache.manifest import Damaged, Manifest
 from flowlord.cache.schema import VERSION, CacheUnusable, set_aside
@@ -60,8 +60,9 @@ def restore(
         fetch(place, name, manifest, new, told)
         if replace and path.exists():
             set_aside(path, f"the backup {name} takes its place")
-        if not path.exists():
-            drop_log(path)
+        # What SQLite kept beside a file that has gone would be taken for a part of this one.
+        for end in ("-wal", "-shm"):
+            path.with_name(path.name + end).unlink(missing_ok=True)
         try:
             os.link(new, path)
         except FileExistsError as error:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from flowlord.cache.alone import alone, drop_log, sweep
+from flowlord.cache.alone import alone, sweep
 from flowlord.model.errors import FlowlordError
 
 if TYPE_CHECKING:
@@ -234,7 +234,8 @@ def _make(path: Path, restore: Restore | None) -> None:
 
 def _make_empty(path: Path) -> None:
     sweep(path)
-    drop_log(path)
+    for end in ("-wal", "-shm"):  # of a file that has gone: SQLite would take it for a part of this one
+        path.with_name(path.name + end).unlink(missing_ok=True)
     new = path.with_name(f"{path.name}.new-{os.getpid()}")
     os.close(os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
     connection = sqlite3.connect(new, isolation_level=None)

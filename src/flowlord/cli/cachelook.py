@@ -6,11 +6,12 @@ import os
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowlord.bus.clock import SystemClock
-from flowlord.cache.note import Note, note_of
+from flowlord.cache.note import note_of
 from flowlord.cache.schema import CacheUnusable, open_reader
 from flowlord.cache.snapshot import about, checked
 from flowlord.cli import printer
@@ -18,14 +19,15 @@ from flowlord.cli.cachewords import megabytes, mend, no_history, no_place, unusa
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE
 from flowlord.cli.printer import Column, Look, Sheet
 from flowlord.cli.table import GREEN, RED
-from flowlord.cli.times import iso, relative, to_us
+from flowlord.cli.times import iso, parse_time, relative, to_us
 from flowlord.model.clock import Clock
 
 if TYPE_CHECKING:
-    from flowlord.cache.backup import Place
     from flowlord.config import Settings
 
 CHECKED = ("what", "state", "rows", "size", "text")
+PAGE = 500
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 STATUS = (
     "file", "exists", "state", "bytes", "wal_bytes", "schema", "tasks", "alerts", "files", "decisions", "days",
     "oldest", "newest", "seq", "behind", "gaps", "retention_days", "max_bytes", "backup_place", "backup_name",
@@ -38,10 +40,9 @@ def status(settings: Settings, *, output: str = "", clock: Clock | None = None) 
     clock = clock or SystemClock()
     look = Look(output)
     path = Path(settings.cache.path)
-    note = note_of(path)
-    record = _status(settings, path, note)
+    record = _status(settings, path)
     if look.resolved() == "table":
-        printer.lines(printer.printable(line) for line in _told(record, note, to_us(clock.now())))
+        printer.lines(printer.printable(line) for line in _told(record, to_us(clock.now())))
     elif look.resolved() == "json":
         printer.document(record)
     else:
@@ -93,19 +94,20 @@ def _checked_file(path: Path, *, deep: bool) -> dict[str, object]:
         with closing(open_reader(path)) as connection:
             found = checked(connection, path, deep=deep)
     except CacheUnusable as error:
-        is_damaged = any(word in str(error) for word in ("damaged", "malformed", "not a database"))
-        return {"what": str(path), "state": "damaged" if is_damaged else "unusable", "text": str(error)}
+        return {"what": str(path), "state": "damaged", "text": str(error)}
     return {
         "what": str(path), "state": "ok", "rows": found.rows.get("tasks"), "size": found.size,
         "text": f"tables of version {found.tables}, entry {found.seq} of the journal",
     }  # fmt: skip
 
 
-def _checked_backup(place: Place, name: str, path: Path) -> dict[str, object]:
-    import tempfile
-
+def _checked_backup(place: object, name: str, path: Path) -> dict[str, object]:
+    from flowlord.cache.backup import Place
     from flowlord.cache.manifest import Damaged
     from flowlord.cache.restore import fetch
+
+    assert isinstance(place, Place)
+    import tempfile
 
     with tempfile.TemporaryDirectory(
         prefix="flowlord-verify-", dir=path.parent if path.parent.is_dir() else None
@@ -125,7 +127,8 @@ def _paint(row: Mapping[str, object]) -> str:
     return GREEN if row["state"] == "ok" else RED
 
 
-def _status(settings: Settings, path: Path, note: Note) -> dict[str, object]:
+def _status(settings: Settings, path: Path) -> dict[str, object]:
+    note = note_of(path)
     found: dict[str, object] = dict.fromkeys(STATUS)
     found |= {
         "file": str(path),
@@ -181,13 +184,16 @@ def _behind(settings: Settings, found: dict[str, object]) -> int | None:
     return bounds[1] - seq if bounds[0] == generation else bounds[1]
 
 
-def _told(record: Mapping[str, object], note: Note, now_us: int) -> list[str]:
+def _told(record: Mapping[str, object], now_us: int) -> list[str]:
     """Return what a person gets: a line for each side of it."""
     backup = str(record["backup_place"] or "none; cache.backup_path says where")
-    if note.name:
-        backup += f"  {relative(note.made_us, now_us)}, {megabytes(note.packed)} packed"
-    if note.failed:
-        backup += f"  FAILS: {note.failed}"
+    if record["backup_name"]:
+        packed = megabytes(record["backup_packed"])
+        backup += (
+            f"  {relative(to_us(parse_time(str(record['backup_at']), _NEVER)), now_us)}, {packed} packed"
+        )
+    if record["backup_failed"]:
+        backup += f"  FAILS: {record['backup_failed']}"
     lines = [f"file       {record['file']}"]
     if record["exists"]:
         lines[0] += f"  {megabytes(record['bytes'])}  wal {megabytes(record['wal_bytes'])}"

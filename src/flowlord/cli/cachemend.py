@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowlord.bus.clock import SystemClock
-from flowlord.cache.alone import alone, drop_log
+from flowlord.cache.alone import alone
 from flowlord.cache.historian import Historian
 from flowlord.cache.schema import VERSION, CacheUnusable, open_reader, open_writer, set_aside, version_of
 from flowlord.cache.snapshot import copy_to
 from flowlord.cli import printer
-from flowlord.cli.cachewords import confirmed, nanoseconds, no_history, unusable
+from flowlord.cli.cachewords import confirmed, no_history, unusable
 from flowlord.cli.exits import DONE, NOT_CONFIRMED
 from flowlord.cli.printer import Look
 from flowlord.cli.progress import Progress
@@ -37,6 +37,8 @@ def trim(
     settings: Settings, keep: str, *, yes: bool, dry_run: bool, output: str = "", quiet: bool = False
 ) -> int:
     """Remove what is older than it is kept; returns the exit code."""
+    from flowlord.cli.cachewords import nanoseconds
+
     path, look, clock = Path(settings.cache.path), Look(output), SystemClock()
     kept = timedelta(microseconds=(nanoseconds(keep) if keep else settings.cache.retention_ns) // 1_000)
     if not path.exists():
@@ -140,7 +142,6 @@ def _rebuilt(bus: Bus, path: Path, total: int, *, quiet: bool) -> int:
             historian.close()
         if path.exists():
             set_aside(path, "it is made anew out of the journal")
-        drop_log(path)
         new.rename(path)
         for left in path.parent.glob(f"{new.name}*"):
             left.unlink()

@@ -55,6 +55,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "Look at what flowlord stands on, and tell how to mend it; exits 1 when there is a fault.",
         ),
         "cache": ("keep", "Look after the history: status, backups, questions in SQL, trimming."),
+        "notify": (
+            "rehearse",
+            "Rehearse what people are told: test the channels, look at the digest, send it now.",
+        ),
         "config": ("author", "Show every setting with its value and where it came from."),
         "help": ("drafts", "Explain what all commands share: exit codes, times, output, rules."),
         "version": ("author", "Show the version."),
@@ -78,8 +82,8 @@ def overview() -> Iterator[str]:
     yield "    flowlord tasks --failed         look at what went wrong"
     yield "    flowlord COMMAND --help         examples and flags of a command"
     wide = max(map(len, COMMANDS))
-    for section, commands in SECTIONS.items():
-        yield ""
+    yield ""
+    for section, commands in SECTIONS.items():  # without blank lines between them all of it fits a screen
         yield f"{section}:"
         for word, (_, text) in commands.items():
             yield f"  {word:<{wide}}  {text}"

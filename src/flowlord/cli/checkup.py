@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from flowlord.cli.sources import Sources
-from flowlord.cli.texts import some
-from flowlord.cli.times import relative, to_us
+from flowlord.cli.times import to_us
 from flowlord.model.clock import Clock
 from flowlord.model.errors import BusError, BusUnavailable
 from flowlord.model.finding import Finding, Level
 
 if TYPE_CHECKING:
-    from flowlord.bus.port import Bus, Presence
+    from flowlord.bus.port import Bus
     from flowlord.bus.redis_facts import ServerFacts
-    from flowlord.cache.queries import History
-    from flowlord.config import CacheSettings, Settings
+    from flowlord.config import Settings
 
 _T = TypeVar("_T")
-SKEW_US: Final = 5_000_000
-BAD_SKEW_US: Final = 60_000_000
-CLOCK_FIX: Final = "timedatectl set-ntp true   # on that machine"
-CHECKED: Final = 512 << 20
-"""Bytes of a history that are read to see whether it is whole."""
 BEHIND: Final = 1_000
 """Entries that the history may be behind a busy bus."""
 FILES: Final = 1_024
@@ -118,29 +111,6 @@ def clock(visit: Visit) -> Iterator[Finding]:
     from flowlord.bus.redis_check import skew
 
     yield from skew(visit.facts().skew_us)
-    bus = visit.bus()
-    yield from apart(bus.presences() if bus is not None else ())
-
-
-def apart(presences: Sequence[Presence]) -> Iterator[Finding]:
-    """Tell how far the clocks of living processes are from that of the bus, by what they told with their heartbeats."""
-    alive = [each for each in presences if each.alive and each.clock_us]
-    if not alive:
-        return
-    most_us = 0
-    for each in alive:
-        away_us = each.clock_us - each.beat_us
-        most_us = max(most_us, abs(away_us))
-        if abs(away_us) > SKEW_US:
-            way = "ahead of" if away_us > 0 else "behind"
-            text = f"the clock of {each.consumer} on {each.host} is {abs(away_us) / 1e6:,.1f} s {way} that of the bus"
-            level = Level.FAULT if abs(away_us) > BAD_SKEW_US else Level.WARN
-            yield Finding("processes", level, f"{text}: what it plans starts as much off", CLOCK_FIX)
-    if most_us <= SKEW_US:
-        text = (
-            f"the clocks of {len(alive)} living processes are within {most_us / 1e6:.1f} s of that of the bus"
-        )
-        yield Finding("processes", Level.OK, text)
 
 
 def workers(visit: Visit) -> Iterator[Finding]:
@@ -184,25 +154,11 @@ def cache(visit: Visit) -> Iterator[Finding]:
             "history", Level.WARN, str(error), "flowlord run workflows/   # makes it from the journal"
         )
         return
-    now_us = to_us(visit.clock.now())
     try:
         seq, generation = history.cursor()
-        gaps = history.gaps()
-        damage = _damage(history, settings.path)
     finally:
         history.close()
     yield Finding("history", Level.OK, f"{settings.path} can be read, form {VERSION}")
-    if damage:
-        mend = "flowlord cache restore   # or flowlord cache rebuild, from the journal"
-        yield Finding("integrity", Level.FAULT, f"{settings.path} is damaged: {damage}", mend)
-    yield _size(settings)
-    if gaps:
-        at_us, first, last = gaps[-1]
-        text = f"{some(len(gaps), 'part')} of the journal went before the history had them, last {first:,} to {last:,}"
-        yield Finding("gaps", Level.WARN, f"{text}, {relative(at_us, now_us)}", "flowlord cache status")
-    from flowlord.cli.checkplaces import backups
-
-    yield from backups(visit, now_us)
     bus = visit.bus()
     if bus is None:
         return
@@ -228,25 +184,6 @@ def cache(visit: Visit) -> Iterator[Finding]:
         yield Finding("behind", Level.OK, told)
 
 
-def _damage(history: History, path: str) -> str:
-    """Return what SQLite says of a damaged file; a large one is left to `flowlord cache verify`."""
-    if os.path.getsize(path) > CHECKED:
-        return ""
-    found = [str(row[0]) for row in history.rows("PRAGMA quick_check(1)", ())]
-    return "" if found == ["ok"] else "; ".join(found)
-
-
-def _size(settings: CacheSettings) -> Finding:
-    size = sum(
-        os.path.getsize(name) for name in (settings.path, f"{settings.path}-wal") if os.path.exists(name)
-    )
-    text = f"{size / (1 << 20):,.1f} MiB of {settings.max_bytes / (1 << 30):,.1f} GiB at most"
-    if size > settings.max_bytes * 0.9:
-        text += ": nearly full, so the oldest attempts go before their time"
-        return Finding("size", Level.WARN, text, "flowlord cache trim   # or raise cache.max_size")
-    return Finding("size", Level.OK, text)
-
-
 def files(visit: Visit) -> Iterator[Finding]:
     """Whether this machine lets us write what we keep."""
     import resource
@@ -260,22 +197,6 @@ def files(visit: Visit) -> Iterator[Finding]:
         yield Finding("limit", Level.WARN, text, f"ulimit -n {FILES}   # at most {hard}")
     for folder in _folders(visit.settings):
         yield from _room(folder)
-    from flowlord.cli.checkplaces import places
-
-    yield from places(visit)
-
-
-def _alerts(visit: Visit) -> Iterator[Finding]:
-    from flowlord.cli.checkalerts import alerts
-
-    yield from alerts(visit)
-
-
-def shown(part: str, settings: Settings) -> str:
-    """Return how a part is called in what is found: that of the bus by what the bus is."""
-    from flowlord.bus.open import is_redis
-
-    return "bus" if part == "redis" and not is_redis(settings.bus.address) else part
 
 
 PARTS: Final[Mapping[str, Callable[[Visit], Iterator[Finding]]]] = {
@@ -283,7 +204,6 @@ PARTS: Final[Mapping[str, Callable[[Visit], Iterator[Finding]]]] = {
     "clock": clock,
     "workers": workers,
     "cache": cache,
-    "alerts": _alerts,
     "files": files,
 }
 """What can be asked for, in the order in which it is told."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from flowlord.bus.clock import SystemClock
 from flowlord.cli import printer
-from flowlord.cli.checkup import PARTS, Visit, shown
+from flowlord.cli.checkup import PARTS, Visit
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, UNREACHABLE
 from flowlord.cli.options import cache_of
 from flowlord.cli.printer import Look
@@ -37,7 +37,6 @@ def run(
 ) -> int:
     """Look at the parts asked for, all when none is; returns the exit code."""
     look, clock = look or Look(), clock or SystemClock()
-    parts = ["redis" if part == "bus" else part for part in parts]
     for part in parts:
         if part not in PARTS:
             close = get_close_matches(part, PARTS, 1)
@@ -61,13 +60,11 @@ def _findings(visit: Visit, parts: Sequence[str]) -> Iterator[Record]:
     for part in parts:
         try:
             for found in PARTS[part](visit):
-                yield _record(shown(part, visit.settings), found)
+                yield _record(part, found)
         except BusError as error:
             if str(error) not in told:
                 told.append(str(error))
-                yield _record(
-                    shown(part, visit.settings), Finding("bus", Level.FAULT, str(error), error.hint)
-                )
+                yield _record(part, Finding("bus", Level.FAULT, str(error), error.hint))
 
 
 def _record(part: str, found: Finding) -> Record:

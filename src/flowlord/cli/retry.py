@@ -14,17 +14,20 @@ from flowlord.bus.clock import SystemClock
 from flowlord.cache.attempt import FAILED, OPEN, Attempt, State
 from flowlord.cli import printer
 from flowlord.cli.buses import bus_at
-from flowlord.cli.chosen import Row, meant, nothing_chosen, told
+from flowlord.cli.chosen import FIELDS, Row, filtered, named, nothing_chosen
+from flowlord.cli.exits import ANSWER_IS_BAD, DONE
 from flowlord.cli.origin import load_known
 from flowlord.cli.people import agreed, counted, who, words_of
 from flowlord.cli.printer import Look
 from flowlord.cli.sources import opened
+from flowlord.cli.table import Column
 from flowlord.cli.taskfilter import Chosen
+from flowlord.cli.times import to_us
 from flowlord.decide.again import again_mark, on_again
 from flowlord.decide.context import Context
 from flowlord.decide.done import Done
 from flowlord.model.clock import Clock
-from flowlord.model.errors import InvalidTask, Refused
+from flowlord.model.errors import Refused
 from flowlord.model.plan import Commit, Committed
 from flowlord.model.task import Task
 from flowlord.model.workflow import Workflows
@@ -68,9 +71,12 @@ def run(
 
     def body() -> int:
         with opened(settings.bus, cache_path, clock) as sources:
-            found = meant(sources, names, chosen, FAILED, clock)
-            if isinstance(found, int):
-                return found
+            if names:
+                found = named(sources, sources.history(fresh=True), names, to_us(clock.now()))
+                if isinstance(found, int):
+                    return found
+            else:
+                found = filtered(sources, chosen, FAILED, clock)
             rows = [row for each in found if (row := _hindered(each, options, by_name=bool(names)))]
             left_out = {row.of.key for row in rows}
             again = [each for each in found if each.key not in left_out]
@@ -82,7 +88,7 @@ def run(
             with closing(bus_at(settings.bus, by=who())) as bus:
                 flows = load_known(settings.taskmaster.workflows, lambda: bus).flows
                 rows += _send(bus, again, flows, options, every_us, clock, settings.taskmaster.failed_topic)
-        return told(rows, "sent", "already sent", name="new_key", look=options.look)
+        return _told(rows, options.look)
 
     return printer.quietly(body)
 
@@ -131,9 +137,7 @@ def _send(
         commits = [
             _commit(of, flows, stamps.now(), due, words, options) for of, due in zip(some, dues, strict=True)
         ]
-        for of, commit, answer in zip(some, commits, _landed(bus, commits), strict=True):
-            if isinstance(answer, Committed | Refused):
-                ended.append(f"{of.key}:dead")
+        for of, commit, answer in zip(some, commits, bus.commit_many(commits), strict=True):
             if isinstance(answer, Committed):
                 [message] = commit.plan.messages
                 yield Row("sent", of, "", message.key)
@@ -141,17 +145,8 @@ def _send(
                 yield Row("already sent", of, _where(bus, of), answer.found or "")
             else:
                 yield Row("refused", of, str(answer))
+        ended += [f"{of.key}:dead" for of in some]
     _clear(bus, ended, failed_topic, words)
-
-
-def _landed(bus: Bus, commits: Sequence[Commit]) -> Sequence[object]:
-    """Land them in one round trip; one by one when one of them cannot travel, so that it hinders no other."""
-    try:
-        return bus.commit_many(commits)
-    except InvalidTask as error:
-        if len(commits) == 1:
-            return [error]
-    return [answer for commit in commits for answer in _landed(bus, [commit])]
 
 
 def _due(begin: datetime, every_us: int, n: int) -> datetime | None:
@@ -177,3 +172,18 @@ def _clear(bus: Bus, letters: Sequence[str], topic: str, words: str) -> None:
     """Take the dead letters of what was sent again off their topic: somebody has dealt with them."""
     if any(state.topic == topic and state.waiting for state in bus.topics()):
         bus.cancel(letters, reason=words)
+
+
+def _told(rows: Sequence[Row], look: Look) -> int:
+    columns = [
+        Column("result"),
+        Column("id", lambda each, _: str(each["id"])[:8]),
+        Column("task"),
+        Column("data time", lambda each, _: str(each["moment"]).removesuffix("T00")),
+        Column("text", gives=True),
+    ]
+    printer.rows((row.record() for row in rows), FIELDS, name="new_key", columns=columns, look=look)
+    counts = Counter(row.result for row in rows)
+    known = f", {counts['already sent']:,} already sent" if counts["already sent"] else ""
+    printer.say(f"{counts['sent']:,} sent{known}, {counts['refused']:,} refused" if rows else "no such tasks")
+    return ANSWER_IS_BAD if counts["refused"] else DONE

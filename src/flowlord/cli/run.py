@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from flowlord import __version__
+from flowlord.alert.heartbeat import Heartbeat
 from flowlord.bus.clock import SystemClock
 from flowlord.bus.open import NAMESPACE
 from flowlord.bus.port import Bus, Presence
@@ -23,7 +24,8 @@ from flowlord.cli.places import place_at, unreadable
 from flowlord.cli.signals import Signals, has_terminal
 from flowlord.cli.stores import storage_at
 from flowlord.cli.texts import some
-from flowlord.config import Settings, WatchSettings
+from flowlord.config import AlertSettings, Settings, WatchSettings
+from flowlord.model.clock import Clock
 from flowlord.model.plan import Plan
 from flowlord.model.problem import Severity
 from flowlord.spec.disk import DiskTree
@@ -80,6 +82,7 @@ def run(
             pace=Pace(_refresh_s(settings, path), settings.taskmaster.grace_ns / 1e9),
             presence=_presence(around),
             watching=_watching(settings.watch),
+            heartbeat=_heartbeat(settings.alerts, around.clock),
         )
         try:
             loaded = taskmaster.load()
@@ -189,6 +192,12 @@ def _history(settings: Settings, around: Surroundings, *, is_short: bool) -> Fol
         tell=lambda state: None, fact=lambda fact: bus.commit(Plan(facts=(fact,))),
     )  # fmt: skip
     return follower_of(bus, clock, cache, place, backups.step if is_short else backups.finish)
+
+
+def _heartbeat(alerts: AlertSettings, clock: Clock) -> Heartbeat | None:
+    if not alerts.heartbeat_url:
+        return None
+    return Heartbeat(alerts.heartbeat_url, alerts.heartbeat_every_ns, clock)
 
 
 def _watching(watch: WatchSettings) -> Watching:

@@ -11,13 +11,14 @@ from typing import Protocol
 
 from msgspec import structs
 
+from flowlord.alert.heartbeat import Heartbeat
 from flowlord.bus.port import Presence
 from flowlord.model.errors import BusError, BusUnavailable, FlowlordError
 from flowlord.model.plan import Fact, FactKind, Plan
+from flowlord.model.problem import Severity
 from flowlord.model.revision import revision_of
 from flowlord.model.workflow import Workflows
 from flowlord.rules.durations import short_duration
-from flowlord.rules.stamps import micros_of
 from flowlord.spec import load as files
 from flowlord.spec.disk import DiskTree
 from flowlord.spec.tree import Tree
@@ -45,6 +46,8 @@ SWEEP_EVERY_S = 60.0
 PAUSES_EVERY_S = 1.0
 IDLE_LOOK_S = 0.1
 ABSENT_EVERY_S = 5.0
+HEARTBEAT_LOOK_S = 1.0
+HEARTBEAT = "heartbeat of alerts"  # not the name of its loop, which is mended by each step
 STEP_LIMIT_S = 15.0
 MOST_LAST_BATCHES = 20
 HOSTED_MORE_S = 15.0
@@ -91,8 +94,10 @@ class Taskmaster:
         pace: Pace | None = None,
         presence: Presence,
         watching: Watching | None = None,
+        heartbeat: Heartbeat | None = None,
     ) -> None:
         self.around = around
+        self._heartbeat = heartbeat
         self._tree = files.tree_of(path)
         self.reloader = Reloader(around, self._tree)
         self._follower = follower
@@ -144,6 +149,8 @@ class Taskmaster:
             self._supervisor.start("absent", self._every(ABSENT_EVERY_S, absent.step))
             look_s = min(around.lease_ns / 4e9, 5.0)
             self._supervisor.start("vanished", self._every(look_s, Vanished(around, around.lease_ns).step))
+            if self._heartbeat:
+                self._supervisor.start("heartbeat", self._every(HEARTBEAT_LOOK_S, self._tell_alive))
             if isinstance(self._tree, DiskTree):
                 self._hints = Hints(self._tree.path, self._looking.hinted)
         self._supervisor.start("pauses", self._every(PAUSES_EVERY_S, self._look_at_pauses))
@@ -212,6 +219,16 @@ class Taskmaster:
             return landed > 0
         except BusUnavailable:
             return True
+
+    def _tell_alive(self) -> None:
+        """Call the heartbeat while all is well; that nobody hears it is a weaker fault, with which it goes on."""
+        health = self.around.health
+        assert self._heartbeat is not None
+        told = self._heartbeat.step(is_well=health.colour() != "red")
+        if told == "" and health.mended(HEARTBEAT):
+            log.info("the heartbeat is heard again", extra={"action": "heartbeat.back"})
+        if told and health.fault(HEARTBEAT, told, Severity.WARNING):
+            log.warning("nobody hears the heartbeat: %s", told, extra={"action": "heartbeat.lost"})
 
     def _look_at_pauses(self) -> None:
         before = self.around.paused
@@ -293,7 +310,6 @@ class Taskmaster:
             revision=f"{revision}@{self.reloader.commit}" if self.reloader.commit else revision,
             health=f"{colour}: {faults}" if faults else colour,
             reload=self._looking.token,
-            clock_us=micros_of(self.around.now()),
         )
         self.around.bus.beat(presence)
         self._tell_outage()

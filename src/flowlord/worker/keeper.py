@@ -15,7 +15,6 @@ from msgspec.structs import replace
 
 from flowlord.bus.port import Bus, Presence
 from flowlord.model.errors import BusError, BusUnavailable
-from flowlord.rules.stamps import micros_of
 from flowlord.worker.desk import Desk
 from flowlord.worker.handler import Run, Why
 from flowlord.worker.pace import SPAN_NS, Pace
@@ -78,8 +77,7 @@ class Keeper:
                 self._lost({(each.entry, each.token) for each in self._bus.renew(held, lease_ns=lease_ns)})
             current = [slot.current for slot in self._slots]
             running = [run.task.id or run.delivery.key for run in current if run is not None]
-            now_us = micros_of(self._desk.clock.now())
-            self._bus.beat(replace(self._presence, running=tuple(running[:TOLD]), clock_us=now_us))
+            self._bus.beat(replace(self._presence, running=tuple(running[:TOLD])))
         except BusUnavailable as error:
             self._desk.outage.began(error)
             return min(RETRY_NS, lease_ns // 10)
