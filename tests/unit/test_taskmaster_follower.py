@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from flowlord.bus.port import JournalEntry
 from flowlord.cache.historian import Historian
-from flowlord.taskmaster.follower import BATCH, LONG_NS, MOST, Follower
+from flowlord.taskmaster.follower import BATCH, LONG_NS, Follower
 from support.clock import VirtualClock
 from support.journal import Kept, done, journal, published, task
 
@@ -39,7 +39,7 @@ def test_a_follower_that_is_behind_takes_more_at_a_time_and_few_again_when_it_ha
     while step := follower.step(0.5):
         copied.append(step)
     assert sum(copied) == 6_000
-    assert [limit for limit, _ in bus.asked][:5] == [BATCH, 2 * BATCH, 4 * BATCH, 8 * BATCH, MOST]
+    assert [limit for limit, _ in bus.asked][:5] == [BATCH * 2**n for n in range(5)]
     bus.entries += journal([published("late")], first=6_001)
     follower.step(0.5)
     follower.step(0.5)

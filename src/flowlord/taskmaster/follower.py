@@ -11,9 +11,9 @@ from flowlord.model.clock import Clock
 from flowlord.model.errors import BusUnavailable
 
 BATCH = 200
-MOST = 2_000
+MOST = 4_000
 """Entries that are copied at once while many wait: what began and ended among them is written once instead of twice."""
-LONG_NS = 250_000_000
+LONG_NS = 400_000_000
 """A step that takes longer is followed by a smaller one: large entries stay few at a time."""
 WAIT_S = 1.0
 PRUNING_WAIT_S = 0.02
