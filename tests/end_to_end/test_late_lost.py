@@ -17,7 +17,7 @@ rule = "cron=@yearly&ttl=1s"
 """
 
 
-@pytest.fixture(params=["sqlite", "redis"])
+@pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.full)])
 def settings(request, tmp_path):
     """Where the bus is, as environment variables."""
     if request.param == "sqlite":
