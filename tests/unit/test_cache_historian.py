@@ -306,6 +306,13 @@ def test_text_that_is_no_unicode_does_not_stop_history(path, clock):
     assert [row[-1] for row in dump(path) if row[0] == "alerts"] == ["half ?"]
 
 
+def test_a_key_that_is_no_unicode_counts_in_no_day_however_often_it_is_told(path, clock):
+    historian = Historian(path, clock)
+    historian.follow(journal([done("k\ud800"), done("good")]))
+    historian.follow(journal([done("k\ud800")], first=3))
+    assert historian.connection.execute("SELECT sum(attempts) FROM days").fetchone() == (1,)
+
+
 def test_nothing_is_logged_while_all_is_well(path, clock, caplog):
     caplog.set_level(logging.INFO)
     historian = Historian(path, clock)

@@ -290,14 +290,17 @@ def _harmless(ledger: Ledger) -> Ledger:
         return value
 
     mended = Ledger()
+    mended.before = dict(ledger.before)
     for attempt in ledger.changed.values():
         kept = Attempt(*map(mend, astuple(attempt)))  # type: ignore[arg-type]
         mended.changed[kept.key] = kept
+        # Such a key is not found again when it is told again, so nothing is counted under it.
+        if not _can_be_kept(attempt.key) and (found := days.counted(kept)):
+            mended.before[kept.key] = found
     mended.alerts = [tuple(map(mend, row)) for row in ledger.alerts]
     mended.decisions = [tuple(map(mend, row)) for row in ledger.decisions]
     mended.files = [tuple(map(mend, row)) for row in ledger.files]
     mended.workflows = {name: tuple(map(mend, row)) for name, row in ledger.workflows.items()}
     mended.revisions = [tuple(map(mend, row)) for row in ledger.revisions]
     mended.phases = {key: tuple(map(mend, row)) for key, row in ledger.phases.items()}
-    mended.before = ledger.before
     return mended
