@@ -166,3 +166,12 @@ def test_the_place_goes_on_so_that_late_tasks_are_not_read_again(bus, clock):
     watch = daemon(bus, clock, flows=PLAIN)
     assert watch.step() == 2
     assert watch.step() == 0
+
+
+def test_a_huge_task_is_told_with_its_beginning(bus, clock):
+    bus.publish([message(key="huge", info="x" * 500_000)])
+    clock.advance(5 * HOUR_S)
+    walk(daemon(bus, clock))
+    [fact] = told(bus)
+    assert fact.task.info == "x" * 4_000
+    assert fact.task.id

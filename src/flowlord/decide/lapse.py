@@ -6,6 +6,7 @@ import msgspec
 
 from flowlord.decide.context import Context
 from flowlord.decide.done import Done, on_poison
+from flowlord.decide.late import brief
 from flowlord.model.errors import InvalidTask
 from flowlord.model.message import Delivery
 from flowlord.model.plan import Fact, FactKind, Plan, Quarantined
@@ -68,7 +69,7 @@ def on_lost(lapsed: Delivery, ctx: Context) -> Fact:
         revision=lapsed.revision,
         cause="lost",
         text=text,
-        task=task,
+        task=task and brief(task),
     )
 
 

@@ -19,6 +19,9 @@ from flowlord.rules.durations import short_duration
 LEAST_NS: Final = 3_600_000_000_000
 """The shortest time for all tasks that the setting may give; a phase says for itself what it likes."""
 
+MOST: Final = 4_000
+"""Characters of each text of a task that a fact carries: one may have a megabyte, and many are told in one step."""
+
 
 @dataclass(frozen=True, slots=True)
 class Open:
@@ -110,11 +113,19 @@ def on_late(found: Open, limit_ns: int, phase: Phase | None, pause: Pause | None
         phase=found.phase,
         cause="late",
         text=text,
-        task=found.task,
+        task=brief(found.task),
     )
     if pause is not None or (phase is not None and phase.rule.no_alert):
         return Plan(facts=(fact,))
     return Plan(facts=(fact, msgspec.structs.replace(fact, kind=FactKind.ALERT)))
+
+
+def brief(task: Task) -> Task:
+    """Return a task as facts of what did not happen carry it: of a huge one only the beginning."""
+    if len(task.info) + len(task.meta) + len(task.msg) <= MOST:
+        return task
+    meta = task.meta if len(task.meta) <= MOST else ""  # half of it would mean something else
+    return msgspec.structs.replace(task, info=task.info[:MOST], meta=meta, msg=task.msg[:MOST])
 
 
 def outcome_of(found: Open) -> str:

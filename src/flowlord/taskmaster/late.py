@@ -24,8 +24,9 @@ from flowlord.taskmaster.surroundings import Surroundings
 
 log = logging.getLogger("flowlord.late")
 
-PART = 200
-PARTS = 10
+PART = 64
+"""Tasks that one answer of the bus holds: each may be a megabyte."""
+PARTS = 30
 """Parts of one walk in one step: a million late tasks must not keep the bus from anything else."""
 KEEP_S = 30 * 86_400
 """How long the place of a walk is kept: where nothing became late for so long, it begins again."""
