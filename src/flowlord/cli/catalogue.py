@@ -39,6 +39,16 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Look": {
         "tasks": ("look", "List tasks, the newest first: one line for each attempt."),
         "task": ("look", "Tell one task's whole story: attempts, times, output, children."),
+        "recap": ("answers", "Tell in one page what a day came to, one line for each kind of task."),
+        "workflows": ("answers", "List workflows as they are loaded; show one with the values in force."),
+        "why": (
+            "answers",
+            "Tell why a task is as it is, or why something did not start; and what to type.",
+        ),
+        "trace": (
+            "answers",
+            "Draw what started a task and what followed from it; or all of a file or a batch.",
+        ),
         "gaps": ("answers", "Tell which starts are missing, why, and what fills them."),
         "files": (
             "filelook",
@@ -88,9 +98,7 @@ def overview() -> Iterator[str]:
         for word, (_, text) in commands.items():
             yield f"  {word:<{wide}}  {text}"
     yield ""
-    yield "Options:"
-    yield "  -h, --help     Show this message and exit."
-    yield "  -V, --version  Show the version and exit."
+    yield "Options: -h, --help shows this, -V, --version the version."
 
 
 def unknown(word: str) -> str:

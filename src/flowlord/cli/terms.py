@@ -62,6 +62,14 @@ def time_of(us: int) -> datetime:
     return _EPOCH + timedelta(microseconds=us)
 
 
+def flow_named(history: History, name: str) -> Workflow | None:
+    """Return a workflow as it was loaded last; None when it was removed, or nobody told of it."""
+    last = next((each for each in reversed(loads(history)) if each.name == name), None)
+    if last is None or not last.revision:
+        return None
+    return flow_of(name, written(history).get((name, last.digest), ()), last.revision)
+
+
 def flow_of(name: str, phases: Iterable[Written], revision: str = "") -> Workflow | None:
     """Return a workflow made of phases as they were written; None when this version cannot read them."""
     from flowlord.spec.parse import parse

@@ -1,0 +1,285 @@
+"""Why a phase did not start, or did, for one data time or one planned instant: by its schedule, parent or files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from flowlord.cache.attempt import Attempt, State
+from flowlord.cache.decided import of_keys, of_phases
+from flowlord.cli.evidence import gathered, last_decided, present
+from flowlord.cli.reasons import Answer
+from flowlord.cli.terms import Known, files_of, known
+from flowlord.cli.times import to_us
+from flowlord.cli.whytask import of_attempt
+from flowlord.decide.expand import later, utc_text
+from flowlord.decide.expected import Expected, expected, times_of
+from flowlord.decide.fill import commands
+from flowlord.decide.gaps import WAITS, lacking, reason_of
+from flowlord.decide.keys import Numbered
+from flowlord.decide.tick import slot_of
+from flowlord.rules.moments import format_hour
+from flowlord.rules.timetable import Timetable
+
+if TYPE_CHECKING:
+    from flowlord.cache.queries import History
+    from flowlord.cli.sources import Sources
+    from flowlord.config import Settings
+    from flowlord.model.workflow import Phase, Workflows
+
+MOST = 20_000
+SHOWN = 3
+DEEP = 20
+_BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What a question about starts is answered from."""
+
+    sources: Sources
+    history: History
+    settings: Settings
+    known: Known
+    flows: Workflows
+    now: datetime
+
+    @classmethod
+    def of(cls, sources: Sources, settings: Settings, now: datetime) -> Case:
+        """Return the case: workflows as they were loaded last, else as they lie in their files."""
+        history = sources.history(fresh=True)
+        found = known(history, settings)
+        flows = found.flows if found.flows.by_name else files_of(settings)
+        return cls(sources, history, settings, found, flows, now)
+
+    def phases(self, name: str) -> list[Phase]:
+        """Return the phases that a name means: `topic:job`, a topic, or with the workflow in front."""
+        every = [phase for _, flow in sorted(self.flows.by_name.items()) for phase in flow.phases]
+        exact = [each for each in every if name in (each.base_name, each.name, each.identity)]
+        return exact or [each for each in every if name == each.topic]
+
+    def task(self, attempt: Attempt) -> Answer:
+        """Return the answer about a task that is there."""
+        return of_attempt(self.sources, self.history, attempt, self.now, to_us(self.now))
+
+
+def at_moment(case: Case, phase: Phase, moment: datetime, deep: int = 0) -> Answer:
+    """Return why a phase did or did not run for a data time (aware)."""
+    made = _made(case, phase, moment, deep)
+    if made:
+        answer = case.task(made[-1])
+        if len(made) > 1:
+            answer.add(f"{len(made) - 1:,} more tasks of it are of this data time", "more")
+        return answer
+    answer = Answer(f"{phase.base_name} {format_hour(moment).removesuffix('T00')}: not started")
+    if phase.rule.files:
+        _files(case, phase, moment, answer)
+    elif phase.rule.cron:
+        _schedule(case, phase, moment, answer)
+    elif phase.parent:
+        _parents(case, phase, moment, answer, deep)
+    else:
+        answer.add("its phase has no cron, no files and no dependsOn: only a person starts it", "never")
+        answer.commands += commands(phase, [moment], workflow=False)
+    return answer
+
+
+def at_instant(case: Case, phase: Phase, instant: datetime) -> Answer:
+    """Return why a schedule did or did not start a phase at a planned instant (aware)."""
+    start = Expected(phase, instant, slot_of(phase, instant))
+    there = _attempts(case, [start])
+    if there:
+        return case.task(there[0])
+    answer = Answer(f"{phase.base_name} at {utc_text(instant)}: not started")
+    _lacks(case, [start], answer)
+    return answer
+
+
+def _made(case: Case, phase: Phase, moment: datetime, deep: int) -> list[Attempt]:
+    """Return the attempts of a phase for a data time, the first one first, as far as they can be found by index."""
+    text = format_hour(moment)
+    found: list[Attempt] = []
+    if phase.rule.cron and not phase.rule.files:
+        found += [each for each in _attempts(case, _starts(case, phase, moment)) if each.moment in ("", text)]
+    elif phase.parent and deep < DEEP:
+        before = [
+            each
+            for parent in _parents_of(case, phase)
+            for each in _of_parent(case, phase, parent, moment, deep)
+        ]
+        children = case.history.children(before) if before else []
+        found += [each for each in children if (each.topic, each.job) == (phase.topic, phase.job)]
+    sql = "SELECT key FROM tasks WHERE batch >= 'b-' AND batch < 'b.' AND phase = ? AND moment = ? LIMIT 50"
+    keys = [str(key) for (key,) in case.history.rows(sql, (phase.identity, text))]
+    keys += [
+        each.key
+        for each in case.history.newer.values()
+        if each.batch.startswith("b-") and (each.phase, each.moment) == (phase.identity, text)
+    ]
+    known_ones = {each.key for each in found}
+    found += [each for key, each in case.history.by_keys(keys).items() if key not in known_ones]
+    return found
+
+
+def _of_parent(case: Case, phase: Phase, parent: Phase, moment: datetime, deep: int) -> list[Attempt]:
+    try:
+        return _made(case, parent, later(moment, -phase.rule.offset_ns), deep + 1)
+    except OverflowError:
+        return []
+
+
+def _parents_of(case: Case, phase: Phase) -> list[Phase]:
+    flow = case.flows.by_name.get(phase.workflow)
+    return [
+        each
+        for each in (flow.phases if flow else ())
+        if each.topic == phase.parent and phase.parent_job in ("", each.job)
+    ]
+
+
+def _starts(case: Case, phase: Phase, moment: datetime) -> list[Expected]:
+    """Return the planned instants whose tasks have a data time within the hour of `moment`."""
+    span = timedelta(microseconds=abs(phase.rule.for_ns) // 1000)
+    try:
+        middle = later(moment, -phase.rule.offset_ns)
+        first, last = middle - span - timedelta(hours=1), middle + span + timedelta(hours=1)
+        marks = last_decided(case.sources, [phase.identity]) if phase.rule.cron.startswith("@every") else {}
+        terms = [term for term in case.known.terms if term.phase.identity == phase.identity]
+        if not any(term.until is None for term in terms) or (terms and first < terms[0].since):
+            from flowlord.decide.expected import Term
+
+            terms = [Term(phase, first)]
+        zone = case.settings.taskmaster.zone
+        every = islice(expected(terms, first, last, zone=zone, marks=marks), MOST)
+        return [start for start in every if _is_about(start, moment)]
+    except OverflowError:
+        return []
+
+
+def _is_about(start: Expected, moment: datetime) -> bool:
+    hour = timedelta(hours=1)
+    try:
+        return any(timedelta(0) <= time - moment < hour for time in times_of(start))
+    except (ValueError, OverflowError):
+        return start.instant == moment
+
+
+def _attempts(case: Case, starts: Iterable[Expected]) -> list[Attempt]:
+    keys: list[str] = []
+    for start in starts:
+        names = Numbered(start.slot, _BEGIN)
+        many = 200 if start.phase.rule.is_batch else 1
+        keys += [names.dispatch_key(n) for n in range(many)]
+    return list(case.history.by_keys(keys[:5_000]).values())
+
+
+def _schedule(case: Case, phase: Phase, moment: datetime, answer: Answer) -> None:
+    starts = _starts(case, phase, moment)
+    if starts:
+        _lacks(case, starts, answer)
+        return
+    table = Timetable.of(phase.rule, phase.identity, case.settings.taskmaster.zone)
+    middle = later(moment, -phase.rule.offset_ns)
+    if table.first is not None and middle < table.first:
+        answer.add(f"its schedule begins at from={phase.rule.first}", "outside")
+    elif table.last is not None and middle > table.last:
+        answer.add(f"its schedule ended at until={phase.rule.until}", "outside")
+    else:
+        answer.add(f"no start of cron={phase.rule.cron} has this data time", "outside")
+    upcoming = table.next(case.now)
+    if upcoming is not None:
+        answer.then = f"its next start is planned for {utc_text(upcoming)}"
+    answer.commands += commands(phase, [moment], workflow=False)
+
+
+def _lacks(case: Case, starts: Sequence[Expected], answer: Answer) -> None:
+    """Tell for planned instants without tasks why they have none."""
+    coming = [each for each in starts if each.instant > case.now]
+    gone = [each for each in starts if each.instant <= case.now]
+    marks = last_decided(case.sources, {each.phase.identity for each in gone})
+    there = present(case.history, gone)
+    missing = list(lacking(gone, lambda start: start.slot in there.made, there.rows))
+    evidence = gathered(case.sources, missing, there, marks) if missing else None
+    for _, start, times in missing[:SHOWN]:
+        assert evidence is not None
+        begin = next(
+            (term.since for term in case.known.terms if term.phase.identity == start.phase.identity), None
+        )
+        kind, why = reason_of(start, evidence)
+        if begin is not None and start.instant < begin and kind == "missing":
+            kind, why = "before", f"no daemon had loaded the phase before {utc_text(begin)}"
+        answer.add(f"it was planned for {utc_text(start.instant)}: {why}", kind)
+        if kind == WAITS:
+            answer.then = "it will start by itself when that is over"
+        else:
+            answer.commands += commands(start.phase, times, workflow=False)
+    if len(missing) > SHOWN:
+        answer.add(f"and {len(missing) - SHOWN:,} more starts of this data time", "more")
+    if missing and not answer.then:
+        answer.then = "it will not be made up for by itself"
+    for start in coming[:SHOWN]:
+        answer.add(f"it is planned for {utc_text(start.instant)}", "coming")
+        answer.then = answer.then or "it will start by itself then"
+
+
+def _parents(case: Case, phase: Phase, moment: datetime, answer: Answer, deep: int) -> None:
+    parents = _parents_of(case, phase)
+    answer.add(f"it follows {phase.depends_on or phase.parent} ({phase.workflow}:{phase.line})", "depends")
+    if not parents:
+        answer.add(f"no phase of {phase.workflow} is called {phase.parent}", "never")
+        return
+    for parent in parents[:SHOWN]:
+        before = _of_parent(case, phase, parent, moment, deep)
+        if before:
+            _parent_there(case, phase, parent, before, answer)
+        elif deep < DEEP:
+            answer.also(at_moment(case, parent, later(moment, -phase.rule.offset_ns), deep + 1))
+
+
+def _parent_there(case: Case, phase: Phase, parent: Phase, before: Sequence[Attempt], answer: Answer) -> None:
+    told = [
+        each for each in of_keys(case.history, [each.key for each in before]) if each.phase == phase.identity
+    ]
+    if told:
+        for each in told[:SHOWN]:
+            answer.add(each.text, each.kind, each.at_us)
+        answer.then = "it will not start by itself"
+        return
+    last = case.history.attempts(before[-1])[-1]
+    state = last.state_at(to_us(case.now))
+    words = f"{parent.base_name} ({last.key[:8]}) is {state}"
+    said = last.msg or last.reason
+    answer.add(f"{words}: {said}" if said else words, str(state), last.ended_us)
+    if state == State.COMPLETE:
+        answer.add("history tells of no start and of no reason: was the phase loaded then?", "unknown")
+    elif state in (State.DEAD, State.QUARANTINED):
+        answer.then = f"it will start by itself when {parent.base_name} succeeds"
+        answer.commands.append(f"flowlord retry {last.key[:12]}")
+    else:
+        answer.then = f"it will start by itself when {parent.base_name} is complete"
+        answer.commands.append(f"flowlord why {last.key[:12]}")
+
+
+def _files(case: Case, phase: Phase, moment: datetime, answer: Answer) -> None:
+    from flowlord.cli.whyfile import groups_of
+
+    answer.add(f"it starts on files like {phase.rule.files[0]}", "depends")
+    text = format_hour(moment)
+    rows = case.history.rows(
+        "SELECT path, state, text, at_us FROM files WHERE moment >= ? AND moment < ? ORDER BY n DESC LIMIT 200",
+        (text, text + "~"),
+    )
+    seen = list(rows)
+    for path, state, words, at_us in seen[:SHOWN]:
+        answer.add(f"{path} was seen: {words}", str(state), int(str(at_us)))
+    if not seen:
+        answer.add("no file of this data time was seen", "absent")
+    for words in groups_of(case.sources, phase):
+        answer.add(words, "group")
+    for each in of_phases(case.history, [phase.identity], 0, ("absent",))[-SHOWN:]:
+        answer.add(each.text, each.kind, each.at_us)
+    answer.then = "it will start by itself when such a file comes"
+    answer.commands.append("flowlord files --unmatched --since 7d")

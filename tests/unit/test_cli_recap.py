@@ -1,0 +1,158 @@
+"""A recap: numbers as the days have them, dates as ranges, the reason that came most often; and workflows as loaded."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from flowlord.cache.historian import Historian
+from flowlord.cli.printer import Look
+from flowlord.cli.recap import run as recap
+from flowlord.cli.values import values_of
+from flowlord.cli.workflows import run as workflows
+from flowlord.config import resolve
+from flowlord.model.errors import FlowlordError
+from flowlord.model.plan import Fact, FactKind, PhaseText
+from flowlord.spec.parse import parse
+from support.clock import VirtualClock
+from support.journal import done, journal, published, task, told
+
+NOON = datetime(2026, 8, 1, 12, tzinfo=UTC)
+
+
+def settings(where):
+    return resolve(
+        {"bus": f"sqlite:///{where}/bus.db", "cache": str(where / "t.db"), "workflows": str(where / "none")}
+    )
+
+
+def kept(where, commits) -> None:
+    historian = Historian(where / "t.db", VirtualClock())
+    historian.follow(journal(commits))
+    historian.close()
+
+
+def of_hour(hour: int, name: str = "load:users"):
+    return task(name, hour, meta=f"workflow=daily.toml&cron=2026-07-31T{hour:02}")
+
+
+@pytest.fixture
+def night(tmp_path):
+    commits = []
+    for hour in range(6):
+        key = f"k{hour}"
+        commits.append(published(key, of_hour(hour)))
+        failed = hour in (2, 4)
+        words = f"timeout after {hour}0s" if failed else ""
+        facts = [done(key, of_hour(hour), "error" if failed else "complete", words)]
+        commits.append((*facts, told(FactKind.DEAD, key, words)) if failed else facts)
+    commits += [published("e", of_hour(1, "extract")), done("e", of_hour(1, "extract"))]
+    kept(tmp_path, commits)
+    return tmp_path
+
+
+def asked(where, capsys, day="2026-08-01", since="", form="", look="json"):
+    capsys.readouterr()
+    assert recap(settings(where), day, since, form, Look(look), clock=VirtualClock(NOON)) == 0
+    return capsys.readouterr().out
+
+
+def test_each_kind_of_task_is_one_line_with_numbers_dates_and_its_reason(night, capsys):
+    load, extract = json.loads(asked(night, capsys))
+    assert (load["task"], load["done"], load["failed"]) == ("load:users", 4, 2)
+    assert load["dates"] == "2026/07/31T00-2026/07/31T05"
+    assert "timeout after" in load["reason"]
+    assert load["ran_s"] == load["longest_s"] == 2
+    assert (extract["task"], extract["done"], extract["failed"], extract["reason"]) == ("extract", 1, 0, "")
+
+
+def test_another_day_has_nothing(night, capsys):
+    assert json.loads(asked(night, capsys, day="2026-07-01")) == []
+
+
+def test_days_from_one_on_are_added_up(night, capsys):
+    assert len(json.loads(asked(night, capsys, day="", since="2026-07-20"))) == 2
+
+
+@pytest.mark.parametrize("look", ["table", "json", "jsonl", "csv", "tsv", "name"])
+def test_every_form_can_be_read(night, tmp_path, capsys, look):
+    assert "\x1b" not in asked(night, capsys, look=look)
+    assert "\x1b" not in asked(night, capsys, day="2026-07-01", look=look)
+
+
+def test_markdown_is_a_table_whatever_a_message_holds(tmp_path, capsys):
+    odd = "a | b\n\x1b[31m <!channel>"
+    kept(
+        tmp_path,
+        [published("k", of_hour(1)), (done("k", of_hour(1), "error", odd), told(FactKind.DEAD, "k", odd))],
+    )
+    text = asked(tmp_path, capsys, form="markdown", look="table")
+    assert "\x1b" not in text
+    assert {line.replace("\\|", "").count("|") for line in text.splitlines()[2:]} == {9}
+
+
+def test_times_that_are_none_are_refused(night):
+    for day, since in (("x", ""), ("", "x"), ("today", "2d")):
+        with pytest.raises(FlowlordError):
+            recap(settings(night), day, since, "", Look(), clock=VirtualClock())
+
+
+PHASES = (
+    PhaseText(
+        "extract:users", 2, "extract:users", "", "cron=0 0 6 * * *&offset=-24h&catchup=last", 3, "?d={dd}"
+    ),
+    PhaseText("load", 7, "load", "extract:users", "", 0, "x"),
+)
+
+
+def loaded(where) -> None:
+    fact = Fact(FactKind.RELOAD, phase="a.toml", revision="abc123@1", text="loaded", phases=PHASES)
+    end = published("k", task("extract:users"), phase="a.toml:extract:users")
+    kept(where, [fact, end, done("k", task("extract:users"))])
+
+
+def test_workflows_are_listed_as_they_were_loaded(tmp_path, capsys):
+    loaded(tmp_path)
+    assert workflows(settings(tmp_path), "", Look("json"), clock=VirtualClock()) == 0
+    [row] = json.loads(capsys.readouterr().out)
+    assert (row["workflow"], row["phases"], row["cron"], row["children"]) == ("a.toml", 2, 1, 1)
+    assert row["next"].endswith("T06:00:00Z")
+    assert row["last"] == "complete"
+    assert row["loaded_by"] == "test"
+
+
+@pytest.mark.parametrize("form", ["table", "json", "jsonl", "csv", "tsv", "name"])
+def test_one_workflow_is_shown_in_every_form(tmp_path, capsys, form):
+    loaded(tmp_path)
+    assert workflows(settings(tmp_path), "a.toml", Look(form), clock=VirtualClock()) == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    if form == "table":
+        assert "catchup         last                      file" in out
+        assert "tz              UTC                       default" in out
+        assert "starts by after extract:users" in out
+    if form == "json":
+        first, _ = json.loads(out)
+        assert first["values"]["catchup"] == {"value": "last", "origin": "file"}
+
+
+def test_a_workflow_that_is_not_there_is_no_such_thing(tmp_path, capsys):
+    loaded(tmp_path)
+    assert workflows(settings(tmp_path), "b.toml", Look(), clock=VirtualClock()) == 5
+    assert "did you mean a.toml" in capsys.readouterr().err
+
+
+def test_nothing_loaded_and_no_files_is_an_empty_list(tmp_path, capsys):
+    assert workflows(settings(tmp_path), "", Look("json"), clock=VirtualClock()) == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_each_value_says_where_it_comes_from():
+    flow, _ = parse(b'[[phase]]\ntask="a"\nrule="cron=@daily&timeout=5m&mine=1"\nretry=2\n', "a.toml")
+    assert flow is not None
+    found = {each.name: (each.value, each.origin) for each in values_of(flow.phases[0], "Europe/Berlin")}
+    assert found["timeout"] == ("5m", "file")
+    assert found["retry"] == ("2", "file")
+    assert found["tz"] == ("Europe/Berlin", "configuration")
+    assert found["catchup"] == ("all", "default")
+    assert found["mine"] == ("1", "file, handed on")
