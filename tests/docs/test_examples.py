@@ -20,14 +20,25 @@ from flowlord.rules.cron import Cron
 from flowlord.rules.timetable import Timetable
 from flowlord.spec.load import load
 from flowlord.taskmaster.surroundings import read_sources
-from support.processes import running, tasks, until
+from support.object_servers import bucket_on, shared_gcs
+from support.processes import flowlord, running, tasks, until
 
 EXAMPLES = ROOT / "examples"
 FOLDERS = [
     "workflows",
     *(
         f"examples/{name}"
-        for name in ("files", "phases", "quickstart/workflows", "schedules/workflows", "batches/workflows")
+        for name in (
+            "files",
+            "phases",
+            "quickstart/workflows",
+            "schedules/workflows",
+            "batches/workflows",
+            "backload/workflows",
+            "reload/workflows",
+            "buckets/workflows",
+            "notices/workflows",
+        )
     ),
 ]
 NOW = datetime(2026, 8, 3, 5, tzinfo=UTC)  # a Monday
@@ -107,8 +118,6 @@ def test_the_heartbeat_of_the_schedules_goes_one_by_one_and_what_follows_from_it
 
 
 def test_the_files_start_what_they_say(tmp_path):
-    from support.processes import flowlord, tasks
-
     day = tmp_path / "in" / "2026" / "08" / "01"
     for path in (day / "users.csv", day / "users_old.csv", tmp_path / "in" / "prices" / "now.json"):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -229,3 +238,65 @@ def test_the_week_of_the_past_is_sent_as_its_script_says(tmp_path):
     found = json.loads(listed)
     assert (found["id"], found["state"], found["sent"], found["open"]) == (first, "published", 7, 0)
     assert (missing_first, missing_last) == ("?day=2026-07-01", "?day=2026-07-05")
+
+
+def script(name: str, home: Path) -> list[str]:
+    """Run a script of a copied example and return the lines that it printed."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    ran = subprocess.run(
+        ["/bin/sh", name], cwd=home, env=os.environ | {"PATH": path}, capture_output=True, text=True,
+        timeout=100, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout.splitlines()
+
+
+def test_the_backload_sends_each_hour_once_and_again_only_when_asked(tmp_path):
+    home = copytree(EXAMPLES / "backload", tmp_path / "backload")
+    *_, last_shown, status, first, again, anew = script("fill.sh", home)
+    assert last_shown == "shop/2026/07/01/23/orders.json"
+    found = json.loads(status)
+    assert (found["state"], found["sent"], found["open"]) == ("published", 24, 0)
+    assert first == again != anew
+    infos = [row["info"] for row in tasks(home, "--topic", "orders")]
+    hours = [f"shop/2026/07/01/{hour:02}/orders.json" for hour in range(24)]
+    assert sorted(infos) == sorted([*hours, hours[5], hours[5]])
+
+
+def test_the_reload_keeps_the_last_good_version_and_takes_up_the_next(tmp_path):
+    home = copytree(EXAMPLES / "reload", tmp_path / "reload")
+    work = ("--worker", "greet=builtin:noop")
+    with running("run", "workflows", *work, cwd=home) as daemon:
+        daemon.says("greet complete")
+        told = script("change.sh", home)
+        rows = [json.loads(line) for line in told if line.startswith("{")]
+        before, after = [
+            row["revision"] for row in rows if row.get("kind") == "taskmaster" and "slots" in row
+        ]
+        assert before != after
+        assert "exit 1: the last good version goes on" in told
+        until(lambda: "good morning" in {row["info"] for row in tasks(home)}, "the new version", every_s=0.3)
+        assert daemon.end() == 0
+
+
+def test_the_buckets_start_what_they_say(tmp_path):
+    home = copytree(EXAMPLES / "buckets", tmp_path / "buckets")
+    server = shared_gcs()
+    with bucket_on(server) as root:
+        flow = home / "workflows" / "lake.toml"
+        flow.write_text(flow.read_text("utf-8").replace("gs://my-lake", root), "utf-8")
+        names = ("in/2026/08/01/users.csv", "in/2026/08/01/users_old.csv", "parts/1/_SUCCESS")
+        for name in (*names, *(f"parts/1/part-{n}" for n in range(3)), "parts/2/part-0"):
+            server.storage().write(f"{root}/{name}", b"x")
+        work = ("--worker", "load,join=builtin:noop")
+        assert flowlord("run", "workflows", "--once", *work, cwd=home, env=dict(server.variables)).code == 0
+        found = sorted(row["info"] for row in tasks(home))
+        assert found == [f"{root}/in/2026/08/01/users.csv?day=2026-08-01", f"{root}/parts/1?parts=3"]
+
+
+def test_the_notices_start_each_file_once(tmp_path):
+    home = copytree(EXAMPLES / "notices", tmp_path / "notices")
+    told = [json.loads(line) for line in script("tell.sh", home)]
+    started = {row["path"] for row in told if row.get("state") == "started"}
+    assert started == {"gs://my-lake/in/users.csv", "s3://my-lake/in/sold items.csv"}
+    assert sorted(row["info"] for row in told if "info" in row) == sorted(started)
