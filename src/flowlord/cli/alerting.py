@@ -4,26 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flowlord.alert.policy import Policy, Quiet, Route
 from flowlord.alert.port import Channel
 from flowlord.bus.port import Bus
+from flowlord.cli.alertstate import policy_of
 from flowlord.config.settings import AlertSettings
 from flowlord.model.clock import Clock
 from flowlord.taskmaster.alerter import LEASE_S, Alerter
-
-
-def policy_of(alerts: AlertSettings, zone: str) -> Policy:
-    """Return how often, when and where people want to be told; `zone` is that of schedules that name none."""
-    quiet = alerts.quiet
-    return Policy(
-        channels=tuple(spec.name for spec in alerts.channels),
-        default=alerts.default,
-        routes=tuple(Route(pattern, to) for pattern, to in alerts.routes),
-        min_us=alerts.min_frequency_ns // 1_000,
-        max_us=alerts.max_frequency_ns // 1_000,
-        quiet=Quiet(quiet[0], quiet[1], quiet[2] or zone) if quiet else None,
-        link=alerts.link,
-    )
 
 
 def alerter_of(

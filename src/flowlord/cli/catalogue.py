@@ -56,6 +56,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         ),
         "topics": ("queues", "List topics: what waits, is delayed, runs, failed."),
         "quarantine": ("queues", "List messages that nobody could understand; show, replay or drop them."),
+        "alerts": (
+            "alerts",
+            "List alerts, the newest first: what fails, since when, how often, and who was told.",
+        ),
         "workers": ("look", "List the processes that are alive, and with what."),
     },
     "Keep": {

@@ -1,0 +1,100 @@
+"""`flowlord alerts ack`, `mute` and `unmute`: what a person does about alerts, told in the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from flowlord.alert.state import State
+from flowlord.cli import printer
+from flowlord.cli.alertlook import unknown
+from flowlord.cli.alertstate import policy_of, state_on
+from flowlord.cli.buses import bus_at
+from flowlord.cli.exits import DONE, NO_SUCH_THING, WRONG_USE
+from flowlord.cli.people import who
+from flowlord.cli.times import iso
+from flowlord.model.plan import Fact, FactKind, Plan
+from flowlord.rules.durations import parse_duration
+from flowlord.rules.errors import Unreadable
+
+if TYPE_CHECKING:
+    from flowlord.config.settings import Settings
+
+LONGEST = 1_000
+LONGEST_MUTE_NS = 31 * 86_400 * 1_000_000_000
+
+
+def ack(settings: Settings, what: Sequence[str], reason: str) -> int:
+    """Say that somebody knows of these incidents; returns the exit code."""
+
+    def body() -> int:
+        with closing(bus_at(settings.bus, by=who())) as bus:
+            state = state_on(bus, policy_of(settings.alerts, settings.taskmaster.zone))
+            for each in what:
+                if each not in state.incidents:
+                    return unknown(each)
+            over = [each for each in what if not state.incidents[each].is_open]
+            facts = tuple(_fact(FactKind.ACKED, each, reason) for each in what if each not in over)
+            if facts:
+                bus.commit(Plan(facts=facts))
+            for each in over:
+                printer.say(f"{each} is over already")
+            for fact in facts:
+                incident = state.incidents[fact.key]
+                printer.say(f"acknowledged {fact.key}: {incident.name} {incident.error}")
+            return DONE
+
+    return printer.quietly(body)
+
+
+def mute(settings: Settings, target: str, length: str, reason: str) -> int:
+    """Tell nobody of a target for a while; returns the exit code."""
+    try:
+        span_ns = parse_duration(length) if length else 0
+    except (Unreadable, OverflowError) as error:
+        printer.error(f"--for: {error}", hint="write it like 30m, 2h or 1d")
+        return WRONG_USE
+    if not 0 < span_ns <= LONGEST_MUTE_NS:
+        printer.error(
+            "a mute needs an end, in 31 days at most", hint=f"flowlord alerts mute {target} --for 2h"
+        )
+        return WRONG_USE
+    if not target or len(target) > LONGEST:
+        printer.error("there is nothing of that name to mute", hint="flowlord alerts mute TOPIC --for 2h")
+        return WRONG_USE
+
+    def body() -> int:
+        with closing(bus_at(settings.bus, by=who())) as bus:
+            until_us = bus.now_us() + span_ns // 1_000
+            bus.commit(Plan(facts=(_fact(FactKind.MUTED, target, reason, until_us),)))
+            printer.say(f"{target} is muted until {iso(until_us)}")
+            return DONE
+
+    return printer.quietly(body)
+
+
+def unmute(settings: Settings, target: str) -> int:
+    """End a mute; returns the exit code."""
+
+    def body() -> int:
+        with closing(bus_at(settings.bus, by=who())) as bus:
+            state = state_on(bus, policy_of(settings.alerts, settings.taskmaster.zone))
+            muted = _muted(state, bus.now_us())
+            if target not in muted:
+                hint = f"what is: {', '.join(muted)}" if muted else "nothing is muted"
+                printer.error(f"{target} is not muted", hint=hint)
+                return NO_SUCH_THING
+            bus.commit(Plan(facts=(_fact(FactKind.UNMUTED, target, ""),)))
+            printer.say(f"{target} is no longer muted")
+            return DONE
+
+    return printer.quietly(body)
+
+
+def _muted(state: State, now_us: int) -> list[str]:
+    return [target for target, mute in state.mutes.items() if mute.until_us > now_us]
+
+
+def _fact(kind: FactKind, key: str, reason: str, until_us: int = 0) -> Fact:
+    return Fact(kind, key=key, cause=f"person:{who()}", text=reason[:LONGEST], due=until_us)
