@@ -29,7 +29,7 @@ class Digest:
 
     def __init__(self, settings: AlertSettings, sources: Sources, now_us: int) -> None:
         self._now_us = now_us
-        from flowlord.cli.alerting import policy_of
+        from flowlord.cli.alertstate import policy_of
 
         self._policy = policy_of(
             settings, ""
