@@ -19,7 +19,8 @@ INSTALLED := pyproject.toml
 
 ARGS ?=
 PYTEST_ARGS ?=
-JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+# One more than cores: tests of whole processes wait for half of their time.
+JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1)))
 KILLS ?= 1000
 BUS ?= sqlite redis
 INTERPRETERS ?= python3.11 python3.12 python3.13 python3.14
