@@ -122,6 +122,17 @@ def test_a_secret_is_known_by_the_name_of_its_parameter(key):
     assert problem.code == "FL080"
 
 
+def test_a_secret_is_told_also_where_its_parameter_comes_first():
+    assert codes(rule("cron=@daily", 'template = "aws_secret_access_key=wJalrXUtnFEMI"')) == ["FL080"]
+    assert codes(rule("cron=@daily", 'template = "design=wJalrXUtnFEMI&xtoken=abcdefghi"')) == []
+
+
+def test_a_misspelt_option_beside_the_right_one_is_not_said_to_be_fixable():
+    [problem] = told(rule("cron=@daily&offset=1h&ofset=2h"))
+    assert (problem.code, problem.fix) == ("FL021", None)
+    assert problem.hint == "'offset' is given, too: take one of them out"
+
+
 def test_a_secret_is_not_repeated():
     [problem] = told(rule("cron=@daily", 'template = "postgres://etl:hunter2@db/users"'))
     assert problem.code == "FL080"

@@ -37,4 +37,6 @@ def codes_of(texts: Iterable[str], flag: str, known: Iterable[str]) -> tuple[str
             raise WrongUse(
                 f"{flag} {each or 'without a code'}: no code begins so", "flowlord rule lists them"
             )
+        if flag == "--ignore" and all(code.startswith(each) for code in known):
+            raise WrongUse(f"--ignore {each} would hide everything, errors too", "name the codes to ignore")
     return found

@@ -92,7 +92,9 @@ def fixable(problem: Problem) -> str:
 
 def _command(problem: Problem) -> str:
     """Return the line by which a step of GitHub Actions annotates a file."""
-    place = {"file": problem.path}
+    place = {
+        "file": problem.path.removeprefix("./")
+    }  # its annotations know files from the top of the repository
     if problem.line:
         place |= {"line": str(problem.line), "col": str(problem.column)}
         if problem.end > problem.column:

@@ -10,11 +10,12 @@ from typing import Final, NamedTuple
 from flowlord.model.problem import Problem
 from flowlord.model.workflow import Phase
 from flowlord.spec.document import Fields, Finding, Findings, Path, named
-from flowlord.spec.near import nearest
+from flowlord.spec.near import Names
 
 _MOST_CIRCLES: Final = 100
-_MOST_COMPARED: Final = 100_000
-_MOST_HINTS: Final = 100  # looking for a like name compares with all of them
+_MOST_COMPARED: Final = 50_000
+_MOST_HINTS: Final = 100  # looking for a like name looks at all of them
+_MOST_TRIES: Final = 300  # and compares some letter by letter
 
 
 _ODD: Final = re.compile(r"[^\w:.-]", re.ASCII)  # what would have to be escaped somewhere
@@ -48,6 +49,7 @@ def check_chains(phases: Sequence[Phase], fields: Sequence[Fields], findings: Fi
     lines: dict[str, int] = {}  # of the first phase of each name, for hints
     for phase in phases:
         lines.setdefault(phase.base_name, phase.line)
+    names: Names | None = None
     hints = min(_MOST_HINTS, _MOST_COMPARED // (len(lines) + 1))
     backwards = False
     for number, phase in enumerate(phases):
@@ -56,7 +58,11 @@ def check_chains(phases: Sequence[Phase], fields: Sequence[Fields], findings: Fi
             continue
         last = jobs.get((parent, phase.parent_job)) if phase.parent_job else topics.get(parent)
         if last is None:
-            lost.append(_lost(phase, fields[number].where("dependsOn"), lines if len(lost) < hints else {}))
+            like = ""
+            if len(lost) < hints:
+                names = names or Names(lines, _MOST_TRIES)
+                like = names.nearest(phase.depends_on, but=phase.base_name)
+            lost.append(_lost(phase, fields[number].where("dependsOn"), like, lines))
         elif last >= number:
             backwards = True
     if backwards:  # when all parents stand above their children there is no circle
@@ -64,8 +70,7 @@ def check_chains(phases: Sequence[Phase], fields: Sequence[Fields], findings: Fi
     return lost
 
 
-def _lost(phase: Phase, path: Path, lines: Mapping[str, int]) -> Lost:
-    like = nearest(phase.depends_on, (name for name in lines if name != phase.base_name))
+def _lost(phase: Phase, path: Path, like: str, lines: Mapping[str, int]) -> Lost:
     hint = "it starts when a task of that name is reported that names this workflow"
     if like:
         hint = f"did you mean {like!r} (line {lines[like]})?"

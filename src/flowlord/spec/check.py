@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import Final
 
@@ -167,7 +168,12 @@ class _Reader:
         """A key that nobody reads: misspelt, or just unknown."""
         told = self.strays.get((key, known))
         if told is None:
-            told = self.strays[key, known] = _stray(key, known)
+            if len(self.strays) == MAX_KEYS:
+                self.tell(
+                    "FL003", path, f"the file has more than {MAX_KEYS:,} different unknown keys", on_key=True
+                )
+                return
+            told = self.strays[key, known] = _stray(key, known, hinted=not self.findings.is_full("FL013"))
         code, hint, better = told
         self.tell(code, path, f"unknown key {named(key)}", hint, on_key=True, better=better)
 
@@ -330,10 +336,13 @@ class _Reader:
         protected = template.find("#")
         for found in _ODD_TOKEN.finditer(template, 0, protected if protected > 0 else len(template)):
             word, better = found[1], None
+            if self.findings.is_full("FL040"):
+                self.tell("FL040", where, "")
+                continue
             if word.lower().startswith("meta:"):
                 hint = "it is {meta:name}, with letters, digits and _"
             else:
-                like = nearest(word, TOKENS)
+                like = _like_token(word)
                 hint = f"did you mean '{{{like}}}'?" if like else "it stays as it is"
                 better = f"{{{like}}}" if like else None
             text = f"unknown token {named(found[0])}"
@@ -361,15 +370,19 @@ class _Reader:
         return f"{name}#{number}"
 
 
-def _stray(key: str, known: tuple[str, ...]) -> tuple[str, str, str | None]:
+@lru_cache(maxsize=1024)
+def _like_token(word: str) -> str:
+    return nearest(word, TOKENS)
+
+
+def _stray(key: str, known: tuple[str, ...], *, hinted: bool) -> tuple[str, str, str | None]:
     """Return code, hint and the better key for an unknown key."""
     low = key.lower()
-    meant = "" if low in NO_MISSES else near_miss(low, (each.lower() for each in known))
+    meant = "" if low in NO_MISSES else near_miss(low, known)
     if meant:
-        meant = next(each for each in known if each.lower() == meant)
         others = [each.lower() for each in known if FIELDS.get(each, each) != FIELDS.get(meant, meant)]
         sure = is_sure(low, meant.lower(), others)
         return "FL012", f"did you mean {meant!r}?", meant if sure else None
-    like = nearest(key, known)
+    like = nearest(key, known) if hinted else ""
     hint = f"did you mean {like!r}?" if like else "nobody reads it"
     return "FL013", hint, like if like and low not in NO_MISSES else None

@@ -13,7 +13,7 @@ from flowlord.model.problem import Edit, Fix, Problem, Severity
 from flowlord.spec.codes import CODES, SAFE
 from flowlord.spec.source import Source
 
-MOST_FINDINGS: Final = 1_000  # of each severity in one file
+MOST_FINDINGS: Final = 300  # of each severity in one file
 _LONGEST_NAME: Final = 60
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -59,6 +59,10 @@ class Findings:
     def __init__(self) -> None:
         self.kept: list[Finding] = []
         self.counts = dict.fromkeys(Severity, 0)
+
+    def is_full(self, code: str) -> bool:
+        """Tell whether another one of that kind would be counted only."""
+        return self.counts[CODES[code].severity] >= MOST_FINDINGS
 
     def add(self, found: Finding) -> None:
         severity = CODES[found.code].severity

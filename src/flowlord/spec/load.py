@@ -18,13 +18,15 @@ from flowlord.spec.check import Parsed
 from flowlord.spec.codes import problem, shown
 from flowlord.spec.disk import DiskTree
 from flowlord.spec.document import named
-from flowlord.spec.near import nearest
+from flowlord.spec.near import Names
 from flowlord.spec.parse import parse, parse_file
 from flowlord.spec.tree import MAX_FILES, Found, Place, Stamp, Tree
 
 __all__ = ["MAX_FILES", "Loaded", "load", "parse", "reload", "stamp", "stamps", "tree_of"]
 
 _MOST_HINTS: Final = 100
+_MOST_COMPARED: Final = 1_000_000  # names of all files, in all hints together
+_MOST_TRIES: Final = 3_000  # and letter by letter
 
 Read: TypeAlias = Callable[[bytes, str, str], Parsed]
 
@@ -190,6 +192,10 @@ class _Elsewhere:
                 places.setdefault(phase.topic, place)
         return places
 
+    @cached_property
+    def names(self) -> Names:
+        return Names(self.places, _MOST_TRIES)
+
     def problems(self, parsed: Parsed) -> list[Problem]:
         """Return the problems of a file, those about unknown parents with what the other files know."""
         better = {orphan.problem: self.better(orphan) for orphan in parsed.orphans if len(self.flows) > 1}
@@ -203,10 +209,12 @@ class _Elsewhere:
             text = f"dependsOn names {named(name)}, which is a phase of another file"
             hint = f"children start only in the file of their parent ({place}): move one of them"
             return structs.replace(told, code="FL103", text=text, hint=hint, fix=None)
-        if told.hint.startswith("did you mean") or self.hints == _MOST_HINTS:
+        if told.hint.startswith("did you mean") or self.hints >= min(
+            _MOST_HINTS, _MOST_COMPARED // len(self.places)
+        ):
             return told
         self.hints += 1
-        like = nearest(name, self.places)
+        like = self.names.nearest(name)
         return structs.replace(told, hint=f"did you mean {like!r} ({self.places[like]})?") if like else told
 
 

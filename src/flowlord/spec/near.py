@@ -2,26 +2,108 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from operator import itemgetter
 from typing import Final
 
 _LONGEST: Final = 64  # characters of words that are compared at all
 _SHORTEST: Final = 4  # letters of known words; nothing is a near miss of a shorter one
 _LONG: Final = 7  # from here on two letters may be wrong
+_MOST: Final = 3  # wrong letters of what is still a hint
+_MOST_TRIES: Final = 100  # known words that one word is compared with letter by letter, the likeliest first
 
 
-def distance(one: str, other: str) -> int:
-    """Return how many letters must be changed, added, taken out or swapped with their neighbour."""
+def distance(one: str, other: str, most: int = _LONGEST) -> int:
+    """Return how many letters must be changed, added, taken out or swapped with their neighbour.
+
+    What is farther than `most` counts as one more than that: nobody looks at the rest of such words.
+    """
+    start, end, last = 0, len(one), len(other)
+    while start < end and start < last and one[start] == other[start]:
+        start += 1
+    while end > start and last > start and one[end - 1] == other[last - 1]:
+        end, last = end - 1, last - 1
+    one, other = one[start:end], other[start:last]
+    wide, far = len(other), most + 1
+    if abs(len(one) - wide) > most:
+        return far
     before: list[int] = []
-    row = list(range(len(other) + 1))
+    row = list(range(wide + 1))
     for i, a in enumerate(one, 1):
-        older, before, row = before, row, [i]
-        for j, b in enumerate(other, 1):
+        older, before, row = before, row, [far] * (wide + 1)
+        row[0] = least = min(i, far)
+        for j in range(max(1, i - most), min(wide, i + most) + 1):
+            b = other[j - 1]
             best = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
             if older and j > 1 and a == other[j - 2] and b == one[i - 2]:
                 best = min(best, older[j - 2] + 1)
-            row.append(best)
-    return row[-1]
+            row[j] = best
+            if best < least:
+                least = best
+        if least > most:  # nor does a swap with the letter before help then
+            return far
+    return min(row[-1], far)
+
+
+class Names:
+    """Known words, made ready for many questions about which of them was meant.
+
+    Upper and lower case are the same. Words are looked at in the order of how many letters only one of the two has,
+    which is never more than their distance, so most are never compared.
+
+    Args:
+        known: of words that are as near, the first one is the answer.
+        tries: comparisons letter by letter in all questions together; then nothing is found any more.
+    """
+
+    def __init__(self, known: Iterable[str], tries: int = 10**9) -> None:
+        self.tries = tries
+        self._by_length: dict[
+            int, list[tuple[int, int, str, str]]
+        ] = {}  # letters, place, in lower case, as it is
+        for place, word in enumerate(known):
+            if len(word) <= _LONGEST + _MOST:
+                low = word.lower()
+                self._by_length.setdefault(len(low), []).append((_letters(low), place, low, word))
+
+    def near_miss(self, word: str) -> str:
+        """Return what `near_miss` does."""
+        return self._best(word, _most_missed)
+
+    def nearest(self, word: str, but: str = "") -> str:
+        """Return what `nearest` does, but never `but`."""
+        most = min(max(1, len(word) // 3), _MOST)
+        return self._best(word, lambda _: most, but)
+
+    def _best(self, word: str, most_of: Callable[[int], int], but: str = "") -> str:
+        if not 0 < len(word) <= _LONGEST or self.tries <= 0:
+            return ""
+        word = word.lower()
+        size, letters = len(word), _letters(word)
+        chosen: list[tuple[int, int, str, str, int]] = []
+        for length in range(size - _MOST, size + _MOST + 1):
+            known = self._by_length.get(length)
+            if known is None or abs(length - size) > (most := most_of(length)):
+                continue
+            chosen += [
+                (max((letters & ~bits).bit_count(), (bits & ~letters).bit_count()), place, low, each, most)
+                for bits, place, low, each in known
+                if (letters & ~bits).bit_count() <= most
+                and (bits & ~letters).bit_count() <= most
+                and each != but
+            ]
+        if len(chosen) > 1:
+            chosen.sort(key=itemgetter(0, 1))
+        found, best, first = "", _MOST + 1, 0
+        for least, place, low, each, most in chosen[:_MOST_TRIES]:
+            if least > best or self.tries <= 0:
+                break
+            self.tries -= 1
+            far = distance(word, low, min(best, most))
+            if far <= most and (far, place) < (best, first):
+                found, best, first = each, far, place
+        return found
 
 
 def near_miss(word: str, known: Iterable[str]) -> str:
@@ -30,46 +112,33 @@ def near_miss(word: str, known: Iterable[str]) -> str:
     One wrong letter, or a swap of neighbours, from known words of 4 and more letters; two from those of 7 and more.
     Source: docs/reference.md, "Phase files".
     """
-    if len(word) > _LONGEST:
-        return ""
-    found = ""
-    least = 3
-    letters = set(word)
-    for each in known:
-        most = 0 if len(each) < _SHORTEST else 1 if len(each) < _LONG else 2
-        if most and abs(len(word) - len(each)) <= most and _may_be(letters, each, most):
-            far = distance(word, each)
-            if far < least and far <= most:
-                found, least = each, far
-    return found
+    return _names(tuple(known)).near_miss(word)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return the known word that is most like `word`, for a hint; nothing when none is like it."""
-    if len(word) > _LONGEST:
-        return ""
-    found = ""
-    least = max(1, len(word) // 3) + 1
-    low = word.lower()
-    letters = set(low)
-    for each in known:
-        if abs(len(word) - len(each)) < least and _may_be(letters, each.lower(), least - 1):
-            far = distance(low, each.lower())
-            if far < least:
-                found, least = each, far
-    return found
-
-
-def _may_be(letters: set[str], other: str, most: int) -> bool:
-    """Tell whether a word of these letters may be so near: each letter that only one of them has is one step."""
-    known = set(other)
-    return len(letters - known) <= most and len(known - letters) <= most
+    return _names(tuple(known)).nearest(word)
 
 
 def is_sure(word: str, meant: str, known: Iterable[str]) -> bool:
     """Tell whether no other known word is as near to `word` as the one that was found."""
     least = distance(word, meant)
-    letters = set(word)
-    return all(
-        each == meant or not _may_be(letters, each, least) or distance(word, each) > least for each in known
-    )
+    return all(each == meant or distance(word, each, least) > least for each in known)
+
+
+@lru_cache(maxsize=64)  # options, keys, words: always the same few lists
+def _names(known: tuple[str, ...]) -> Names:
+    return Names(known)
+
+
+def _most_missed(length: int) -> int:
+    """How many letters of a known word of that length may be wrong; -1 when not even none."""
+    return -1 if length < _SHORTEST else 1 if length < _LONG else 2
+
+
+def _letters(word: str) -> int:
+    """Return a bit for each letter of a word; rare letters share theirs with others."""
+    bits = 0
+    for letter in word:
+        bits |= 1 << (ord(letter) & 63)
+    return bits

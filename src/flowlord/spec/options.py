@@ -22,6 +22,8 @@ from flowlord.spec.near import is_sure, near_miss, nearest
 
 # Told and refused, because a phase that relies on them would run otherwise than written.
 LATER: Final = frozenset(("alert", "alert_to"))
+MOST_STRANGERS: Final = 1_000  # names of unknown options in one file
+_MOST_HINTS: Final = 200  # of one file, about options that nobody knows
 NO_MISSES: Final = frozenset(("file", "filename", "tags"))
 PRIORITIES: Final = {"low": 2, "normal": 5, "high": 7, "critical": 9}
 CATCHUPS: Final = ("none", "last", "all")
@@ -63,6 +65,7 @@ class Options:
         self.durations: dict[str, int | Unreadable] = {}
         self.schedules: dict[tuple[str, str], Unreadable | None] = {}
         self.required: dict[str, tuple[str, ...]] = {}
+        self.strangers: set[str] = set()  # names of options that are none of ours, in all rules
         self._begin()
 
     def _begin(self) -> None:
@@ -70,10 +73,12 @@ class Options:
         self.unknown: list[tuple[str, str]] = []
         self.remarks: list[Remark] = []
         self.at: dict[str, int] = {}  # option -> place of its first pair
+        self.pairs: Sequence[Pair] = ()
 
     def read(self, pairs: Sequence[Pair]) -> Rule:
         """Return the rule that `pairs` make; what is wrong with it is in `remarks` until the next one."""
         self._begin()
+        self.pairs = pairs
         at = self.at
         for number, key, value in pairs:
             take = _TAKE.get(key)
@@ -147,16 +152,23 @@ class Options:
             self.say("FL022", number, text, "take it out: the phase would not run as it says", on_key=True)
             return
         self.unknown.append((key, value))
+        if name not in self.strangers:
+            if len(self.strangers) == MOST_STRANGERS:
+                text = f"the file has more than {MOST_STRANGERS:,} different unknown rule options"
+                self.say("FL003", number, text, "take out what nobody reads", on_key=True)
+                return
+            self.strangers.add(name)
         meant, is_the_one = ("", False) if name in NO_MISSES else _meant(name)
         if meant:
-            better = meant if is_the_one else None
-            text = f"unknown rule option {named(key)}"
-            self.say("FL021", number, text, f"did you mean {meant!r}?", on_key=True, better=better)
+            better, hint = meant if is_the_one else None, f"did you mean {meant!r}?"
+            if meant not in _REPEATED and any(each.lower() == meant for _, each, _ in self.pairs):
+                better, hint = None, f"{meant!r} is given, too: take one of them out"
+            self.say("FL021", number, f"unknown rule option {named(key)}", hint, on_key=True, better=better)
         elif not value and _SCHEDULE.fullmatch(key):
             text = f"{named(key)} looks like a schedule and starts nothing"
             self.say("FL026", number, text, f"did you mean {named(f'cron={key}')}?", on_key=True)
         else:
-            like = _like(name)
+            like = _like(name) if len(self.strangers) <= _MOST_HINTS else ""
             hint = f"did you mean {like!r}?" if like else "it only travels into the meta of file tasks"
             better = like if like and name not in NO_MISSES else None
             self.say("FL020", number, f"unknown rule option {named(key)}", hint, on_key=True, better=better)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice
 from typing import Final
 
 from msgspec.structs import replace
@@ -17,6 +20,8 @@ from flowlord.spec.source import Source
 from flowlord.spec.toml import comments_of
 
 MARK: Final = "flowlord:"
+_WHOLE: Final = (0, 0)  # lines of a comment about a whole file
+MOST_CODES: Final = 500  # in the comments of one file
 _COMMENT: Final = re.compile(r"#[ \t]*flowlord:[ \t]*(ignore-file|ignore|[a-z-]*)[ \t]*([^\n]*)")
 _CODE: Final = re.compile(r"[^\s,]+")
 _OPEN: Final = re.compile(r"(?:^|\s)#[ \t]*flowlord:", re.MULTILINE)
@@ -44,12 +49,21 @@ class Ignores:
 NONE: Final = Ignores()
 
 
-@dataclass(slots=True)
+@dataclass
 class _Reading:
     source: Source
     extents: list[tuple[int, int]]
     found: list[Ignore] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+
+    @cached_property
+    def contents(self) -> list[int]:
+        """The numbers of the lines with more than a comment."""
+        return [number for number, line in enumerate(self.source.lines, 1) if _is_content(line)]
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.found) + len(self.problems) > MOST_CODES
 
 
 def read_ignores(document: Document, *, yaml: bool) -> Ignores:
@@ -61,8 +75,11 @@ def read_ignores(document: Document, *, yaml: bool) -> Ignores:
     starts = _in_yaml(document) if yaml else comments_of(source.text)
     for start in starts:
         comment = _COMMENT.match(source.text, start)
-        if comment is not None:
-            _read(reading, comment)
+        if comment is None:
+            continue
+        _read(reading, comment)
+        if reading.is_full:
+            break
     return Ignores(source.path, tuple(reading.found), tuple(reading.problems))
 
 
@@ -70,16 +87,22 @@ def settle(problems: Sequence[Problem], ignores: Ignores, *, looked_at_files: bo
     """Return the problems of one file that nobody ignores, and those of its ignore comments, sorted by place."""
     if not ignores.all and not ignores.problems:
         return list(problems)
-    used: set[int] = set()
+    by_lines: dict[tuple[str, int, int], list[int]] = {}  # a code and the lines that its comment is about
+    for number, ignore in enumerate(ignores.all):
+        by_lines.setdefault((ignore.code, ignore.first, ignore.last), []).append(number)
+    ranges: dict[str, list[tuple[int, int]]] = {}  # of each code; they have no line in common
+    for code, first, last in sorted(by_lines):
+        ranges.setdefault(code, []).append((first, last))
+    used: set[tuple[str, int, int]] = set()
     left: list[Problem] = []
     for each in problems:
-        hit = [n for n, ignore in enumerate(ignores.all) if _is_about(ignore, each)]
-        used.update(hit)
+        hit = _about(each, ranges.get(each.code, ()))
+        used.update((each.code, *lines) for lines in hit)
         if not hit:
             left.append(each)
-    for n, ignore in enumerate(ignores.all):
-        if n not in used and (looked_at_files or ignore.code not in NEED_FILES):
-            left.append(ignore.unused)
+    for lines, numbers in by_lines.items():
+        if lines not in used and (looked_at_files or lines[0] not in NEED_FILES):
+            left += [ignores.all[number].unused for number in numbers]
     left += ignores.problems
     return sorted(left, key=lambda each: (each.line, each.column, each.code))
 
@@ -87,18 +110,20 @@ def settle(problems: Sequence[Problem], ignores: Ignores, *, looked_at_files: bo
 NEED_FILES: Final = frozenset(("FL066", "FL067", "FL068"))
 
 
-def _is_about(ignore: Ignore, problem: Problem) -> bool:
-    return (
-        ignore.code == problem.code
-        and problem.severity is not Severity.ERROR
-        and (ignore.last == 0 or ignore.first <= problem.line <= ignore.last)
-    )
+def _about(problem: Problem, ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return those of the ranges of a code that a problem lies in: all of the file, and its own line."""
+    if not ranges or problem.severity is Severity.ERROR:
+        return []
+    hit = [_WHOLE] if ranges[0] == _WHOLE else []
+    end = bisect_right(ranges, problem.line, key=lambda each: each[0])
+    # Two texts have at most one line in common, where one ends and the next begins.
+    return hit + [each for each in ranges[max(end - 2, len(hit)) : end] if problem.line <= each[1]]
 
 
 def _read(reading: _Reading, comment: re.Match[str]) -> None:
     source = reading.source
     start, word = comment.start(), comment[1]
-    codes = list(_CODE.finditer(source.text, comment.start(2), comment.end(2)))
+    codes = list(islice(_CODE.finditer(source.text, comment.start(2), comment.end(2)), MOST_CODES + 1))
     line, column = source.place(start)
     if word not in ("ignore", "ignore-file") or not codes:
         text = "an ignore comment names what to ignore"
@@ -108,18 +133,24 @@ def _read(reading: _Reading, comment: re.Match[str]) -> None:
     alone = not source.lines[line - 1][: column - 1].strip()
     first, last = line, line
     if word == "ignore-file":
-        if not alone or any(_is_content(each) for each in source.lines[: line - 1]):
+        if not alone or (reading.contents and reading.contents[0] < line):
             text = "ignore-file belongs above everything else in the file"
             reading.problems.append(source.problem("FL091", start, comment.end(), text, "move it to the top"))
             return
         first = last = 0
     elif alone:
-        first = last = _next_content(source, line)
+        at = bisect_right(reading.contents, line)
+        first = last = reading.contents[at] if at < len(reading.contents) else line
     else:
         first, last = _extent(reading.extents, line)
     if alone and last:
         first, last = _extent(reading.extents, first)
     for number, each in enumerate(codes):
+        if len(reading.found) + len(reading.problems) >= MOST_CODES:
+            text = f"more than {MOST_CODES} codes to ignore: the rest is not read"
+            hint = "ignore-file ignores a code in the whole file"
+            reading.problems.append(source.problem("FL091", *each.span(), text, hint))
+            return
         _code(
             reading, comment, each, (first, last), _removed(source.text, comment, codes, number, alone=alone)
         )
@@ -163,22 +194,15 @@ def _removed(
     return Edit(codes[0].start(), codes[1].start(), "")
 
 
-def _next_content(source: Source, line: int) -> int:
-    for number in range(line, len(source.lines)):
-        if _is_content(source.lines[number]):
-            return number + 1
-    return line
-
-
 def _is_content(line: str) -> bool:
     return bool(line.strip()) and not line.lstrip().startswith("#")
 
 
 def _extent(extents: list[tuple[int, int]], line: int) -> tuple[int, int]:
     """Return the lines of the value that lies on a line; the line itself for most."""
-    for first, last in extents:
-        if first <= line <= last:
-            return first, last
+    at = bisect_right(extents, line, key=lambda each: each[0]) - 1
+    if at >= 0 and extents[at][0] <= line <= extents[at][1]:
+        return extents[at]
     return line, line
 
 
@@ -212,4 +236,6 @@ def _in_yaml(document: Document) -> list[int]:
     gather(document.root)
     text = document.source.text
     found = [each.end() - len(each[0].lstrip()) for each in _OPEN.finditer(text)]
-    return [at for at in found if not any(start <= at < end for start, end in spans)]
+    spans.sort()
+    inside = [bisect_right(spans, at, key=lambda each: each[0]) - 1 for at in found]
+    return [at for at, span in zip(found, inside, strict=True) if span < 0 or at >= spans[span][1]]

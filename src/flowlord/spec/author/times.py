@@ -18,7 +18,9 @@ from flowlord.rules.zones import first_change, offset_at, zone_of
 from flowlord.spec.author.advice import Advice
 
 LOOKED_AHEAD: Final = timedelta(days=2 * 366)
+_MOST_LOOKED_AT: Final = 40  # schedules of one file whose next starts are looked for: some walk over years
 _MINUTE: Final = timedelta(minutes=1)
+_HOUR: Final = timedelta(hours=1)
 _LONGEST_JUMP: Final = timedelta(hours=3)  # what is longer leaves out a day, which is another matter
 _STEP: Final = re.compile(r"(?:[*?]|\d+)/(\d{1,9})")
 _ZONED: Final = re.compile(r"(?:CRON_)?TZ=(\S*)\s+")
@@ -43,9 +45,10 @@ class _Jump:
 
 @dataclass(slots=True)
 class _Known:
-    """What was found out about zones, for one file."""
+    """What was found out about zones and the next starts, for one file."""
 
     jumps: dict[str, list[_Jump]] = field(default_factory=dict)
+    starts: dict[tuple[str, str, datetime], list[datetime]] = field(default_factory=dict)
 
 
 def check(advice: Advice) -> None:
@@ -65,7 +68,7 @@ def check(advice: Advice) -> None:
         if rule.tz or text.startswith(("TZ=", "CRON_TZ=")):
             _clocks(advice, number, rule, known)
         if rule.jitter_ns or rule.first or rule.until:
-            _bounds(advice, number, rule)
+            _bounds(advice, number, rule, known)
 
 
 def _steps(advice: Advice, number: int, text: str) -> None:
@@ -134,6 +137,8 @@ def _clocks(advice: Advice, number: int, rule: Rule, known: _Known) -> None:
         if jump.length > _LONGEST_JUMP or not _takes(fields, jump.wall):
             continue
         end = jump.wall + jump.length
+        if not {jump.wall.hour, (end - _MINUTE).hour} & set(fields.hour.numbers) and jump.length <= _HOUR:
+            continue
         named = [
             wall
             for minute in range(int(jump.length / _MINUTE))
@@ -189,7 +194,7 @@ def _until(advice: Advice, number: int, rule: Rule) -> None:
         advice.at_option("FL037", number, "until", told, "take the phase out, or move until=")
 
 
-def _bounds(advice: Advice, number: int, rule: Rule) -> None:
+def _bounds(advice: Advice, number: int, rule: Rule, known: _Known) -> None:
     """Look at the next starts: whether some lie within the bounds, and whether jitter carries one past the next."""
     try:
         cron, zone = Cron.parse(rule.cron, rule.tz), zone_of(rule.tz)
@@ -201,7 +206,12 @@ def _bounds(advice: Advice, number: int, rule: Rule) -> None:
     if cron.every_ns is not None:
         interval = cron.every_ns
     else:
-        starts = list(islice(cron.upcoming(since), 8))
+        key = rule.cron, rule.tz, since
+        if key not in known.starts:
+            if len(known.starts) >= _MOST_LOOKED_AT:
+                return
+            known.starts[key] = list(islice(cron.upcoming(since), 8))
+        starts = known.starts[key]
         if last is not None and last >= advice.now and (not starts or starts[0] > last) and first != last:
             told = (
                 "no planned start lies between from and until"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 from typing import Final
 
 from flowlord.model.workflow import Phase
 from flowlord.rules.moments import time_of_path
 from flowlord.spec.author.advice import MOST_NAMES, Advice
 from flowlord.spec.document import named
-from flowlord.spec.near import near_miss
+from flowlord.spec.near import Names
 
 _META: Final = re.compile(r"\{meta:([0-9A-Za-z_]+)\}", re.ASCII)
 _TIME: Final = re.compile(r"(?i)\{(?:yyyy|yy|mm|dd|hh|min|ts|slug|hour_slug|day_slug|month_slug)\}", re.ASCII)
@@ -21,22 +22,23 @@ _OF_FILES: Final = frozenset(
     ("file", "filename", "files", "dir", "count")
 )  # the last two of several together
 _HOUR_NS: Final = 3_600_000_000_000
+_MOST_COMPARED: Final = 20_000  # names, in all questions about one file
 _DEEPEST: Final = 50  # parents of parents that are looked at
 
 
 def check(advice: Advice) -> None:
     """Tell what is odd about the tokens of the templates in a file."""
-    roots = _Roots(advice)
+    roots, givers, likeness = _Roots(advice), _Givers(advice), _Likeness()
     for number, phase in enumerate(advice.phases):
         template = phase.template
-        given: set[str] | None = None
+        given: Set[str] | None = None
         if phase.rule.require and phase.parent:
-            given = _given_to(advice, phase)
-            _required(advice, number, phase, given)
+            given = givers.to(phase)
+            _required(advice, number, phase, given, likeness)
         if "{" not in template or (advice.misread and advice.fields[number].path in advice.misread):
             continue
         if "{meta:" in template and (phase.parent or phase.rule.files):
-            _values(advice, number, phase, given or _given_to(advice, phase))
+            _values(advice, number, phase, given or givers.to(phase), likeness)
         if not phase.rule.cron and _TIME.search(template):
             _time(advice, number, phase, roots.of(phase))
         if "T{hh}" in template:
@@ -54,7 +56,7 @@ def check(advice: Advice) -> None:
             )
 
 
-def _values(advice: Advice, number: int, phase: Phase, given: set[str] | None) -> None:
+def _values(advice: Advice, number: int, phase: Phase, given: Set[str] | None, likeness: _Likeness) -> None:
     rule = phase.rule
     if rule.meta_file:
         return  # its rows are looked at where files are
@@ -69,7 +71,7 @@ def _values(advice: Advice, number: int, phase: Phase, given: set[str] | None) -
             advice.at_field("FL042", number, "template", text, hint, start=start, end=end)
         elif name in rule.require:
             continue  # the author knows
-        elif like := near_miss(name, sorted(given)):
+        elif like := likeness.near(name, given):
             text = f"{named(found[0])} is nearly {like!r}, which the parent gives"
             advice.at_field(
                 "FL045", number, "template", text, f"did you mean '{{meta:{like}}}'?",
@@ -81,38 +83,73 @@ def _values(advice: Advice, number: int, phase: Phase, given: set[str] | None) -
             advice.at_field("FL044", number, "template", text, hint, start=start, end=end)
 
 
-def _required(advice: Advice, number: int, phase: Phase, given: set[str] | None) -> None:
+def _required(advice: Advice, number: int, phase: Phase, given: Set[str] | None, likeness: _Likeness) -> None:
     if given is None:
         return
     for name in phase.rule.require:
-        if name not in given and (like := near_miss(name, sorted(given))):
+        if name not in given and (like := likeness.near(name, given)):
             text = f"require waits for {name!r}, nearly {like!r}, which the parent gives"
             advice.at_option("FL045", number, "require", text, f"did you mean '{{meta:{like}}}'?")
 
 
-def _given_to(advice: Advice, phase: Phase) -> set[str] | None:
-    """Return the meta names that a task of this phase surely has to read; None when the files do not tell."""
-    given = {*_OWN, *phase.rule.meta}
-    if phase.rule.files:
-        given |= _OF_FILES
-        given.update(name for name, _ in phase.rule.unknown)
-    if not phase.parent:
+class _Givers:
+    """What tasks surely have to read; the same for all children of one parent that give themselves nothing."""
+
+    def __init__(self, advice: Advice) -> None:
+        self.advice = advice
+        self.known: dict[tuple[str, str], Set[str] | None] = {}  # by parent and its job
+
+    def to(self, phase: Phase) -> Set[str] | None:
+        """Return the meta names that a task of this phase surely has to read; None when the files do not tell."""
+        above: Set[str] | None = _OWN
+        if phase.parent:
+            key = phase.parent, phase.parent_job
+            if key not in self.known:
+                self.known[key] = self._of_parents(phase)
+            above = self.known[key]
+        rule = phase.rule
+        if above is None or not (rule.meta or rule.files):
+            return above
+        given = above | rule.meta.keys()
+        if rule.files:
+            given = given | _OF_FILES | {name for name, _ in rule.unknown}
         return given
-    parents = advice.parents(phase)
-    if not parents or len(parents) > _DEEPEST:
-        return None
-    for number in parents:
-        parent = advice.phases[number]
-        rule = parent.rule
-        if parent.rule.files:
-            given |= _OF_FILES
-            given.update(name for name, _ in rule.unknown)
-        if rule.meta or rule.meta_file:
-            given.update(
-                name for name in _META.findall(parent.template) if rule.meta_file or name in rule.meta
-            )
-        given.update(rule.pass_on)
-    return given if len(given) <= MOST_NAMES else None
+
+    def _of_parents(self, phase: Phase) -> Set[str] | None:
+        parents = self.advice.parents(phase)
+        if not parents or len(parents) > _DEEPEST:
+            return None
+        given = set(_OWN)
+        for number in parents:
+            parent = self.advice.phases[number]
+            rule = parent.rule
+            if rule.files:
+                given |= _OF_FILES
+                given.update(name for name, _ in rule.unknown)
+            if rule.meta or rule.meta_file:
+                given.update(
+                    name for name in _META.findall(parent.template) if rule.meta_file or name in rule.meta
+                )
+            given.update(rule.pass_on)
+        return given if len(given) <= MOST_NAMES else None
+
+
+class _Likeness:
+    """Looks for names that are nearly alike, as long as that is no great work for a file."""
+
+    def __init__(self) -> None:
+        self.left = _MOST_COMPARED
+        self.given: Set[str] = frozenset()
+        self.names = Names(())
+
+    def near(self, name: str, given: Set[str]) -> str:
+        """Return the given name that this one must have been meant for; nothing when none is like it."""
+        if self.left <= 0:
+            return ""
+        self.left -= len(given)
+        if given != self.given:
+            self.given, self.names = given, Names(sorted(given))
+        return self.names.near_miss(name)
 
 
 def _time(advice: Advice, number: int, phase: Phase, roots: tuple[Phase, ...] | None) -> None:

@@ -19,7 +19,9 @@ _DOUBLED: Final = re.compile(r"//+")
 _DOTS: Final = re.compile(r"(?:^|/)(\.\.?)(?=/|$)")
 _BRACES: Final = re.compile(r"(?<!\\)\{[^{}/]*,[^{}/]*\}")
 _WILD: Final = re.compile(r"[*?\[\\]")
+_TAIL: Final = re.compile(r"[^*?\[\]\\]*\Z")
 MOST_COMPARED: Final = 20_000  # pairs of patterns of one tree
+_MOST_PLACES: Final = 10_000  # pairs of characters, and more the more patterns there are
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,22 +90,26 @@ def _left_out(pattern: str, ignore: Iterable[str]) -> bool:
 def shared(watched: Iterable[Watched]) -> list[Problem]:
     """Return a note for each pattern that takes files which a pattern before it takes too.
 
-    Patterns are compared with those whose beginning fits; no more than MOST_COMPARED pairs.
+    Patterns are compared with those whose beginning fits, as long as that is no great work.
     """
     known = sorted(watched, key=lambda each: (_head(each.pattern), each.path, each.line, each.column))
     told: list[Problem] = []
     compared = 0
+    places = _MOST_PLACES + sum(len(each.pattern) for each in known) // 4
     open_: list[Watched] = []  # those whose ordinary beginning the next one begins with
     for each in known:
         head = _head(each.pattern)
         open_ = [other for other in open_ if head.startswith(_head(other.pattern))]
         for other in open_:
             compared += 1
-            if compared > MOST_COMPARED:
+            if compared > MOST_COMPARED or places < 0:
                 return told
-            if (other.phase, other.path) == (each.phase, each.path) or not _share(
+            if (other.phase, other.path) == (each.phase, each.path) or _end_apart(
                 each.pattern, other.pattern
             ):
+                continue
+            places -= len(each.pattern) * len(other.pattern)
+            if not _share(each.pattern, other.pattern):
                 continue
             later, earlier = (
                 (each, other) if (each.path, each.line) >= (other.path, other.line) else (other, each)
@@ -121,6 +127,13 @@ def shared(watched: Iterable[Watched]) -> list[Problem]:
 def _head(pattern: str) -> str:
     found = _WILD.search(pattern)
     return pattern[: found.start()] if found else pattern
+
+
+def _end_apart(one: str, other: str) -> bool:
+    """Tell whether what stands behind the last star of both already shows that they have no path in common."""
+    ends = _TAIL.search(one), _TAIL.search(other)
+    a, b = (end[0] if end else "" for end in ends)
+    return not (a.endswith(b) or b.endswith(a))
 
 
 def _share(one: str, other: str) -> bool:

@@ -14,14 +14,14 @@ _ODD: Final = re.compile(r"[^0-9A-Za-z_.-]+", re.ASCII)
 _DEEPEST: Final = 8
 # What a secret looks like, in one pass over a whole file; each alternative names what it found.
 _SECRET: Final = re.compile(
-    r"[a-z][a-z0-9+.-]*://[^\s/?#@:{}\"'<>$]*:(?P<password>[^\s/?#@{}\"'<>$*]{3,})@"
+    r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*+://[^\s/?#@:{}\"'<>$]*:(?P<password>[^\s/?#@{}\"'<>$*]{3,})@"
     r"|(?P<key>\b(?:AKIA|ASIA)[0-9A-Z]{16}\b)"
     r"|(?P<token>\bgh[pousr]_[0-9A-Za-z]{30,}|\bglpat-[0-9A-Za-z_-]{20,}|\bxox[abprs]-[0-9A-Za-z-]{10,}"
     r"|\bAIza[0-9A-Za-z_-]{35}|\bsk_live_[0-9A-Za-z]{16,}"
-    r"|\beyJ[0-9A-Za-z_-]{10,}\.eyJ[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]{10,})"
+    r"|(?<![0-9A-Za-z_-])eyJ[0-9A-Za-z_-]{10,}+\.eyJ[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]{10,})"
     r"|hooks\.slack\.com/services/(?P<hook>T[0-9A-Z]+/B[0-9A-Z]+/[0-9A-Za-z]+)"
     r"|(?P<private>-----BEGIN [A-Z ]*PRIVATE KEY-----)"
-    r"|[?&](?i:password|passwd|pwd|secret|client_secret|(?:aws_)?secret_(?:access_)?key|api_?key|access_?token|auth_?token|token|sig|signature)"
+    r"|(?<![0-9A-Za-z_.-])(?i:password|passwd|pwd|secret|client_secret|(?:aws_)?secret_(?:access_)?key|api_?key|access_?token|auth_?token|token|sig|signature)"
     r"=(?P<value>[^&#\s{}<>$*\"']{6,})",
     re.ASCII,
 )

@@ -25,7 +25,8 @@ PAGES: Final = {
     ),
     "FL003": Page(
         "A file has at most 1 MiB, 5,000 phases and 64 KiB in a line, a folder at most 1,000 files, a "
-        "rule at most 500 options. So no file, however made, holds up a daemon.",
+        "rule at most 500 options, all rules of a file at most 1,000 unknown ones. So no file, however made, "
+        "holds up a daemon.",
         Example(phase(f'rule = «"{"&a" * 501}"»'), shown='rule = "a&a&a&…"    # 501 options'),
         _GOOD,
     ),
@@ -58,9 +59,9 @@ PAGES: Final = {
         _YAML,
     ),
     "FL009": Page(
-        "Of each severity at most 1,000 problems of a file are told; this says how many more there are.",
+        "Of each severity at most 300 problems of a file are told; this says how many more there are.",
         Example(
-            phase('rule = "cron=@daily"') + "".join(f"owner{n} = 1\n" for n in range(1_001)),
+            phase('rule = "cron=@daily"') + "".join(f"owner{n} = 1\n" for n in range(301)),
             shown="owner0 = 1\nowner1 = 1\n…    # 1,001 unknown keys",
         ),
         _GOOD,
