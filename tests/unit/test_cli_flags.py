@@ -43,7 +43,7 @@ def words_of(word):
         ["a", "", "-", "--", "0", "12", "-3", " 7", "1_0", "x y", "--failed", "-6h", "@last", "ü"]
     )
     one = st.sampled_from([*names, "-h", "--help", "--no-failed", "--nope", "-ojson", "-fo", "peek"])
-    glued = st.builds("{}={}".format, st.sampled_from(names), texts)
+    glued = st.builds("{}={}".format, st.sampled_from([*names, "--nope"]), texts)
     return st.lists(st.one_of(one, texts, glued, st.builds("{}".format, one)), max_size=6)
 
 

@@ -168,7 +168,7 @@ class Options:
             text = f"{named(key)} looks like a schedule and starts nothing"
             self.say("FL026", number, text, f"did you mean {named(f'cron={key}')}?", on_key=True)
         else:
-            like = _like(name) if len(self.strangers) <= _MOST_HINTS else ""
+            like = nearest(name, _MEANT) if len(self.strangers) <= _MOST_HINTS else ""
             hint = f"did you mean {like!r}?" if like else "it only travels into the meta of file tasks"
             better = like if like and name not in NO_MISSES else None
             self.say("FL020", number, f"unknown rule option {named(key)}", hint, on_key=True, better=better)
@@ -397,8 +397,3 @@ def _meant(name: str) -> tuple[str, bool]:
     """The option that a misspelt name stands for, and whether no other is as near; a rule may repeat it often."""
     meant = near_miss(name, _MEANT)
     return meant, bool(meant) and is_sure(name, meant, _MEANT)
-
-
-@lru_cache(maxsize=1024)
-def _like(name: str) -> str:
-    return nearest(name, _MEANT)
