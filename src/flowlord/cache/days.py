@@ -137,7 +137,7 @@ def days(history: History, first: int, last: int) -> dict[Slot, Sums]:
     found: dict[Slot, Sums] = {}
     wide = len(Slot._fields)
     for told in history.rows(sql, (first, last)):
-        found[Slot(*told[:wide])] = Sums(*told[wide:])  # type: ignore[arg-type]
+        found[Slot(*told[:wide])] = Sums(*told[wide:])
     for slot, sums in _newer(history):
         if first <= slot.day <= last:
             found[slot] = found.get(slot, Sums()).plus(sums)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import msgspec
 
-from flowlord.cache.queries import History
+from flowlord.cache.queries import History, SqlRow
 
 _SOME = 500
 _DECISION = "at_us, kind, key, topic, phase, cause, text, last_us"
@@ -106,7 +106,7 @@ def alerts_of(history: History, phases: Collection[str], since_us: int) -> dict[
 def loads(history: History) -> list[Load]:
     """Return every load of a workflow that history knows, the first one first."""
     rows = [*history.rows(f"SELECT {_REVISION} FROM revisions ORDER BY n", ()), *history.newer_revisions]
-    return [Load(*row) for row in rows]  # type: ignore[arg-type]
+    return [Load(*row) for row in rows]
 
 
 def written(history: History) -> dict[tuple[str, str], list[Written]]:
@@ -114,7 +114,7 @@ def written(history: History) -> dict[tuple[str, str], list[Written]]:
     rows = [*history.rows(f"SELECT {_PHASE} FROM phases", ()), *history.newer_phases.values()]
     found: dict[tuple[str, str], dict[str, Written]] = {}
     for row in rows:
-        each = Written(*row)  # type: ignore[arg-type]
+        each = Written(*row)
         found.setdefault((each.workflow, each.digest), {})[each.name] = each
     return {key: sorted(some.values(), key=lambda one: one.line) for key, some in found.items()}
 
@@ -173,8 +173,8 @@ def _only_newer(history: History) -> Iterator[tuple[str, str, str]]:
     return ((each.batch, each.phase, each.moment) for each in some if each.key not in stored)
 
 
-def _decisions(rows: Iterable[tuple[object, ...]]) -> list[Decision]:
-    return [Decision(*row) for row in rows]  # type: ignore[arg-type]
+def _decisions(rows: Iterable[SqlRow]) -> list[Decision]:
+    return [Decision(*row) for row in rows]
 
 
 def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -16,6 +16,8 @@ from flowlord.cache.schema import open_reader
 __all__ = ["ORDERS", "PAGE", "SORTS", "Filter", "History", "Place"]
 
 PAGE = 1_000
+SqlRow: TypeAlias = tuple[Any, ...]
+"""A row of some table, with its columns as they were asked for."""
 _KEYS = 500
 _FIELDS = ", ".join(COLUMNS)
 _END = chr(0x10FFFF)  # sorts behind every text that begins alike
@@ -68,11 +70,11 @@ class History:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self.newer: dict[str, Attempt] = {}
-        self.newer_files: list[tuple[object, ...]] = []
-        self.newer_decisions: list[tuple[object, ...]] = []
-        self.newer_alerts: list[tuple[object, ...]] = []
-        self.newer_revisions: list[tuple[object, ...]] = []
-        self.newer_phases: dict[tuple[str, str, str], tuple[object, ...]] = {}
+        self.newer_files: list[SqlRow] = []
+        self.newer_decisions: list[SqlRow] = []
+        self.newer_alerts: list[SqlRow] = []
+        self.newer_revisions: list[SqlRow] = []
+        self.newer_phases: dict[tuple[str, str, str], SqlRow] = {}
 
     @classmethod
     def open(cls, path: str) -> History:
@@ -83,7 +85,7 @@ class History:
         """Let go of the file."""
         self._connection.close()
 
-    def rows(self, sql: str, values: Sequence[object]) -> Iterator[tuple[object, ...]]:
+    def rows(self, sql: str, values: Sequence[object]) -> Iterator[SqlRow]:
         """Yield the rows of one question, for the modules of this room that ask about other tables."""
         yield from self._connection.execute(sql, values)
 

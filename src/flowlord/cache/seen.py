@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
+from flowlord.cache.filter import known_text
 from flowlord.cache.queries import History
 
 FIELDS = (
@@ -64,10 +65,18 @@ class FileFilter(msgspec.Struct, frozen=True):
         )
 
 
+def versions(history: History, path: str, limit: int) -> list[SeenFile]:
+    """Return what was told of one path, the last first."""
+    newer = [SeenFile(*row) for row in reversed(history.newer_files) if row[1] == path]
+    sql = f"SELECT {', '.join(FIELDS)} FROM files WHERE path = ? ORDER BY n DESC LIMIT ?"
+    stored = [SeenFile(*row) for row in history.rows(sql, (known_text(path), limit))]
+    return [*newer, *stored][:limit]
+
+
 def files(history: History, wanted: FileFilter) -> Iterator[SeenFile]:
     """Yield the files that are wanted, what was seen last first."""
     for row in reversed(history.newer_files):
-        if wanted.accepts(found := SeenFile(*row)):  # type: ignore[arg-type]
+        if wanted.accepts(found := SeenFile(*row)):
             yield found
     conditions, values = ["at_us >= ?"], [wanted.since_us]
     if wanted.until_us:
@@ -75,5 +84,5 @@ def files(history: History, wanted: FileFilter) -> Iterator[SeenFile]:
         values.append(wanted.until_us)
     sql = f"SELECT {', '.join(FIELDS)} FROM files WHERE {' AND '.join(conditions)} ORDER BY n DESC"
     for row in history.rows(sql, values):
-        if wanted.accepts(found := SeenFile(*row)):  # type: ignore[arg-type]
+        if wanted.accepts(found := SeenFile(*row)):
             yield found

@@ -11,10 +11,13 @@ from flowlord.cli.options import (
     Cache,
     Color,
     Config,
+    DryRun,
     Namespace,
     NoHeaders,
     Output,
+    Reason,
     Workflows,
+    Yes,
     cache_of,
     leave,
     refuse_memory,
@@ -27,11 +30,6 @@ Names = Annotated[
     list[str] | None,
     argument(metavar="[ID]...", help="Beginnings of ids, @last or @failed; or filters.", show_default=False),
 ]
-Reason = Annotated[
-    str, option("--reason", metavar="TEXT", help="Why; the journal keeps it.", show_default=False)
-]
-Yes = Annotated[bool, option("-y", "--yes", help="Do it unasked.")]
-DryRun = Annotated[bool, option("--dry-run", help="Only show what would be done.")]
 
 
 @app.command()

@@ -10,18 +10,17 @@ from flowlord.cli.options import (
     BusAddress,
     Color,
     Config,
+    Limit,
     Namespace,
     NoHeaders,
     Output,
+    Reason,
     leave,
     refuse_memory,
     settings_of,
 )
 
 app = Commands()
-Reason = Annotated[
-    str, option("--reason", metavar="TEXT", help="Why; others will see it.", show_default=False)
-]
 
 
 def alerts(
@@ -35,10 +34,7 @@ def alerts(
             "--since", metavar="WHEN", help="Not before: 24h, yesterday, 2026-08-01T05.", show_default=False
         ),
     ] = "",
-    limit: Annotated[
-        int | None,
-        option("--limit", min=0, metavar="N", help="At most so many; 0 is all.", show_default=False),
-    ] = None,
+    limit: Limit = None,
     exit_code: Annotated[bool, option("--exit-code", help="Exit 1 when there are any.")] = False,
     output: Output = "",
     no_headers: NoHeaders = False,

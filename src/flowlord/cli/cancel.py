@@ -14,14 +14,11 @@ from flowlord.bus.port import CHUNK, Bus
 from flowlord.cache.attempt import OPEN, Attempt, State
 from flowlord.cli import printer
 from flowlord.cli.buses import bus_at
-from flowlord.cli.chosen import FIELDS, Row, filtered, named, nothing_chosen
-from flowlord.cli.exits import ANSWER_IS_BAD, DONE
+from flowlord.cli.chosen import Row, meant, nothing_chosen, told
 from flowlord.cli.people import agreed, counted, who, words_of
 from flowlord.cli.printer import Look
 from flowlord.cli.sources import opened
-from flowlord.cli.table import Column
 from flowlord.cli.taskfilter import Chosen
-from flowlord.cli.times import to_us
 from flowlord.model.clock import Clock
 from flowlord.model.plan import FactKind
 
@@ -57,12 +54,9 @@ def run(
 
     def body() -> int:
         with opened(settings.bus, cache_path, clock) as sources:
-            if names:
-                found = named(sources, sources.history(fresh=True), names, to_us(clock.now()))
-                if isinstance(found, int):
-                    return found
-            else:
-                found = filtered(sources, chosen, WAITING, clock)
+            found = meant(sources, names, chosen, WAITING, clock)
+            if isinstance(found, int):
+                return found
             rows = [Row(*_ended(each)) for each in found if each.state not in OPEN]
             waits = [each for each in found if each.state in OPEN]
             if (not names or options.dry_run) and waits:
@@ -76,7 +70,7 @@ def run(
             with closing(bus_at(settings.bus, by=who())) as bus:
                 rows += _cancel(bus, waits, words_of("cancelled", who(), options.reason))
                 _note_of_batch(bus, chosen.batch)
-        return _told(rows, options.look)
+        return told(rows, "cancelled", options.look, name="id")
 
     return printer.quietly(body)
 
@@ -130,22 +124,3 @@ def _gone(bus: Bus, after: int, keys: set[str]) -> set[str]:
         told = (fact for entry in entries for fact in entry.facts if fact.kind is FactKind.CANCELLED)
         gone.update(fact.key for fact in told if fact.key in keys)
     return gone
-
-
-def _told(rows: Sequence[Row], look: Look) -> int:
-    columns = [
-        Column("result"),
-        Column("id", lambda each, _: str(each["id"])[:8]),
-        Column("task"),
-        Column("data time", lambda each, _: str(each["moment"]).removesuffix("T00")),
-        Column("text", gives=True),
-    ]
-    printer.rows((row.record() for row in rows), FIELDS, name="id", columns=columns, look=look)
-    counts = Counter(row.result for row in rows)
-    known = f", {counts['already cancelled']:,} already cancelled" if counts["already cancelled"] else ""
-    printer.say(
-        f"{counts['cancelled']:,} cancelled{known}, {counts['refused']:,} refused"
-        if rows
-        else "no such tasks"
-    )
-    return ANSWER_IS_BAD if counts["refused"] else DONE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -10,9 +11,11 @@ import msgspec
 from flowlord.cache.attempt import Attempt, State
 from flowlord.cache.queries import History
 from flowlord.cli import printer
-from flowlord.cli.exits import WRONG_USE
+from flowlord.cli.exits import ANSWER_IS_BAD, DONE, WRONG_USE
+from flowlord.cli.printer import Look
 from flowlord.cli.selection import selected
 from flowlord.cli.sources import Sources
+from flowlord.cli.table import Column
 from flowlord.cli.task import ambiguous, find, unknown
 from flowlord.cli.taskfilter import Chosen
 from flowlord.cli.times import to_us
@@ -55,12 +58,39 @@ def named(sources: Sources, history: History, names: Sequence[str], now_us: int)
     """Return the last attempt of each task, each once; an exit code when a name means none, or several."""
     found: dict[str, Attempt] = {}
     for name in names:
-        meant = find(sources, history, name)
-        if len(meant) != 1:
-            return ambiguous(name, meant, now_us) if meant else unknown(name)
-        last = history.attempts(meant[0])[-1]
+        tasks = find(sources, history, name)
+        if len(tasks) != 1:
+            return ambiguous(name, tasks, now_us) if tasks else unknown(name)
+        last = history.attempts(tasks[0])[-1]
         found.setdefault(last.key, last)
     return list(found.values())
+
+
+def meant(
+    sources: Sources, names: Sequence[str], chosen: Chosen, otherwise: frozenset[State], clock: Clock
+) -> list[Attempt] | int:
+    """Return what an act is about: what is named, else what filters select; an exit code when a name is wrong."""
+    if names:
+        return named(sources, sources.history(fresh=True), names, to_us(clock.now()))
+    return filtered(sources, chosen, otherwise, clock)
+
+
+def told(rows: Sequence[Row], verb: str, look: Look, *, name: str) -> int:
+    """Print what became of each, and count; `verb` is the good result, `name` the field that stands for a row."""
+    columns = [
+        Column("result"),
+        Column("id", lambda each, _: str(each["id"])[:8]),
+        Column("task"),
+        Column("data time", lambda each, _: str(each["moment"]).removesuffix("T00")),
+        Column("text", gives=True),
+    ]
+    printer.rows((row.record() for row in rows), FIELDS, name=name, columns=columns, look=look)
+    counts = Counter(row.result for row in rows)
+    before = f", {counts[f'already {verb}']:,} already {verb}" if counts[f"already {verb}"] else ""
+    printer.say(
+        f"{counts[verb]:,} {verb}{before}, {counts['refused']:,} refused" if rows else "no such tasks"
+    )
+    return ANSWER_IS_BAD if counts["refused"] else DONE
 
 
 def filtered(sources: Sources, chosen: Chosen, otherwise: frozenset[State], clock: Clock) -> list[Attempt]:

@@ -10,10 +10,12 @@ from flowlord.cli.options import (
     Cache,
     Color,
     Config,
+    DryRun,
     Namespace,
     NoHeaders,
     Output,
     Quiet,
+    Yes,
     leave,
     settings_of,
 )
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
     from flowlord.config import Settings
 
 app = Commands()
-Yes = Annotated[bool, option("-y", "--yes", help="Do it without asking.")]
-DryRun = Annotated[bool, option("--dry-run", help="Only tell what would be done.")]
 From = Annotated[
     str,
     option(

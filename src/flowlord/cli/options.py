@@ -48,6 +48,15 @@ Output = Annotated[
 Color = Annotated[str, option("--color", metavar="WHEN", help="auto, always or never.")]
 NoHeaders = Annotated[bool, option("--no-headers", help="Leave out the header line.")]
 Ascii = Annotated[bool, option("--ascii", help="Letters instead of symbols.")]
+Reason = Annotated[
+    str, option("--reason", metavar="TEXT", help="Why; the journal keeps it.", show_default=False)
+]
+Yes = Annotated[bool, option("-y", "--yes", help="Do it unasked.")]
+DryRun = Annotated[bool, option("--dry-run", help="Only show what would be done.")]
+Limit = Annotated[
+    int | None,
+    option("--limit", min=0, metavar="N", help="At most so many; 0 is all.", show_default=False),
+]
 LogForm = Annotated[str, option("--log-format", metavar="FORM", help="text or json.", show_default=False)]
 Verbose = Annotated[int, option("-v", "--verbose", count=True, help="More log lines.", show_default=False)]
 Quiet = Annotated[bool, option("-q", "--quiet", help="Warnings and errors only.")]

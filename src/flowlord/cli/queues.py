@@ -11,9 +11,13 @@ from flowlord.cli.options import (
     Cache,
     Color,
     Config,
+    DryRun,
+    Limit,
     Namespace,
     NoHeaders,
     Output,
+    Reason,
+    Yes,
     cache_of,
     leave,
     refuse_memory,
@@ -33,11 +37,6 @@ Error = Annotated[
     str, option("--error", metavar="TEXT", help="Those whose reason holds this.", show_default=False)
 ]
 All = Annotated[bool, option("--all", help="All that are there.")]
-Reason = Annotated[
-    str, option("--reason", metavar="TEXT", help="Why; the journal keeps it.", show_default=False)
-]
-Yes = Annotated[bool, option("-y", "--yes", help="Do it unasked.")]
-DryRun = Annotated[bool, option("--dry-run", help="Only show what would be done.")]
 
 
 def topics(
@@ -188,10 +187,7 @@ def move(
 def quarantine(
     origin: Origin = "",
     error: Error = "",
-    limit: Annotated[
-        int | None,
-        option("--limit", min=0, metavar="N", help="At most so many; 0 is all.", show_default=False),
-    ] = None,
+    limit: Limit = None,
     output: Output = "",
     no_headers: NoHeaders = False,
     ascii_: Ascii = False,
@@ -225,10 +221,7 @@ app.groups["quarantine"] = Commands(alone=quarantine)
 def quarantine_list(
     origin: Origin = "",
     error: Error = "",
-    limit: Annotated[
-        int | None,
-        option("--limit", min=0, metavar="N", help="At most so many; 0 is all.", show_default=False),
-    ] = None,
+    limit: Limit = None,
     output: Output = "",
     no_headers: NoHeaders = False,
     ascii_: Ascii = False,

@@ -14,15 +14,12 @@ from flowlord.bus.clock import SystemClock
 from flowlord.cache.attempt import FAILED, OPEN, Attempt, State
 from flowlord.cli import printer
 from flowlord.cli.buses import bus_at
-from flowlord.cli.chosen import FIELDS, Row, filtered, named, nothing_chosen
-from flowlord.cli.exits import ANSWER_IS_BAD, DONE
+from flowlord.cli.chosen import Row, meant, nothing_chosen, told
 from flowlord.cli.origin import load_known
 from flowlord.cli.people import agreed, counted, who, words_of
 from flowlord.cli.printer import Look
 from flowlord.cli.sources import opened
-from flowlord.cli.table import Column
 from flowlord.cli.taskfilter import Chosen
-from flowlord.cli.times import to_us
 from flowlord.decide.again import again_mark, on_again
 from flowlord.decide.context import Context
 from flowlord.decide.done import Done
@@ -71,12 +68,9 @@ def run(
 
     def body() -> int:
         with opened(settings.bus, cache_path, clock) as sources:
-            if names:
-                found = named(sources, sources.history(fresh=True), names, to_us(clock.now()))
-                if isinstance(found, int):
-                    return found
-            else:
-                found = filtered(sources, chosen, FAILED, clock)
+            found = meant(sources, names, chosen, FAILED, clock)
+            if isinstance(found, int):
+                return found
             rows = [row for each in found if (row := _hindered(each, options, by_name=bool(names)))]
             left_out = {row.of.key for row in rows}
             again = [each for each in found if each.key not in left_out]
@@ -88,7 +82,7 @@ def run(
             with closing(bus_at(settings.bus, by=who())) as bus:
                 flows = load_known(settings.taskmaster.workflows, lambda: bus).flows
                 rows += _send(bus, again, flows, options, every_us, clock, settings.taskmaster.failed_topic)
-        return _told(rows, options.look)
+        return told(rows, "sent", options.look, name="new_key")
 
     return printer.quietly(body)
 
@@ -172,18 +166,3 @@ def _clear(bus: Bus, letters: Sequence[str], topic: str, words: str) -> None:
     """Take the dead letters of what was sent again off their topic: somebody has dealt with them."""
     if any(state.topic == topic and state.waiting for state in bus.topics()):
         bus.cancel(letters, reason=words)
-
-
-def _told(rows: Sequence[Row], look: Look) -> int:
-    columns = [
-        Column("result"),
-        Column("id", lambda each, _: str(each["id"])[:8]),
-        Column("task"),
-        Column("data time", lambda each, _: str(each["moment"]).removesuffix("T00")),
-        Column("text", gives=True),
-    ]
-    printer.rows((row.record() for row in rows), FIELDS, name="new_key", columns=columns, look=look)
-    counts = Counter(row.result for row in rows)
-    known = f", {counts['already sent']:,} already sent" if counts["already sent"] else ""
-    printer.say(f"{counts['sent']:,} sent{known}, {counts['refused']:,} refused" if rows else "no such tasks")
-    return ANSWER_IS_BAD if counts["refused"] else DONE

@@ -175,15 +175,9 @@ def seen_versions(history: History, path: str) -> list[SeenFile]:
     """Return what was told of a file, its last versions first."""
     if "/" not in path and "." not in path:
         return []
-    from itertools import islice
+    from flowlord.cache.seen import versions
 
-    from flowlord.cache.seen import FIELDS as COLUMNS
-
-    newer = [SeenFile(*row) for row in reversed(history.newer_files) if row[1] == path]  # type: ignore[arg-type]
-    known = path if path.isascii() else path.encode("utf-8", "replace").decode()
-    sql = f"SELECT {', '.join(COLUMNS)} FROM files WHERE path = ? ORDER BY n DESC LIMIT ?"  # noqa: S608 - names of ours
-    told = [*newer, *(SeenFile(*row) for row in history.rows(sql, (known, VERSIONS)))]  # type: ignore[arg-type]
-    return list(islice(told, VERSIONS))
+    return versions(history, path, VERSIONS)
 
 
 def _file_words(seen: SeenFile) -> str:

@@ -285,7 +285,7 @@ SETTINGS: Final = (
     _setting(
         "slack.format", "slack.form", v.one_of("auto", "blocks", "attachments"), "auto",
         variable="FLOWLORD_SLACK_FORMAT", keys="",
-        told="blocks for Slack, attachments for receivers that are like it; auto goes by the address",
+        told="blocks for Slack, attachments for what is like it; auto goes by the address",
     ),
     _setting(
         "slack.api", "slack.api", v.read_web_address, "https://slack.com/api",
@@ -315,12 +315,12 @@ SETTINGS: Final = (
     _setting(
         "alerts.routes", "alerts.routes", v.read_routes, "",
         variable="FLOWLORD_ALERTS_ROUTES", keys="",
-        told="PATTERN = CHANNEL, for workflows, topics, tasks and phases that do not say it themselves",
+        told="PATTERN = CHANNEL, for workflows, topics, tasks and phases",
     ),
     _setting(
         "alerts.quiet_hours", "alerts.quiet", v.read_hours, "",
         variable="FLOWLORD_ALERTS_QUIET_HOURS", keys="",
-        told="hours in which only results that ask for attention are told: 22:00-07:00 Europe/Berlin",
+        told="hours in which only `alert` results are told: 22:00-07:00 Europe/Berlin",
     ),
     _setting(
         "alerts.link", "alerts.link", v.read_optional_address, "",
