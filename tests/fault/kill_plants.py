@@ -16,7 +16,7 @@ import flowlord.bus.open as door
 from flowlord.bus.port import Bus
 from flowlord.bus.single import Single
 from flowlord.model.errors import LeaseLost, Refused
-from flowlord.model.plan import Commit, Committed, Plan
+from flowlord.model.plan import Commit, Committed
 
 Answer = Committed | Refused | LeaseLost
 
@@ -81,10 +81,7 @@ class RetryInMemory(Faulty):
         kept, waiting = [], []
         for each in commits:
             waiting += each.plan.later
-            plan = Plan(
-                each.plan.publish, (), each.plan.dead, each.plan.frozen, each.plan.quarantine, each.plan.facts
-            )
-            kept.append(Commit(plan, each.acknowledge, each.marks, each.outcomes))
+            kept.append(replace(each, plan=replace(each.plan, later=())))
         answers = self._real.commit_many(kept)
         for message in waiting:
             due = message.due or datetime.now(UTC)

@@ -9,6 +9,8 @@ from fault.kill_size import Figures
 
 OUTAGE = ("bus.lost", "bus", "drain.bus")
 """Said when the server is away, which it is whenever it was killed."""
+VANISHED = "process.vanished"
+"""Said of whoever was killed."""
 
 
 def take_note(folder: Path, figures: Figures) -> None:
@@ -34,5 +36,5 @@ def take_note(folder: Path, figures: Figures) -> None:
                 figures.decided[int(place)] += 1
             if action in OUTAGE:
                 figures.outages += said.get("level") != "info"
-            elif said.get("error") or said.get("level") == "error":
+            elif action != VANISHED and (said.get("error") or said.get("level") == "error"):
                 figures.faults.append(f"{path.name}: {action}: {said.get('message', '')[:160]}")

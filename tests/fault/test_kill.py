@@ -73,6 +73,7 @@ def test_a_planted_bug_is_found(bus, bug, shows_as):
     run = kill(bus, "--kills", "50", "--tasks", "900", "--plant", bug)
     assert run.returncode == BROKEN, run.stdout + run.stderr
     assert value(run, shows_as) > 0
+    assert "left by itself" not in run.stdout + run.stderr, "the bug broke the taskmaster: that is no proof"
 
 
 def line(

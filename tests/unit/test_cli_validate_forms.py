@@ -173,7 +173,7 @@ def test_a_file_name_cannot_break_out_of_a_command(tmp_path, monkeypatch, capsys
     (tmp_path / "a,line=1::x%\n::error::y.toml").write_text("x", "utf-8")
     run(["."], Wanted("github"))
     [line] = capsys.readouterr().out.splitlines()
-    assert line.startswith("::error file=./a%2Cline=1%3A%3Ax%25%0A%3A%3Aerror%3A%3Ay.toml,line=1,")
+    assert line.startswith("::error file=a%2Cline=1%3A%3Ax%25%0A%3A%3Aerror%3A%3Ay.toml,line=1,")
 
 
 def test_statistics_count_codes_the_most_frequent_first(folder, capsys):
