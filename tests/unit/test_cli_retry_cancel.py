@@ -227,8 +227,15 @@ def test_what_runs_is_not_taken_back_and_what_has_ended_neither(desk):
     assert "runs on w1" in row["text"]
     desk.send(2)
     desk.work()
-    code, [row] = desk.act(cancel, "00000002")
+    code, [row] = desk.act(cancel, f"{2:032x}")
     assert (code, row["text"]) == (ANSWER_IS_BAD, "it has ended: it is complete")
+
+
+def test_the_id_of_a_run_means_what_failed_or_waits_in_it_and_not_its_healthy_first_task(desk):
+    desk.send(1)
+    desk.work()
+    code, [row] = desk.act(cancel, "00000001")
+    assert (code, row["result"], row["task"]) == (DONE, "cancelled", "load:users")
 
 
 @pytest.mark.parametrize("command", [retry, cancel])

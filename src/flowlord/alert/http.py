@@ -58,6 +58,8 @@ def host_of(url: str) -> str:
 def ask(request: Request) -> Reply:
     """Send a request, once; a redirect that keeps the method is followed as long as it stays with the host.
 
+    What is behind a redirect gets a third of the time, so that all of it takes half as long again at most.
+
     Raises:
         Unreachable: no answer; `doubtful` when the whole request had left.
     """
@@ -66,7 +68,7 @@ def ask(request: Request) -> Reply:
         target = urljoin(request.url, reply.location)
         if reply.status not in (307, 308) or not reply.location or not _same_host(request.url, target):
             break
-        request = msgspec.structs.replace(request, url=target)
+        request = msgspec.structs.replace(request, url=target, limit_s=request.limit_s / MOST_HOPS)
         reply = _once(request)
     return reply
 

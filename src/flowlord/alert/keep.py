@@ -9,12 +9,17 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from flowlord.alert.state import Incident, Mute, Pace, Pending, State
 
 HEAD: Final = "alerts:head"
 INCIDENT: Final = "alerts:incident:"
 NOTICE: Final = "alerts:notice:"
+AHEAD_US: Final = 86_400_000_000
+"""No time to come that is kept lies further ahead: channels ask for six hours at most."""
+HOURS: Final = 24 * 366 * 8_000
+"""Data times, in hours since 1970, that a calendar can show."""
 
 _Kept = TypeVar("_Kept")
 
@@ -75,6 +80,41 @@ def read(marks: Mapping[str, str]) -> State:
         dict(head.mutes),
         dict(head.paces),
         pending,
+    )
+
+
+def plausible(state: State, now_us: int, last: int) -> State:
+    """Return the state without what only somebody else can have written: it would be obeyed for ever.
+
+    Args:
+        now_us: by the bus's clock.
+        last: the newest entry of the journal.
+    """
+    soon_us = now_us + AHEAD_US
+    incidents = {
+        id_: each
+        for id_, each in state.incidents.items()
+        if each.id == id_ and all(0 <= hour < HOURS for hour in each.hours + each.before)
+    }
+    paces = {
+        to: replace(
+            pace,
+            due_us=min(pace.due_us, soon_us),
+            news_us=min(pace.news_us, soon_us),
+            results_us=min(pace.results_us, soon_us),
+            rest_us=min(pace.rest_us, soon_us),
+            failures=max(pace.failures, 0),
+        )
+        for to, pace in state.paces.items()
+    }
+    return replace(
+        state,
+        cursor=min(max(state.cursor, 0), last) if last else state.cursor,
+        begun_us=min(state.begun_us, now_us),
+        incidents=incidents,
+        groups={each.group: each.id for each in incidents.values()},
+        paces=paces,
+        pending={id_: replace(each, due_us=min(each.due_us, soon_us)) for id_, each in state.pending.items()},
     )
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from flowlord.alert.policy import Policy
 from flowlord.alert.port import Notice, Undelivered
 from flowlord.alert.state import Pace, State
 
@@ -91,6 +92,16 @@ def refused(state: State, id_: str, error: Undelivered, now_us: int, least_us: i
     rest = now_us + asked if error.lasting else kept.due_us
     paces = {**state.paces, to: replace(pace, failures=failures, rest_us=max(rest, pace.rest_us))}
     return replace(state, pending={**state.pending, id_: kept}, paces=paces)
+
+
+def rerouted(state: State, policy: Policy) -> State:
+    """Return the state with every notice bound for a channel that there is: names change with the configuration."""
+    pending = dict(state.pending)
+    for id_, each in state.pending.items():
+        to = policy.channel(each.notice.to)
+        if to != each.notice.to:
+            pending[id_] = replace(each, notice=replace(each.notice, to=to, thread=""), lasting=False)
+    return replace(state, pending=pending)
 
 
 def taken_over(state: State, now_us: int) -> State:

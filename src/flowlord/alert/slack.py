@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -41,6 +42,8 @@ HINTS: Final = {
 }
 _NEW_SECRET: Final = "make a new webhook or token in Slack and put it where flowlord config says"  # noqa: S105
 
+_HANDLE: Final = re.compile(r"[\w.\-]{1,64}", re.ASCII)
+
 
 class SlackHook:
     """An incoming webhook. What is sent cannot be changed later, so there is no handle."""
@@ -76,6 +79,13 @@ class SlackHook:
             raise _without_secrets(error, self._vault)
 
 
+def _handle_of(answer: Json) -> str:
+    """Return `CHANNEL:TS` of an answer; nothing when it tells none that could be used again."""
+    found = [answer.get("channel"), answer.get("ts")]
+    usable = [each for each in found if isinstance(each, str) and _HANDLE.fullmatch(each)]
+    return ":".join(usable) if len(usable) == len(found) else ""
+
+
 class SlackBot:
     """A bot: the first notice of an incident is a message, later ones change it and tell the news in its thread."""
 
@@ -106,7 +116,7 @@ class SlackBot:
             answer = self._call("chat.postMessage", where, notice)
         except _Refused as error:
             raise self._undelivered(error) from None
-        return handle or f"{answer.get('channel', '')}:{answer.get('ts', '')}"
+        return handle or _handle_of(answer)
 
     def _call(self, method: str, where: Json, notice: Notice) -> Json:
         about = {

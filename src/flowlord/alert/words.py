@@ -126,7 +126,12 @@ def _title(kind: NoticeKind, found: Sequence[Incident]) -> str:
             length = short_duration(max(first.good_us - first.first_us, 0) // 1_000_000 * 1_000_000_000)
             return f"{first.name} is well again after {length} ({_times(first.total)})"
         case NoticeKind.STILL if first.mode is not Mode.DIGEST or first.told:
-            return f"{first.name} still {what} ({first.fresh} more, {first.total} in all)"
+            told = (
+                f"{first.fresh} more, {first.total} in all"
+                if first.fresh < first.total
+                else _times(first.total)
+            )
+            return f"{first.name} still {what} ({told})"
         case _:
             return f"{first.name} {what}" + (f" ({_times(first.fresh)})" if first.fresh > 1 else "")
 

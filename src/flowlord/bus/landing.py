@@ -115,7 +115,7 @@ def rank(priority: int) -> int:
 
 def entry_number(entry: str) -> int:
     """Return the number of an entry of ours; 0, which is nobody's, for an entry of another bus."""
-    return int(entry) if entry.isdecimal() else 0
+    return int(entry) if entry.isdecimal() and len(entry) < 19 else 0
 
 
 def prepare(commit: Commit, now_us: int) -> Landing:

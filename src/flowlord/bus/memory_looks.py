@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
+from flowlord.bus.landing import entry_number
 from flowlord.bus.memory_store import Store
 from flowlord.bus.port import OpenTask, Peeked, TopicState
 
@@ -36,7 +37,7 @@ class MemoryLooks(ABC):
     def arrived(self, topic: str, after: str, until_us: int, limit: int) -> list[Peeked]:
         """See `Bus.arrived`."""
         with self._open() as store:
-            found = store.arrived(topic, int(after or 0), until_us)
+            found = store.arrived(topic, entry_number(after), until_us)
             return [kept.peeked() for kept in found[: max(limit, 0)]]
 
     def open_counts(self, groups: Sequence[str]) -> dict[str, int]:

@@ -128,7 +128,7 @@ def presences(core: Core) -> list[Presence]:
     """See `Bus.presences`."""
     now_ns = core.clock.boottime_ns()
     first_us = core.now_us() - PRESENCE_US
-    found = [(_beat(value), name) for name, value in _beats(core).items()]
+    found = [(beat, name) for name, value in _beats(core).items() if (beat := _read_beat(value)) is not None]
     return [
         msgspec.structs.replace(each.presence, alive=now_ns - each.beat_ns <= each.presence.lease_ns)
         for each, _ in sorted(found, key=lambda pair: pair[1])
@@ -136,9 +136,17 @@ def presences(core: Core) -> list[Presence]:
     ]
 
 
+def _read_beat(value: bytes) -> _Beat | None:
+    """Read a heartbeat; None for what somebody else wrote there."""
+    try:
+        return _beat(value)
+    except (msgspec.DecodeError, UnicodeError):
+        return None
+
+
 def _beats(core: Core) -> dict[str, bytes]:
     reply = core.link.call("HGETALL", core.key("beat"))
-    return {name.decode(): value for name, value in zip(reply[::2], reply[1::2], strict=True)}
+    return {name.decode(errors="replace"): value for name, value in zip(reply[::2], reply[1::2], strict=True)}
 
 
 # --- lifetimes

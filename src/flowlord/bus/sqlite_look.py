@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from flowlord.bus.landing import entry_number
 from flowlord.bus.lifetimes import PRESENCE_US
 from flowlord.bus.port import JournalEntry, Peeked, Presence, TopicState
 from flowlord.bus.sqlite_many import select_in
@@ -139,7 +140,7 @@ def peek(db: sqlite3.Connection, topic: str, limit: int, *, newest: bool) -> lis
 
 def arrived(db: sqlite3.Connection, topic: str, after: str, until_us: int, limit: int) -> list[Peeked]:
     """Show what arrived on a topic behind an entry and until a time, oldest first."""
-    words = {"topic": topic, "after": int(after or 0), "limit": limit}
+    words = {"topic": topic, "after": entry_number(after), "limit": limit}
     found = map(_peeked, db.execute(_ARRIVED, words))
     return list(takewhile(lambda seen: seen.at_us <= until_us, found))
 

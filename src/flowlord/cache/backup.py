@@ -70,8 +70,16 @@ class Place:
         except Missing as error:
             raise Damaged("it has no manifest") from error
         except Unavailable as error:
+            if any(each.path == path and each.size > MOST_BYTES for each in self._listed(path)):
+                raise Damaged(f"its manifest has more than {MOST_BYTES:,} bytes") from error
             raise CacheUnusable(f"a backup cannot be read: {error}") from error
         return Manifest.decode(data)
+
+    def _listed(self, path: str) -> list[Listed]:
+        try:
+            return list(self.storage.list(path))
+        except Unavailable:
+            return []
 
     def write(
         self, copy: Path, about: About, made: datetime, token: str, by: str, version: str,

@@ -14,6 +14,7 @@ FILE: Final = "manifest.json"
 FORMAT: Final = 1
 MOST_BYTES: Final = 4 << 20
 """A manifest is small; a larger file is none."""
+_PART: Final = re.compile(r"\d{5,9}\.gz")
 _NAME: Final = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 _STAMP: Final = "%Y%m%dT%H%M%SZ"
 
@@ -70,7 +71,7 @@ class Manifest(msgspec.Struct, frozen=True):
             raise Damaged(f"its manifest cannot be read: {error}") from error
         if sum(part.size for part in found.parts) != found.size or min(found.sizes) < 0:
             raise Damaged("its manifest contradicts itself")
-        if any("/" in part.name or part.name.startswith(".") for part in found.parts):
+        if not all(_PART.fullmatch(part.name) for part in found.parts):
             raise Damaged("its manifest names files that lie elsewhere")
         return found
 
@@ -95,7 +96,10 @@ def name_of(made: datetime, token: str) -> str:
 
 def is_name(text: str) -> bool:
     """Return whether a folder may be one of ours."""
-    return _NAME.fullmatch(text) is not None
+    try:
+        return _NAME.fullmatch(text) is not None and made_at(text) is not None
+    except ValueError:  # a thirteenth month
+        return False
 
 
 def made_at(name: str) -> datetime:

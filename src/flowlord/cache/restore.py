@@ -60,6 +60,8 @@ def restore(
         fetch(place, name, manifest, new, told)
         if replace and path.exists():
             set_aside(path, f"the backup {name} takes its place")
+        if path.exists():
+            raise CacheUnusable(f"there is a history at {path} by now")
         # What SQLite kept beside a file that has gone would be taken for a part of this one.
         for end in ("-wal", "-shm"):
             path.with_name(path.name + end).unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -57,7 +58,8 @@ def mute(settings: Settings, target: str, length: str, reason: str) -> int:
         return WRONG_USE
     if not 0 < span_ns <= LONGEST_MUTE_NS:
         printer.error(
-            "a mute needs an end, in 31 days at most", hint=f"flowlord alerts mute {target} --for 2h"
+            "a mute needs an end, in 31 days at most",
+            hint=f"flowlord alerts mute {shlex.quote(target)} --for 2h",
         )
         return WRONG_USE
     if not target or len(target) > LONGEST:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from flowlord.alert.port import Channel
+from flowlord.alert.secrets import COMMAND_LIMIT_S
 from flowlord.bus.port import Bus
 from flowlord.cli.alertstate import policy_of
 from flowlord.config.settings import AlertSettings
 from flowlord.model.clock import Clock
 from flowlord.taskmaster.alerter import LEASE_S, Alerter
+
+REQUESTS: Final = 6
+"""Limits of one request that one send takes at most: a bot makes four, redirects lengthen each by half."""
 
 
 def alerter_of(
@@ -28,6 +33,6 @@ def alerter_of(
         policy_of(alerts, zone),
         channels,
         owner,
-        lease_s=LEASE_S + 2 * slowest_s,
+        lease_s=LEASE_S + COMMAND_LIMIT_S + REQUESTS * slowest_s,
         tell_health=tell_health,
     )

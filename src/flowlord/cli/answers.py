@@ -113,7 +113,9 @@ def gaps(
     ] = "",
     workflow: OneWorkflow = "",
     topic: Topic = "",
-    commands: Annotated[bool, option("--commands", help="Only the commands that fill them.")] = False,
+    commands: Annotated[
+        bool, option("--commands", help="Only the commands that show what would fill them.")
+    ] = False,
     exit_code: Annotated[
         bool, option("--exit-code", help="Exit 1 when there are any that nobody wanted.")
     ] = False,

@@ -86,7 +86,7 @@ def columns(now_us: int, *, ended: bool = False) -> list[Column]:
     """Return the columns of a list of tasks, as seen at `now_us`; `ended` when it holds only what has ended."""
     return [
         Column("state", lambda each, plain: state_words(each, plain=plain), paint),
-        Column("id", lambda each, _: str(each["id"])[:8]),
+        Column("id", lambda each, _: name_of(each)[:8]),
         Column("task", lambda each, _: str(each["type"]), gives=True),
         Column("job", lambda each, _: str(each["job"]), gives=True),
         Column("data time", lambda each, _: str(each["moment"]).removesuffix("T00")),
@@ -95,6 +95,11 @@ def columns(now_us: int, *, ended: bool = False) -> list[Column]:
         Column("took", lambda each, _: ran(each), right=True),
         Column("reason", lambda each, _: reason(each), gives=True),
     ]
+
+
+def name_of(each: Mapping[str, object]) -> str:
+    """Return what names this very attempt to other commands: its key, for all tasks of a run share the id."""
+    return str(each["key"] or each["id"])
 
 
 def state_words(each: Mapping[str, object], *, plain: bool) -> str:

@@ -99,7 +99,7 @@ def _named(values: Iterable[str]) -> dict[str, str]:
 
 def _print_rows(names: list[str], rows: Iterable[Mapping[str, object]], look: Look) -> None:
     found = iter(rows)
-    sheet = Sheet(names, [Column(name, gives=True) for name in names], look=look)
+    sheet = Sheet(names, [Column(printer.printable(name), gives=True) for name in names], look=look)
     while some := list(islice(found, PAGE)):
         sheet.add(some)
     sheet.close()

@@ -70,7 +70,7 @@ def run(
             with closing(bus_at(settings.bus, by=who())) as bus:
                 rows += _cancel(bus, waits, words_of("cancelled", who(), options.reason))
                 _note_of_batch(bus, chosen.batch)
-        return told(rows, "cancelled", options.look, name="id")
+        return told(rows, "cancelled", options.look, name="key")
 
     return printer.quietly(body)
 

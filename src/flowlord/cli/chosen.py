@@ -11,6 +11,7 @@ import msgspec
 from flowlord.cache.attempt import Attempt, State
 from flowlord.cache.queries import History
 from flowlord.cli import printer
+from flowlord.cli.attempts import name_of
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, WRONG_USE
 from flowlord.cli.printer import Look
 from flowlord.cli.selection import selected
@@ -54,15 +55,24 @@ def nothing_chosen(verb: str) -> int:
     return WRONG_USE
 
 
-def named(sources: Sources, history: History, names: Sequence[str], now_us: int) -> list[Attempt] | int:
-    """Return the last attempt of each task, each once; an exit code when a name means none, or several."""
+def named(
+    sources: Sources, history: History, names: Sequence[str], wanted: frozenset[State], now_us: int
+) -> list[Attempt] | int:
+    """Return the last attempt of each task, each once; an exit code when a name means none, or several.
+
+    The id of a run means those of its tasks that are in one of the `wanted` states; its first one when none is.
+    """
     found: dict[str, Attempt] = {}
     for name in names:
         tasks = find(sources, history, name)
         if len(tasks) != 1:
             return ambiguous(name, tasks, now_us) if tasks else unknown(name)
-        last = history.attempts(tasks[0])[-1]
-        found.setdefault(last.key, last)
+        [task] = tasks
+        is_run = task.id.startswith(name) and not task.key.startswith(name)
+        ours = [each for each in history.run(task.id) if State(each.state) in wanted] if is_run else []
+        for each in ours or [task]:
+            last = history.attempts(each)[-1]
+            found.setdefault(last.key, last)
     return list(found.values())
 
 
@@ -71,7 +81,7 @@ def meant(
 ) -> list[Attempt] | int:
     """Return what an act is about: what is named, else what filters select; an exit code when a name is wrong."""
     if names:
-        return named(sources, sources.history(fresh=True), names, to_us(clock.now()))
+        return named(sources, sources.history(fresh=True), names, otherwise, to_us(clock.now()))
     return filtered(sources, chosen, otherwise, clock)
 
 
@@ -79,7 +89,7 @@ def told(rows: Sequence[Row], verb: str, look: Look, *, name: str) -> int:
     """Print what became of each, and count; `verb` is the good result, `name` the field that stands for a row."""
     columns = [
         Column("result"),
-        Column("id", lambda each, _: str(each["id"])[:8]),
+        Column("id", lambda each, _: name_of(each)[:8]),
         Column("task"),
         Column("data time", lambda each, _: str(each["moment"]).removesuffix("T00")),
         Column("text", gives=True),

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from flowlord.bus.clock import SystemClock
+from flowlord.bus.open import is_redis
 from flowlord.cli import printer
 from flowlord.cli.checkup import PARTS, Visit
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, UNREACHABLE
@@ -58,13 +59,14 @@ def run(
 def _findings(visit: Visit, parts: Sequence[str]) -> Iterator[Record]:
     told: list[str] = []  # a bus that cannot be used is told once, by the first part that needs it
     for part in parts:
+        shown = "bus" if part == "redis" and not is_redis(visit.settings.bus.address) else part
         try:
             for found in PARTS[part](visit):
-                yield _record(part, found)
+                yield _record(shown, found)
         except BusError as error:
             if str(error) not in told:
                 told.append(str(error))
-                yield _record(part, Finding("bus", Level.FAULT, str(error), error.hint))
+                yield _record(shown, Finding("bus", Level.FAULT, str(error), error.hint))
 
 
 def _record(part: str, found: Finding) -> Record:

@@ -24,7 +24,7 @@ from flowlord.decide.again import again_mark, on_again
 from flowlord.decide.context import Context
 from flowlord.decide.done import Done
 from flowlord.model.clock import Clock
-from flowlord.model.errors import Refused
+from flowlord.model.errors import InvalidTask, LeaseLost, Refused
 from flowlord.model.plan import Commit, Committed
 from flowlord.model.task import Task
 from flowlord.model.workflow import Workflows
@@ -131,8 +131,10 @@ def _send(
         commits = [
             _commit(of, flows, stamps.now(), due, words, options) for of, due in zip(some, dues, strict=True)
         ]
-        for of, commit, answer in zip(some, commits, bus.commit_many(commits), strict=True):
-            if isinstance(answer, Committed):
+        for of, commit, answer in zip(some, commits, _landed(bus, commits), strict=True):
+            if isinstance(answer, InvalidTask):
+                yield Row("refused", of, f"it cannot be sent again: {answer}")
+            elif isinstance(answer, Committed):
                 [message] = commit.plan.messages
                 yield Row("sent", of, "", message.key)
             elif isinstance(answer, Refused):
@@ -141,6 +143,16 @@ def _send(
                 yield Row("refused", of, str(answer))
         ended += [f"{of.key}:dead" for of in some]
     _clear(bus, ended, failed_topic, words)
+
+
+def _landed(bus: Bus, commits: Sequence[Commit]) -> list[Committed | Refused | LeaseLost | InvalidTask]:
+    """Land commits in one step; when one of them is none that a bus can carry, each by itself."""
+    try:
+        return list(bus.commit_many(commits))
+    except InvalidTask as error:
+        if len(commits) == 1:
+            return [error]
+        return [answer for commit in commits for answer in _landed(bus, [commit])]
 
 
 def _due(begin: datetime, every_us: int, n: int) -> datetime | None:

@@ -95,7 +95,7 @@ class Sources:
             history = History.open(self._cache_path)
         except CacheUnusable as error:
             return self._folded(str(error))
-        if fresh and self._may_be_behind():
+        if (fresh or self._is_followed_by_nobody()) and self._may_be_behind():
             from flowlord.cache.fold import catch_up
 
             if behind := self.ask(lambda bus: catch_up(history, bus), 0):
@@ -118,12 +118,15 @@ class Sources:
     def _file(self) -> str:
         return self._address.removeprefix(_SQLITE)
 
+    def _is_followed_by_nobody(self) -> bool:
+        return self._cache_path is None or self._clock.now().timestamp() - _told(self._cache_path) > FRESH_S
+
     def _may_be_behind(self) -> bool:
         """Looking at the times of files spares opening the bus: a daemon leaves word when history has everything."""
         if self._cache_path is None:
             return True
         if not self._address.startswith(_SQLITE):
-            return self._clock.now().timestamp() - _told(self._cache_path) > FRESH_S
+            return self._is_followed_by_nobody()
         return _written(self._file()) >= _written(self._cache_path)
 
 

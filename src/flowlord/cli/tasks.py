@@ -113,7 +113,7 @@ def _list(sources: Sources, question: Question, wanted: Filter, now_us: int) -> 
         found = iter(in_order(sources, wanted, now_us, question.sort, limit))
     else:
         found = islice(selected(sources, wanted, now_us, min(limit, PAGE) or PAGE), limit or None)
-    sheet = Sheet(FIELDS, columns(now_us, ended=ended), name="id", look=look)
+    sheet = Sheet(FIELDS, columns(now_us, ended=ended), name="key", look=look)
     seen: list[Attempt] = []
     while some := list(islice(found, PAGE)):
         sheet.add(record(attempt, now_us) for attempt in some)

@@ -38,7 +38,7 @@ def follow(sources: Sources, wanted: Filter, look: Look, limit: int | None, cloc
     seq = bus.journal_bounds()[1]
     now_us = to_us(clock.now())
     limit = RECENT if limit is None else limit
-    sheet = Sheet(FIELDS, columns(now_us), name="id", look=look)
+    sheet = Sheet(FIELDS, columns(now_us), name="key", look=look)
     before = list(islice(selected(sources, wanted, now_us, min(limit, PAGE) or PAGE), limit or None))
     sheet.add(record(attempt, now_us) for attempt in reversed(before))
     _changes(sheet, sources.history(fresh=True), bus, seq, wanted, clock)

@@ -55,9 +55,17 @@ def absent_mark(identity: str) -> str:
 def read_came(value: str | None) -> Came | None:
     """Read the mark; None when it is missing, or somebody wrote something else there."""
     try:
-        return None if value is None else _decode(value)
+        found = None if value is None else _decode(value)
     except msgspec.DecodeError:
         return None
+    if found is None or not _is_usable(found.at) or not (found.moment is None or _is_usable(found.moment)):
+        return None
+    return found
+
+
+def _is_usable(time: datetime) -> bool:
+    """Whether a time that was read has a zone, and a year that others can be counted from."""
+    return time.tzinfo is not None and 1900 < time.year < 9000
 
 
 def came(identity: str, seen: str | None, path: str, moment: datetime | None, now: datetime) -> Mark:
@@ -144,4 +152,4 @@ def _time(text: str) -> datetime | None:
         found = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return found if found.tzinfo else None
+    return found if _is_usable(found) else None

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from flowlord.decide.absent import absent_mark, came_mark, look, read_came
 from flowlord.model.plan import Commit, Committed, Plan
+from flowlord.model.workflow import Phase
 from flowlord.rules.settle import SETTLE_NS
 from flowlord.taskmaster.surroundings import Surroundings
 
@@ -30,6 +31,7 @@ class AbsentWatch:
         self._around = around
         self._poll_ns = poll_ns
         self._begun_ns = around.clock.monotonic_ns()
+        self._complained: dict[str, str] = {}
 
     def step(self) -> int:
         """Tell what did not come; returns how many files."""
@@ -54,7 +56,15 @@ class AbsentWatch:
                 continue
             last = read_came(marks.get(came_mark(phase.identity)))
             pause = around.paused.phase(phase, now) if around.paused else None
-            found = look(phase, revision, around.zone, seen, last, _earlier(now, grace_ns), pause)
+            try:
+                found = look(phase, revision, around.zone, seen, last, _earlier(now, grace_ns), pause)
+            except (
+                ArithmeticError,
+                TypeError,
+                ValueError,
+            ) as error:  # one strange mark must not stop the others
+                self._complain(phase, error)
+                continue
             if found.mark is not None:
                 commits.append(Commit(Plan(facts=found.facts), marks=(found.mark,)))
         told = 0
@@ -64,6 +74,13 @@ class AbsentWatch:
                     told += 1
                     log.error("%s", text, extra={"action": "file.absent"})
         return told
+
+    def _complain(self, phase: Phase, error: Exception) -> None:
+        """Say, once, that nobody can tell whether the files of a phase came."""
+        text = f"whether files came for {phase.base_name} cannot be judged: {error!r}"
+        if self._complained.get(phase.identity) != text:
+            self._complained[phase.identity] = text
+            log.error("%s", text, extra={"action": "file.unjudged"})
 
 
 def _earlier(now: datetime, ns: int) -> datetime:

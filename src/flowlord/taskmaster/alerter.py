@@ -123,8 +123,8 @@ class Alerter:
             self._bus.commit(Plan(), marks=[Mark(LEASE, found, mine)])
         except Refused:
             return False
+        self._load()  # should the bus go away here, the lease is not ours yet: what is known must never be guessed
         self._held = mine
-        self._load()
         return True
 
     def _is_ours(self, lease: str) -> bool:
@@ -140,7 +140,9 @@ class Alerter:
         except msgspec.DecodeError as error:
             log.error("what was known of alerts cannot be read: %s", error, extra={"action": "alerts.broken"})
         generation, now = self._bus.generation(), self._bus.now_us()
+        last = self._bus.journal_bounds()[1]
         self._saved = found
+        found = outbox.rerouted(keep.plausible(found, now, last), self._policy)
         if found.generation == generation:
             self._state = outbox.taken_over(found, now)
         else:

@@ -82,8 +82,8 @@ class Backups:
                 if not mine:
                     self._rest(LOOK_S)
                     return ""
-        except (FlowlordError, OSError) as error:
-            self._failed(str(error))
+        except Exception as error:  # noqa: BLE001 - a damaged page, a strange name: the thread must never end by itself
+            self._failed(str(error) if isinstance(error, FlowlordError | OSError) else repr(error))
             return ""
         if self._told_ns is not None:
             self._mended()
