@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from contract.given import LEASE_S, counts, facts, foreign_task, infos, message, take
+from flowlord.bus.port import Presence
 from flowlord.bus.redis import RedisBus
 from flowlord.bus.redis_errors import NotSent, OutcomeUnknown
 from flowlord.model.errors import BusUnavailable, BusUnusable, LeaseLost
@@ -283,3 +284,12 @@ def test_no_two_bands_of_any_topics_share_a_stream(bus, topic):
 def test_several_servers_that_are_no_cluster_are_refused(server):
     with Server("redis") as other, pytest.raises(BusUnusable, match="several buses"):
         RedisBus(f"redis://127.0.0.1:{server.port},127.0.0.1:{other.port}")
+
+
+# --- what somebody else wrote
+
+
+def test_a_heartbeat_that_nobody_can_read_hides_no_process(bus, cli):
+    bus.beat(Presence("w1", "worker", "host", 1))
+    cli("HSET", "{}:beat", "strange", "garbage")
+    assert [each.consumer for each in bus.presences()] == ["w1"]

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from contract.given import message, take
 from flowlord.model.message import Message
-from flowlord.model.plan import FactKind, Mark, Plan
+from flowlord.model.plan import ANY, FactKind, Mark, Plan
 from flowlord.taskmaster import late
 from flowlord.taskmaster.chance import Chance, Stamps
 from flowlord.taskmaster.late import LateWatch
@@ -175,3 +175,19 @@ def test_a_huge_task_is_told_with_its_beginning(bus, clock):
     [fact] = told(bus)
     assert fact.task.info == "x" * 4_000
     assert fact.task.id
+
+
+def test_a_strange_place_in_a_mark_stops_no_walk(bus, clock):
+    bus.publish([message(key="waits")])
+    clock.advance(5 * HOUR_S)
+    watch = daemon(bus, clock)
+    for strange in ("garbage", "1-0", "9" * 5_000):
+        for key in bus.marks_like("late:"):
+            bus.commit(Plan(), marks=[Mark(key, ANY, strange)])
+        walk(watch)
+        clock.advance(HOUR_S)
+        bus.publish([message(key=f"after {strange[:3]}")])
+        clock.advance(5 * HOUR_S)
+        walk(watch)
+    assert keys(bus)[0] == "waits"
+    assert len(keys(bus)) == len(set(keys(bus)))

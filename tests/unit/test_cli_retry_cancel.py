@@ -12,6 +12,7 @@ from flowlord.cli.taskfilter import Chosen
 from flowlord.config import resolve
 from flowlord.model.errors import FlowlordError
 from flowlord.model.plan import FactKind
+from flowlord.model.task import MAX_TASK_BYTES
 from flowlord.rules.rates import every_us_of
 from support.place import Place
 
@@ -262,3 +263,13 @@ def test_what_is_no_rate_is_told(text):
     with pytest.raises(FlowlordError) as told:
         every_us_of(text)
     assert len(str(told.value)) < 200
+
+
+def test_a_task_that_outgrows_a_message_is_refused_and_hinders_no_other(desk):
+    for n, size in ((1, 1), (2, MAX_TASK_BYTES - 164), (3, 1)):
+        desk.send(n, info="x" * size)
+        desk.work("warn")  # what is sent again tells that in its meta
+    code, rows = desk.act(retry, state="warn", yes=True)
+    assert code == ANSWER_IS_BAD
+    assert sorted(results(rows)) == ["refused", "sent", "sent"]
+    assert "cannot be sent again" in next(row["text"] for row in rows if row["result"] == "refused")

@@ -157,3 +157,15 @@ def test_marks_that_somebody_broke_begin_anew():
     desk.seen, desk.last = "nonsense", "{"
     assert desk.look(at(2, 7)) == []
     assert len(desk.look(at(3, 6))) == 1
+
+
+@pytest.mark.parametrize(
+    "time", ["2026-01-01T00:00:00", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"]
+)
+def test_times_in_broken_marks_that_nothing_can_be_counted_from_count_as_none(time):
+    assert read_came(f'{{"at":"{time}"}}') is None
+    assert read_came(f'{{"at":"2026-01-01T00:00:00Z","moment":"{time}"}}') is None
+    for late in ("06:00", "2h"):
+        desk = Desk(late)
+        desk.seen = time
+        assert desk.look(at(2, 7)) == []

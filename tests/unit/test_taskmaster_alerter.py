@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 import pytest
@@ -12,7 +13,7 @@ from flowlord.alert.port import Undelivered
 from flowlord.bus.memory import MemoryBus
 from flowlord.model import crashpoint
 from flowlord.model.errors import BusUnavailable
-from flowlord.model.plan import Fact, FactKind, Plan
+from flowlord.model.plan import ANY, Fact, FactKind, Mark, Plan
 from flowlord.model.task import Task
 from flowlord.taskmaster.alerter import LEASE, LEASE_S, Alerter
 from support.clock import VirtualClock
@@ -273,3 +274,74 @@ def test_acts_of_people_are_heard_from_the_journal(bus, clock, slack):
     work(one, clock, 1_200)
     assert len(slack.got) == 1
     assert known(bus).incidents["a1"].acked_by == "ana@desk"
+
+
+def test_a_bus_that_goes_away_while_the_lease_is_taken_costs_nothing_of_what_is_known(
+    bus, clock, slack, monkeypatch
+):
+    one = alerter(bus, clock, slack)
+    work(one, clock)
+    slack.answers = [Undelivered("down")]
+    fail(bus, 3)
+    work(one, clock)
+    before = known(bus)
+    real, asked = bus.marks, []
+
+    def away(keys):
+        asked.append(keys)
+        if len(asked) == 2:
+            raise BusUnavailable("away")
+        return real(keys)
+
+    two = alerter(bus, clock, slack, "d1|2")
+    monkeypatch.setattr(bus, "marks", away)
+    with pytest.raises(BusUnavailable):
+        two.step(0.0)
+    assert not two.holds
+    work(two, clock, 60)
+    assert slack.ids == list(before.pending)
+    assert known(bus).number == before.number
+
+
+def test_a_notice_for_a_channel_that_was_renamed_goes_to_the_one_that_is_there(bus, clock, slack):
+    one = alerter(bus, clock, slack)
+    work(one, clock)
+    slack.answers = [Undelivered("down")]
+    fail(bus)
+    work(one, clock)
+    ops = Slack()
+    two = Alerter(bus, clock, Policy(channels=("ops",), default="ops"), {"ops": ops}, "d1|2")
+    work(two, clock, 60)
+    assert [notice.to for notice in ops.got] == ["ops"]
+    assert known(bus).pending == {}
+
+
+@pytest.mark.parametrize(
+    ("where", "strange"),
+    [
+        (keep.HEAD, {"cursor": 10**9}),
+        (keep.HEAD, {"begun_us": 10**17}),
+        (keep.HEAD, {"paces": {"slack": {"wait_us": 1, "news_us": 10**17}}}),
+        (keep.HEAD, {"paces": {"slack": {"wait_us": 1, "failures": -5}}}),
+        (keep.INCIDENT, {"id": "another"}),
+        (keep.INCIDENT, {"hours": [10**12], "fresh": 1}),
+        (keep.INCIDENT, {"before": [10**12], "good_us": 1}),
+    ],
+)
+def test_strange_values_in_marks_keep_nobody_from_hearing_what_comes(bus, clock, slack, where, strange):
+    one = alerter(bus, clock, slack)
+    work(one, clock)
+    fail(bus)
+    work(one, clock)
+    one.finish()
+    key = where if where == keep.HEAD else where + next(iter(known(bus).incidents))
+    value = json.dumps(json.loads(bus.marks([key])[key]) | strange)
+    bus.commit(Plan(), marks=[Mark(key, ANY, value)])
+    two = alerter(bus, clock, slack, "d1|2")
+    work(two, clock, 3_900)
+    slack.answers = [Undelivered("down")]
+    told = len(slack.got)
+    bus.commit(Plan(facts=(Fact(FactKind.ALERT, key="o", topic="other", phase="b.toml:other", text="boom"),)))
+    work(two, clock, 600)
+    assert any("other" in notice.title for notice in slack.got[told:])
+    assert len(slack.got) < told + 5

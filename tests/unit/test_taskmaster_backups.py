@@ -1,5 +1,6 @@
 """When a backup is due, what is told when it fails, and what becomes of a history that is missing."""
 
+import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -224,3 +225,20 @@ def test_a_historian_whose_file_is_removed_under_it_waits_for_the_backup_and_goe
             historian.cursor()
     away.is_away = False
     assert historian.cursor() == 2
+
+
+def test_a_strange_name_in_the_place_and_a_damaged_page_are_told_and_end_nothing(home, monkeypatch):
+    odd = Path(home.place.path) / "20261399T000000Z-0123abcd"
+    odd.mkdir(parents=True)
+    (odd / "00001.gz").write_bytes(b"x")
+    one = home.backups()
+    assert one.step()
+    assert home.states == []
+
+    def broken(*_, **__):
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    monkeypatch.setattr(one, "_left_of", broken)
+    home.clock.advance(7 * HOUR)
+    assert one.step() == ""
+    assert "malformed" in home.states[-1].text

@@ -18,6 +18,8 @@ INCIDENT: Final = "alerts:incident:"
 NOTICE: Final = "alerts:notice:"
 AHEAD_US: Final = 86_400_000_000
 """No time to come that is kept lies further ahead: channels ask for six hours at most."""
+SOON_US: Final = 3_600_000_000
+"""So far ahead, at most, lies what is used up by telling things at once."""
 HOURS: Final = 24 * 366 * 8_000
 """Data times, in hours since 1970, that a calendar can show."""
 
@@ -100,8 +102,8 @@ def plausible(state: State, now_us: int, last: int) -> State:
         to: replace(
             pace,
             due_us=min(pace.due_us, soon_us),
-            news_us=min(pace.news_us, soon_us),
-            results_us=min(pace.results_us, soon_us),
+            news_us=min(pace.news_us, now_us + SOON_US),
+            results_us=min(pace.results_us, now_us + SOON_US),
             rest_us=min(pace.rest_us, soon_us),
             failures=max(pace.failures, 0),
         )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -30,6 +30,8 @@ PAGE = 64
 """Journal entries that one read asks for; one may hold 500 facts and more."""
 PAGE_BYTES = 8 << 20
 _facts = msgspec.json.Decoder(tuple[Fact, ...]).decode
+
+_ID: Final = re.compile(r"\d{1,15}-\d{1,18}", re.ASCII)
 
 
 def known_topics(core: Core) -> list[str]:
@@ -100,7 +102,8 @@ def arrived(core: Core, topic: str, after: str, until_us: int, limit: int) -> li
     """See `Bus.arrived`. The ids of entries grow over all streams, so they are the order of arrival."""
     if limit < 1 or until_us < 1000:
         return []
-    start = f"({after.rpartition('/')[2]}" if after else "-"
+    behind = after.rpartition("/")[2]
+    start = f"({behind}" if _ID.fullmatch(behind) else "-"
     reply = core.run("arrived", start, until_us // 1000, limit, *names_of(topic))
     found: list[Entry] = []
     shown: dict[str, Peeked] = {}
