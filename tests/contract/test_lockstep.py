@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from datetime import timedelta
 
 import msgspec
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
@@ -287,5 +287,8 @@ class Lockstep(RuleBasedStateMachine):
 
 TestLockstep = Lockstep.TestCase
 TestLockstep.settings = settings(
-    max_examples=int(os.environ.get("FLOWLORD_TEST_LOCKSTEP", "60")), stateful_step_count=40
+    max_examples=int(os.environ.get("FLOWLORD_TEST_LOCKSTEP", "60")),
+    stateful_step_count=40,
+    # To explain what was found takes longer than a test may; the steps that lead to it say enough.
+    phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
 )

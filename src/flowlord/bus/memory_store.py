@@ -289,14 +289,18 @@ class Store:
         return facts
 
     def move(self, moves: Iterable[Move], now_us: int, reason: str) -> list[Fact]:
-        """Move or drop those that nobody holds; return what tells of them."""
-        facts: list[Fact] = []
-        for move in moves:
-            kept = self.messages.get(entry_number(move.entry))
-            if kept is None or kept.lease is not None or kept.row.topic != move.topic:
-                continue
+        """Move or drop those that nobody holds; return what tells of them, of the dropped ones the oldest first."""
+        there = [
+            (kept, move)
+            for move in {each.entry: each for each in moves}.values()
+            if (kept := self.messages.get(entry_number(move.entry)))
+            and kept.lease is None
+            and kept.row.topic == move.topic
+        ]
+        dropped = sorted((kept for kept, move in there if not move.to), key=lambda kept: kept.entry)
+        facts = list(self.drop(dropped, reason))
+        for kept, move in there:
             if not move.to:
-                facts += self.drop([kept], reason)
                 continue
             del self.messages[kept.entry]
             row, fact = kept.row.moved(move, now_us, reason)

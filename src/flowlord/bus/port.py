@@ -274,8 +274,8 @@ class Bus(Protocol):
         """Move messages that wait, now or later, to other topics, or drop them; returns how many.
 
         Up to CHUNK of them go in one step. Each is on one topic at any moment, never on two, never on none. Those that
-        somebody holds, or that are gone, are passed over. Each is told as moved or cancelled. What a message holds open
-        stays open, unless it is dropped.
+        somebody holds, or that are gone, are passed over. Each is told as moved or cancelled, the latter oldest first.
+        What a message holds open stays open, unless it is dropped.
         """
         ...
 
