@@ -181,6 +181,7 @@ def test_workflows_run_out_of_a_bucket_and_outlive_it(tmp_path, kind):
         server.drop_bucket(root.partition("://")[2])
         with running("run", f"{root}/flows/", cwd=tmp_path, env=env) as daemon:  # runs what was good last
             daemon.says("there is no bucket")
+            until(lambda: masters(tmp_path, env), "a heartbeat")  # from there on it hears signals
             assert daemon.end() == 0
 
 

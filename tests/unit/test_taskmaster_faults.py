@@ -17,7 +17,7 @@ from flowlord.decide.done import Done, on_done
 from flowlord.decide.schedule import look
 from flowlord.model.errors import BusUnavailable, BusUnusable
 from flowlord.model.message import Message
-from flowlord.model.plan import FactKind, FrozenBatch, Mark, Plan
+from flowlord.model.plan import Fact, FactKind, FrozenBatch, Mark, Plan
 from flowlord.model.task import Task
 from flowlord.model.workflow import Phase, Rule, Workflow, Workflows
 from flowlord.rules.cron import Cron
@@ -228,6 +228,28 @@ def test_idle_is_not_said_while_a_batch_is_being_published() -> None:
     farm.bus.commit(Plan(frozen=(FrozenBatch("b", messages),)))
     assert not master._is_idle()
     farm.bus.advance()
+    assert not master._is_idle()
+
+
+def test_idle_is_not_said_when_a_result_opens_a_batch_between_the_two_looks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    farm = Farm()
+    around = farm.daemon(flows_of(CHAIN))
+    master = Taskmaster(around, "nowhere", presence=Presence("d1", "taskmaster", "h", 1))
+    done = Task(type="root", info="", id="r", created="c", meta="workflow=f.toml", result="complete")
+    farm.bus.publish([Message(around.done_topic, done, "d")])
+    leaf = Message("leaf", Task(type="leaf", info=""), "k")
+    look = farm.bus.marks_like
+
+    def late_look(prefix: str) -> dict[str, str]:
+        seen = look(prefix)
+        result = farm.bus.claim([around.done_topic], "d1", 1)
+        told = Fact(FactKind.DONE, key="r", topic="root", phase="f.toml:root")
+        farm.bus.commit(Plan(frozen=(FrozenBatch("b", (leaf,)),), facts=(told,)), acknowledge=result)
+        return seen
+
+    monkeypatch.setattr(farm.bus, "marks_like", late_look)
     assert not master._is_idle()
 
 

@@ -241,11 +241,16 @@ class Taskmaster:
         around = self.around
         topics = {around.done_topic, self._watching.topic} | topics_of(around.workflows)
         try:
-            # Batches first: their last chunk may land on a topic between the two looks, never the other way round.
+            _, before = around.bus.journal_bounds()
             if around.bus.marks_like("batch:"):
                 return False
             states = [state for state in around.bus.topics() if state.topic in topics]
+            _, after = around.bus.journal_bounds()
         except BusUnavailable:
+            return False
+        if (
+            before != after
+        ):  # work may have gone from a topic into a batch, or back, behind the look at either
             return False
         return not any(state.waiting or state.running or state.later for state in states)
 
