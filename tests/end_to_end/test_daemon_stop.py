@@ -1,11 +1,12 @@
 """How a daemon ends: by itself with --once, in order after one signal, at once after two."""
 
 import signal
+import socket
 import sys
 
 import pytest
 
-from support.processes import flowlord, running, tasks, until, write
+from support.processes import LIMIT_S, flowlord, running, tasks, until, write
 
 FLOW = """
 [[phase]]
@@ -83,13 +84,32 @@ def test_a_second_signal_leaves_at_once_and_nothing_is_lost(tmp_path):
         until((tmp_path / "begun").exists, "the task to begin")
         daemon.tell(signal.SIGTERM)
         daemon.says("finishing")
-        assert daemon.end(signal.SIGTERM, limit_s=5) == 143
+        assert daemon.end(signal.SIGTERM, limit_s=20) == 143, daemon.err  # the grace is 25 s
     write(tmp_path, {"never": ""})  # ends what the killed daemon left running
     with running(
         "run", "workflows", *lease, "--worker", "slow=true", "--worker", "next=true", cwd=tmp_path
     ) as daemon:
         until(lambda: both_are_complete(tmp_path), every_s=0.3)
         assert daemon.end() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_daemon_that_still_loads_its_workflows_leaves_at_once_and_with_zero(tmp_path, number):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(LIMIT_S)
+        env = {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{silent.getsockname()[1]}",
+            "AWS_ACCESS_KEY_ID": "a",
+            "AWS_SECRET_ACCESS_KEY": "b",
+        }
+        with running("run", "s3://bucket/flows/", cwd=tmp_path, env=env) as daemon:
+            asked, _ = silent.accept()  # and nobody will ever answer
+            with asked:
+                daemon.tell(signal.SIGHUP)  # to look at workflows is what it does
+                daemon.tell(number)
+                assert daemon.wait() == 0, daemon.err
+                assert "told to stop before it began" in daemon.err
+    assert flowlord("workers", "-o", "json", cwd=tmp_path).data == []
 
 
 def test_what_does_not_finish_within_the_grace_is_handed_back(tmp_path):

@@ -42,10 +42,10 @@ def known_topics(core: Core) -> list[str]:
 
 def topics(core: Core) -> list[TopicState]:
     """See `Bus.topics`."""
-    names = known_topics(core)
-    if not names:
-        return []
-    reply = core.run("topics", *flat(*((topic, *names_of(topic)) for topic in names)))
+    reply = None
+    while reply is None:
+        names = known_topics(core)
+        reply = core.run("topics", *flat(*((topic, *names_of(topic)) for topic in names))) if names else []
     found: list[TopicState] = []
     for topic, waiting, running, later, oldest in reply:
         oldest_us = 0

@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from flowlord import __version__
 from flowlord.alert.heartbeat import Heartbeat
@@ -84,14 +85,16 @@ def run(
             watching=_watching(settings.watch),
             heartbeat=_heartbeat(settings.alerts, around.clock),
         )
-        try:
-            loaded = taskmaster.load()
-        except OSError as error:
-            return unreadable(path, error)
-        _tell_start(loaded, around, settings)
-        if code := _refusal(loaded, around, strict):
-            return code
-        code = _until_told(taskmaster, once)
+
+        def begin() -> int:
+            try:
+                loaded = taskmaster.load()
+            except OSError as error:
+                return unreadable(path, error)
+            _tell_start(loaded, around, settings)
+            return _refusal(loaded, around, strict)
+
+        code = _until_told(Work(taskmaster, begin, once=once))
         return (
             ANSWER_IS_BAD if not code and once and (around.counters.dead or around.counters.halted) else code
         )
@@ -99,39 +102,79 @@ def run(
         bus.close()
 
 
-def _until_told(taskmaster: Taskmaster, once: bool) -> int:
-    """Run until a signal comes or, with `once`, nothing is left; a second signal leaves at once."""
-    stop = threading.Event()
-    failed: list[BaseException] = []
+class Work:
+    """The taskmaster in a thread: it loads, then runs, so that the main thread hears signals from the first word on.
 
-    def work() -> None:
-        try:
-            taskmaster.run(stop, once=once)
-        except BaseException as error:  # noqa: BLE001 - raised again in the main thread
-            failed.append(error)
-        finally:
-            signals.wake()
+    Args:
+        begin: loads and tells what is there; returns an exit code, and there is nothing to run when that is not DONE.
+    """
 
-    code = DONE
-    ends_with_terminal = has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
-    with Signals(signal.SIGHUP) as signals:
+    def __init__(self, taskmaster: Taskmaster, begin: Callable[[], int], *, once: bool) -> None:
+        self.taskmaster, self._begin, self._once = taskmaster, begin, once
+        self.stop = threading.Event()
+        self.code = DONE
+        self.failed: BaseException | None = None
+        self._running = False
+        self._turn = threading.Lock()
+
+    def start(self, ended: Callable[[], None]) -> threading.Thread:
+        """Start the thread; it calls `ended` last."""
+
+        def work() -> None:
+            try:
+                self._do()
+            except BaseException as error:  # noqa: BLE001 - raised again in the main thread
+                self.failed = error
+            finally:
+                ended()
+
         thread = threading.Thread(target=work, name="flowlord-run", daemon=True)
         thread.start()
+        return thread
+
+    def ask_to_stop(self) -> bool:
+        """Ask it to finish; returns whether there is anything to finish. What still loads never runs then."""
+        with self._turn:
+            self.stop.set()
+            return self._running
+
+    def _do(self) -> None:
+        self.code = self._begin()
+        with self._turn:
+            self._running = self.code == DONE and not self.stop.is_set()
+        if self._running:
+            self.taskmaster.run(self.stop, once=self._once)
+
+
+def _until_told(work: Work) -> int:
+    """Load and run until a signal comes or, with `once`, nothing is left; a second signal leaves at once."""
+    taskmaster = work.taskmaster
+    ends_with_terminal = has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+    with Signals(signal.SIGHUP) as signals:
+        thread = work.start(signals.wake)
         while number := signals.next():
             if number == signal.SIGHUP and not (ends_with_terminal and not has_terminal()):
                 taskmaster.reload()
                 continue
-            if stop.is_set():
+            if work.stop.is_set():
                 # What is on the bus is safe however we leave; hosted commands are ended and handed back.
                 taskmaster.hurry()
                 thread.join(HURRY_S)
-                logging.shutdown()
-                os._exit(128 + number)
-            stop.set()
+                _leave(128 + number)
+            if not work.ask_to_stop():
+                # Nothing was begun, and a bucket that does not answer would keep us for a minute.
+                log.info("told to stop before it began", extra={"action": "stop"})
+                _leave(DONE)
         thread.join()
-    if failed:
-        raise failed[0]
-    return code
+    if work.failed:
+        raise work.failed
+    return work.code
+
+
+def _leave(code: int) -> NoReturn:
+    """Leave at once: another thread may be anywhere."""
+    logging.shutdown()
+    os._exit(code)
 
 
 def _refresh_s(settings: Settings, path: str) -> float:

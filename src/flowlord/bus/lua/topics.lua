@@ -2,11 +2,17 @@
 --
 -- Keys beside {ns}:state: topics, topic:<name>, free:<name>, held, later:count. Nothing is written.
 -- ARGV[3] topic and the names of its bands, highest first, ...
--- Returns [topic, waiting, running, later, [id, at] of the oldest that waits or false], ...
+-- Returns [topic, waiting, running, later, [id, at] of the oldest that waits or false], ...; false when a topic came up
+-- since its caller asked for their names: what moved there from another one would be in neither.
 local function older(a, b)
   return not b or pad(a[1]) < pad(b[1])
 end
 
+local named = {}
+for i = 3, #ARGV, 5 do named[ARGV[i]] = true end
+for _, topic in ipairs(redis.call('HKEYS', P .. 'topics')) do
+  if not named[topic] then return false end
+end
 local told = {}
 for i = 3, #ARGV, 5 do
   local waiting, running, oldest = 0, 0, false
