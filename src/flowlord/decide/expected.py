@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from flowlord.decide.context import Context
-from flowlord.decide.expand import count_of, later, rows_of, span_of
-from flowlord.decide.tick import slot_of
+from flowlord.decide.expand import count_of, later, rows_of, span_of, utc_text
+from flowlord.decide.tick import slots_of
 from flowlord.model.workflow import Phase
 from flowlord.rules.batch import truncate_hour
 from flowlord.rules.timetable import Timetable
@@ -62,11 +62,12 @@ def expected(
         after = _before(table, begin, known.get(phase.identity))
         if after is None or begin > end:
             continue
+        slots = slots_of(phase)
         for instant in table.upcoming(after):
             if instant > end:
                 break
             if instant >= begin:
-                yield Expected(phase, instant, slot_of(phase, instant))
+                yield Expected(phase, instant, f"{slots}{utc_text(instant)}")
 
 
 def times_of(start: Expected) -> list[datetime]:

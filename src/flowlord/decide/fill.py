@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from flowlord.model.workflow import Phase
 from flowlord.rules.batch import steps
 
 _STEPS = ("hour", "day", "week", "month")
+_LENGTHS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
 
 
 def commands(
@@ -49,15 +50,23 @@ def _run(times: Sequence[datetime], at: int, by: str) -> int:
     """Return how many times from the one at `at` on follow each other by this step, and by nothing else between."""
     if at + 1 == len(times):
         return 1
+    length = _LENGTHS.get(by) if times[at].tzinfo is UTC else None
     many = 0
     try:
-        for time in steps(times[at], times[-1], by):
+        # Nearly always UTC, and there such steps are all of one length.
+        for time in _even(times[at], length) if length else steps(times[at], times[-1], by):
             if at + many == len(times) or time != times[at + many]:
                 break
             many += 1
     except (ValueError, OverflowError):
         pass
     return max(many, 1)
+
+
+def _even(time: datetime, length: timedelta) -> Iterator[datetime]:
+    while True:
+        yield time
+        time += length
 
 
 def _text(phase: Phase, time: datetime) -> str:

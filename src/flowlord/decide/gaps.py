@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from flowlord.decide.expected import Expected, rows_at_once, times_of
 from flowlord.decide.keys import run_id
@@ -93,9 +93,13 @@ def lacking(
         rows: the data times that lack of a batch that was made in part, by slot.
     """
     number, identity = 0, ""
+    phase: Phase | None = None
     for start in starts:
-        number = number + 1 if start.phase.identity == identity else 0
-        identity = start.phase.identity
+        number += 1
+        if start.phase is not phase:
+            phase = start.phase
+            if phase.identity != identity:
+                number, identity = 0, phase.identity
         if start.slot in rows:
             yield number, start, tuple(rows[start.slot])
         elif not known(start):
@@ -105,13 +109,18 @@ def lacking(
 def unfilled(found: Iterable[Lacking], evidence: Evidence) -> Iterator[Lacking]:
     """Yield what no backload has made up for: as many of its tasks as lack must be there for a data time."""
     left = dict(evidence.backloaded)
+    helped = {identity for identity, _ in left}
     rows: dict[str, int] = {}
     for number, start, times in found:
         phase = start.phase
-        need = rows.setdefault(phase.identity, rows_at_once(phase) or 1)
+        identity = phase.identity
+        if identity not in helped:
+            yield number, start, times
+            continue
+        need = rows.setdefault(identity, rows_at_once(phase) or 1)
         still = []
         for time in times:
-            place = (phase.identity, format_hour(time))
+            place = (identity, format_hour(time))
             if left.get(place, 0) >= need:
                 left[place] -= need
             else:
@@ -124,19 +133,19 @@ def gaps(found: Iterable[Lacking], evidence: Evidence) -> list[Gap]:
     """Return the gaps, in the order of phases and times; neighbours with one reason are one gap."""
     joined: list[list[Lacking]] = []
     reasons: list[tuple[str, str]] = []
+    about: _About | None = None
+    number, identity = -1, ""
     for each in found:
-        reason = reason_of(each[1], evidence)
-        before = joined[-1][-1] if joined else None
-        if (
-            before is not None
-            and reasons[-1] == reason
-            and before[0] + 1 == each[0]
-            and before[1].phase.identity == each[1].phase.identity
-        ):
+        phase = each[1].phase
+        if about is None or phase is not about.phase:  # a phase that was changed is one of the same name
+            about = _About.of(phase, evidence)
+        reason = _reason(each[1], about, evidence)
+        if joined and reasons[-1] == reason and number + 1 == each[0] and identity == about.identity:
             joined[-1].append(each)
         else:
             joined.append([each])
             reasons.append(reason)
+        number, identity = each[0], about.identity
     return [_gap(some, *reason) for some, reason in zip(joined, reasons, strict=True)]
 
 
@@ -153,22 +162,58 @@ def batch_of(start: Expected) -> str:
 
 def reason_of(start: Expected, evidence: Evidence) -> tuple[str, str]:
     """Return the kind of a start that is not there, and why it is not."""
-    phase = start.phase
-    if text := evidence.alerts.get(start.slot):
-        told = _span_of(start, evidence)
-        if told is None:
-            return FAILED, text
+    return _reason(start, _About.of(start.phase, evidence), evidence)
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What the evidence says of one phase, made ready for many of its starts.
+
+    `told` is what is recorded of a single instant, `spans` of several, both with their place in the order of telling.
+    """
+
+    phase: Phase
+    identity: str
+    told: Mapping[datetime, tuple[int, Told]]
+    spans: Sequence[tuple[int, Told]]
+
+    @classmethod
+    def of(cls, phase: Phase, evidence: Evidence) -> _About:
+        identity = phase.identity
+        every = list(enumerate(evidence.told.get(identity, ())))
+        told: dict[datetime, tuple[int, Told]] = {}
+        for at, each in every:
+            if each.first == each.last:
+                told.setdefault(each.first.astimezone(UTC), (at, each))
+        spans = [(at, each) for at, each in every if each.first != each.last]
+        return cls(phase, identity, told, spans)
+
+    def at(self, instant: datetime) -> Told | None:
+        """Return what was told first of the starts at an instant."""
+        found = self.told.get(instant.astimezone(UTC))  # a time that its zone has twice equals none elsewhere
+        for at, each in self.spans:
+            if found is not None and found[0] < at:
+                break
+            if each.first <= instant <= each.last:
+                return each
+        return found[1] if found else None
+
+
+def _reason(start: Expected, about: _About, evidence: Evidence) -> tuple[str, str]:
+    told = about.at(start.instant) if about.told or about.spans else None
+    if told is None and (text := evidence.alerts.get(start.slot)):
+        return FAILED, text
     if start.slot in evidence.made:
         said = evidence.batches.get(start.slot, "its batch has not come to its end")
         return PARTIAL, said
-    if told := _span_of(start, evidence):
+    if told:
         return (SKIPPED, told.reason) if told.wanted else (MISSED, f"{LATE}: {told.reason}")
-    mark = evidence.marks.get(phase.identity)
+    mark = evidence.marks.get(about.identity)
     if mark is not None and start.instant <= mark:
         return MISSING, _unrecorded(start, evidence)
-    if pause := evidence.paused.phase(phase, start.instant):
+    if pause := evidence.paused.phase(about.phase, start.instant):
         return SKIPPED if not pause.catchup else WAITS, pause.words
-    if open_tasks := evidence.held.get(phase.identity, 0):
+    if open_tasks := evidence.held.get(about.identity, 0):
         return WAITS, f"overlap=queue, and {open_tasks} open tasks of an earlier start come first"
     if evidence.alive is None:
         return MISSING, "history tells of no start and of no reason, and the bus could not be asked"
@@ -184,13 +229,6 @@ def _unrecorded(start: Expected, evidence: Evidence) -> str:
         if first <= start.instant <= last:
             return "history has a hole there: what the journal told was trimmed before it was read"
     return "no record tells why"
-
-
-def _span_of(start: Expected, evidence: Evidence) -> Told | None:
-    for told in evidence.told.get(start.phase.identity, ()):
-        if told.first <= start.instant <= told.last:
-            return told
-    return None
 
 
 def _times(start: Expected) -> tuple[datetime, ...]:

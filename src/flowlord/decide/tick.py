@@ -18,7 +18,12 @@ from flowlord.rules.stamps import micros_of
 
 def slot_of(phase: Phase, instant: datetime) -> str:
     """Return the identity of a tick, the same for every daemon and for ever."""
-    return f"tick:{phase.identity}:{utc_text(instant)}"
+    return f"{slots_of(phase)}{utc_text(instant)}"
+
+
+def slots_of(phase: Phase) -> str:
+    """Return how the identities of all ticks of a phase begin."""
+    return f"tick:{phase.identity}:"
 
 
 def on_tick(phase: Phase, instant: datetime, ctx: Context, revision: str = "") -> Plan:
