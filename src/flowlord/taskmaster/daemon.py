@@ -278,6 +278,7 @@ class Taskmaster:
             for _ in range(MOST_LAST_BATCHES):
                 if not router.step(0.0):
                     break
+            router.close()
             around.bus.leave(around.consumer)
         except BusError as error:  # what is left waits on the bus for the next daemon
             log.error("the bus went away while finishing: %s", error, extra={"action": "drain.bus"})

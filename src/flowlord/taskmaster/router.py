@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+import msgspec
+
 from flowlord.decide.done import Done, on_done, origin_of, sources_of
 from flowlord.decide.keys import dispatch_key, outcome_identities
 from flowlord.model.crashpoint import crashpoint
@@ -11,7 +13,9 @@ from flowlord.model.errors import BusError, InvalidTask
 from flowlord.model.message import REPLAYED, Delivery
 from flowlord.model.plan import Commit, Committed, FactKind, Plan
 from flowlord.model.workflow import Workflows
+from flowlord.storage.address import is_remote
 from flowlord.taskmaster.landing import land, quarantine
+from flowlord.taskmaster.parked import NOTHING_READ, Found, Parked
 from flowlord.taskmaster.reload import last_good
 from flowlord.taskmaster.surroundings import Surroundings
 
@@ -19,6 +23,8 @@ log = logging.getLogger("flowlord.router")
 
 BATCH = 500
 WAIT_S = 0.5
+PARKED_WAIT_S = 0.05
+"""How long the first result is waited for while others wait for what is read in buckets."""
 LAND_AT = 5_000
 """Messages that are gathered at most before they are landed: batches of children are counted in thousands."""
 
@@ -31,30 +37,48 @@ class Router:
         self._here = f"entry:{around.bus.generation()}"
         self._asked: Workflows | None = None
         self._some_read = False
+        self._parked = Parked(around)
 
     def step(self, wait_s: float = WAIT_S) -> int:
         """Handle what is there, waiting up to `wait_s` for the first result; returns how many there were."""
-        around = self._around
-        found = around.bus.claim(
-            [around.done_topic], around.consumer, BATCH, wait_s=wait_s, lease_ns=around.lease_ns
+        around, parked = self._around, self._parked
+        claimed = around.bus.claim(
+            [around.done_topic],
+            around.consumer,
+            BATCH,
+            wait_s=min(wait_s, PARKED_WAIT_S) if len(parked) else wait_s,
+            lease_ns=around.lease_ns,
         )
+        parked.renew()
+        found = [*parked.take(), *((each, NOTHING_READ) for each in claimed)]
         if not found:
             return 0
         crashpoint("router.claimed")
         begun_ns = around.clock.monotonic_ns()
         commits: list[Commit] = []
+        refused: list[Delivery] = []
         messages = 0
-        for n, delivery in enumerate(found, 1):
-            commits.append(self._commit(delivery, around.workflows))
-            messages += commits[-1].plan.size
+        for n, (delivery, rows) in enumerate(found, 1):
+            commit = self._commit(delivery, around.workflows, rows)
+            if not isinstance(commit, Commit):
+                if not parked.hold(delivery, commit, rows):
+                    refused.append(delivery)
+                continue
+            commits.append(commit)
+            messages += commit.plan.size
             took_ns = around.clock.monotonic_ns() - begun_ns
             if messages >= LAND_AT or took_ns > around.lease_ns // 4:
                 # Large batches: land what there is, and keep what is still to be decided.
                 self._land(commits)
-                around.bus.renew(found[n:], lease_ns=around.lease_ns)
+                around.bus.renew([each for each, _ in found[n:]], lease_ns=around.lease_ns)
                 begun_ns, commits, messages = around.clock.monotonic_ns(), [], 0
         self._land(commits)
+        parked.refuse(refused)
         return len(found)
+
+    def close(self) -> None:
+        """Give back what still waits for its rows; whoever routes next goes on with it."""
+        self._parked.close()
 
     def _land(self, commits: list[Commit]) -> None:
         crashpoint("router.decided")
@@ -71,7 +95,8 @@ class Router:
                 self._tell(commit.plan)
         crashpoint("router.landed")
 
-    def _commit(self, delivery: Delivery, flows: Workflows) -> Commit:
+    def _commit(self, delivery: Delivery, flows: Workflows, rows: Found = NOTHING_READ) -> Commit | list[str]:
+        """Return what must land for a result; or the meta-files in buckets that must be read before, beside `rows`."""
         try:
             task = delivery.task()
         except InvalidTask as error:
@@ -93,7 +118,13 @@ class Router:
         try:
             origin = origin_of(task)
             flows = self._with_kept(flows, origin.workflow)
-            ctx = self._around.context(sources_of(task, flows, origin) if self._reads(flows) else ())
+            wanted = sources_of(task, flows, origin) if self._reads(flows) else ()
+            missing = [pattern for pattern in wanted if pattern not in rows]
+            if remote := [pattern for pattern in missing if is_remote(pattern)]:
+                return remote
+            ctx = self._around.context(missing)
+            if rows:
+                ctx = msgspec.structs.replace(ctx, sources={**ctx.sources, **rows})
             plan = on_done(done, flows, ctx, origin)
         except BusError:
             raise
