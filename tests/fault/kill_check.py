@@ -5,6 +5,7 @@ doubled   a task that was dispatched twice: two identities (type, job, run, info
           workflow. Running one dispatch again after a crash is allowed, and counted.
 strange   a task that should not be there at all, or that belongs to another run than its root
 early     a task that began before what it follows from had ended
+history   what the history tells otherwise than the log (kill_history.py)
 unleased  a result that was accepted although its attempt had lost the lease
 
 How that last one is told without asking anybody: each attempt has a name, and what follows from a result (children, a
@@ -22,7 +23,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from fault.kill_flow import Slot, parent_of, slots_of
+from fault.kill_flow import TICK, Slot, parent_of, seconds_between, slots_of
+
+FAULTS = ("lost", "doubled", "strange", "early", "unleased", "torn", "history")
 
 
 class Line(NamedTuple):
@@ -52,6 +55,7 @@ class Seen:
     ended_ns: int = 0
     attempts: dict[str, tuple[str, int]] = field(default_factory=dict)  # name: created, deliveries
     causes: set[str] = field(default_factory=set)
+    keys: set[str] = field(default_factory=set)
 
 
 class Log:
@@ -59,8 +63,10 @@ class Log:
 
     def __init__(self) -> None:
         self.seen: dict[Slot, Seen] = defaultdict(Seen)
+        self.ticks: dict[str, Seen] = defaultdict(Seen)
+        """What the clock started, by its second: not a part of the work that has an end."""
         self.ended = 0
-        self.lines = 0
+        self.lines = self.ticked = 0  # lines of the chain, and of the clock
         self.torn: list[str] = []
         self.open: dict[int, int] = defaultdict(int)
         """How many tasks each process had begun and not ended when it wrote its last line."""
@@ -80,9 +86,12 @@ class Log:
                 self.torn.append(line)
 
     def _take(self, line: Line) -> None:
-        self.lines += 1
-        seen = self.seen[line.slot]
+        is_tick = line.slot.type == TICK
+        self.lines += not is_tick
+        self.ticked += is_tick
+        seen = self.ticks[line.slot.info] if is_tick else self.seen[line.slot]
         seen.dispatches.add((line.run, line.created))
+        seen.keys.add(line.key)
         if line.verb == "start":
             seen.starts += 1
             seen.attempts[line.name] = (line.created, line.deliveries)
@@ -99,7 +108,7 @@ class Log:
             self.open[line.who] -= 1
             if line.verb != "left" and not seen.ended_ns:
                 seen.ended_ns = line.at_ns
-                self.ended += 1
+                self.ended += not is_tick
 
 
 @dataclass(slots=True)
@@ -116,6 +125,8 @@ class Verdict:
     early: list[str] = field(default_factory=list)
     unleased: list[str] = field(default_factory=list)
     torn: list[str] = field(default_factory=list)
+    history: list[str] = field(default_factory=list)
+    ticks: int = 0
     traced: int = 0
     """Dispatches whose accepted attempt is known."""
     outlived: int = 0
@@ -124,7 +135,7 @@ class Verdict:
     @property
     def is_clean(self) -> bool:
         """Nothing lost, nothing doubled, nothing that should not be."""
-        return not (self.lost or self.doubled or self.strange or self.early or self.unleased or self.torn)
+        return not any(getattr(self, name) for name in FAULTS)
 
     @property
     def again(self) -> int:
@@ -141,8 +152,8 @@ def parse(line: str) -> Line:
     return Line(verb, int(who), int(at_ns), key, run, slot, created, int(deliveries), name, cause)
 
 
-def judge(log: Log, submitted: Iterable[int]) -> Verdict:
-    """Compare what ran with what must have run."""
+def judge(log: Log, submitted: Iterable[int], held_up: Iterable[str] = ()) -> Verdict:
+    """Compare what ran with what must have run; `held_up` are the seconds that a person wanted no task of."""
     verdict = Verdict(torn=list(log.torn))
     expected: set[Slot] = set()
     accepted: dict[Slot, set[str]] = defaultdict(set)
@@ -172,7 +183,23 @@ def judge(log: Log, submitted: Iterable[int]) -> Verdict:
     for slot, names in accepted.items():
         _judge_accepted(verdict, slot, names, log.seen[slot])
     verdict.strange += [f"{told(slot)} should not be" for slot in log.seen if slot not in expected]
+    _judge_ticks(verdict, log.ticks, frozenset(held_up))
     return verdict
+
+
+def _judge_ticks(verdict: Verdict, ticks: dict[str, Seen], held_up: frozenset[str]) -> None:
+    """Tell which seconds between the first and the last that ran did not run, or ran as two tasks."""
+    if not ticks:
+        return
+    for info in seconds_between(min(ticks), max(ticks)):
+        verdict.ticks += 1
+        seen = ticks.get(info)
+        if seen is None and info in held_up:
+            continue
+        if seen is None or not seen.ended_ns:
+            verdict.lost.append(f"tick {info}: {'never ran' if seen is None else 'never ended'}")
+        elif len(seen.dispatches) > 1:
+            verdict.doubled.append(f"tick {info}: {sorted(created for _, created in seen.dispatches)}")
 
 
 def _judge_accepted(verdict: Verdict, slot: Slot, names: set[str], seen: Seen) -> None:

@@ -6,6 +6,7 @@ The second telling imports nothing of flowlord and never asks it: what root `n` 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 FILE = "chain.toml"
@@ -34,6 +35,17 @@ template = "{meta:n}/{meta:part}/sum?by={meta:by}"
 PARTS = ("a", "b")
 TOPICS = ("root", "child", "grand", "done")
 
+TICK = "tick"
+STAMP = "%Y%m%dT%H%M%S"
+CLOCK = "clock.toml"
+CLOCK_TEXT = """\
+# Beside the chain, so that there are starts that nobody asked for: one each second, whoever is dead at the time.
+[[phase]]
+task = "tick"
+rule = "cron=* * * * * *&catchup=all"
+template = "{ts}"
+"""
+
 
 class Slot(NamedTuple):
     """One task that must be dispatched exactly once; `attempt` counts the failures before it."""
@@ -52,6 +64,8 @@ def fails_once(type_: str, info: str) -> bool:
             return int(n) % 10 == 1
         case "child":
             return int(n) % 5 == 2 and rest == "a"
+        case "tick":
+            return False
         case _:
             return int(n) % 3 == 0 and rest == "b/sum"
 
@@ -70,13 +84,21 @@ def parent_of(slot: Slot) -> Slot | None:
         return slot._replace(attempt=slot.attempt - 1)
     n, _, rest = slot.info.partition("/")
     match slot.type:
-        case "root":
+        case "root" | "tick":
             return None
         case "child":
             return Slot("root", "", n, int(fails_once("root", n)))
         case _:
             info = f"{n}/{rest.partition('/')[0]}"
             return Slot("child", "", info, int(fails_once("child", info)))
+
+
+def seconds_between(first: str, last: str) -> Iterator[str]:
+    """Yield the infos of all ticks from one to another, both included."""
+    at, end = (datetime.strptime(text, STAMP) for text in (first, last))
+    while at <= end:
+        yield f"{at:{STAMP}}"
+        at += timedelta(seconds=1)
 
 
 def roots_for(tasks: int) -> int:

@@ -11,10 +11,10 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from fault.kill_check import Verdict
+from fault.kill_check import FAULTS, Verdict
 from fault.kill_ground import POLICIES, ground
 from fault.kill_page import write_page
-from fault.kill_plants import PLANTS, plant
+from fault.kill_plants import NAMES, plant
 from fault.kill_proof import Proof, figures_of, shortfalls
 from fault.kill_run import Storm, say
 from fault.kill_size import PACE_S, REDIS, SQLITE, Size, Stuck
@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         "--tasks", type=int, default=0, help="tasks, children and retries included (15 a kill)"
     )
     parser.add_argument("--seed", type=int, help="of the driver's chance; drawn and printed when absent")
-    parser.add_argument("--plant", choices=sorted(PLANTS), default="", help="a bug that must be found")
+    parser.add_argument("--plant", choices=NAMES, default="", help="a bug that must be found")
     parser.add_argument("--journal", choices=("truncate", "wal"), default="", help="journal mode of SQLite")
     parser.add_argument(
         "--aof", choices=POLICIES, default="", help="appendfsync of Redis; without it both, in turn"
@@ -125,7 +125,7 @@ def _choose_journal(mode: str) -> None:
 
 
 def _tell(verdict: Verdict, short: Sequence[str]) -> None:
-    for name in ("lost", "doubled", "strange", "early", "unleased", "torn"):
+    for name in FAULTS:
         found: list[str] = getattr(verdict, name)
         for line in found[:SHOWN]:
             say(f"{name}: {line}")

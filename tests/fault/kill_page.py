@@ -97,19 +97,25 @@ file synced every second and with every write in turn. It keeps its file in memo
 disk, and the run would measure the disk. [Guarantees](guarantees.md) says what a real disk makes of it.
 
 Each root task has two children by a meta list, each child a grandchild; a part of all of them fails the first time
-and is retried through a delay. Leases last a second or less, so work of the dead is taken over all the time.
+and is retried through a delay. Leases last a second or less, so work of the dead is taken over all the time. Beside it
+a schedule starts a task in each second with `catchup=all`, whoever is dead at the time; it is paused when all is done.
 
 ## How it is judged
 
-The judge reads two things only: a log to which every task appends a line when it begins and when it ends, and the list
-of what was submitted. It never asks flowlord. What must happen follows from the number of each root by plain
-arithmetic.
+The judge of the bus reads two things only: a log to which every task appends a line when it begins and when it ends,
+and the list of what was submitted. It never asks flowlord. What must happen follows from the number of each root by
+plain arithmetic, and of the schedule each second must have run.
 
 - **lost**: a task that had to run to its end and did not.
 - **doubled**: one child or retry that was dispatched twice, told by two identities (type, job, run, info, created).
   Running the *same* dispatch again after a crash is what "at least once" means; it is counted as "run again".
 - **accepted without a lease**: each attempt at a task has a name, which its children and retries carry on. When a later
   attempt had begun, or two attempts have children, then a result counted whose lease had passed on.
+- **told otherwise by the history**: when everybody has left, what `cache export`, `gaps` and `trace` print is held
+  against the log and the arithmetic: one row for each dispatch that ran and none besides, ended as it must have, done
+  by the attempt that was accepted, following from what it follows from; no gap but the seconds after the pause, and
+  those with who paused; the sums of days those of the rows; each record that the journal of the bus has, once; nothing
+  behind the bus.
 - A run in which too few kills hit work, too few leases lapsed, nobody stood still over his work, or one taskmaster did
   everything, is no proof: it fails.
 
@@ -117,6 +123,7 @@ arithmetic.
 
 Bugs are planted around the bus of the victims, one at a time, and the run must find each: acknowledging before what
 follows is published (loses tasks), publishing before acknowledging and remembering no outcome (doubles children),
-accepting results whoever holds the lease (doubles them too), retries that wait in memory (loses them).
+accepting results whoever holds the lease (doubles them too), retries that wait in memory (loses them). Two lie in what
+writes the history: moving its place in the journal before the rows are there, and going by its own place only.
 `tests/fault/test_kill.py` runs these with every change, in a small size.
 """

@@ -1,22 +1,30 @@
-"""Planted bugs: the mistakes that task queues make, put around the bus of the victims. Each must make the test fail.
+"""Planted bugs: the mistakes that task queues make, put around the bus or the history of the victims. Each must make
+the test fail.
 
-They replace `open_bus` before any command module has taken it by name, in the process from which the victims are
-forked; the product knows nothing of them.
+They replace `open_bus`, or who writes history, before any command module has taken it by name, in the process from
+which the victims are forked; the product knows nothing of them.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from msgspec.structs import replace
 
 import flowlord.bus.open as door
 from flowlord.bus.port import Bus
 from flowlord.bus.single import Single
+from flowlord.cache.historian import _INSERT_NEW, Historian
+from flowlord.cache.ledger import Entry
+from flowlord.cache.schema import transaction
 from flowlord.model.errors import LeaseLost, Refused
 from flowlord.model.plan import Commit, Committed
+from flowlord.taskmaster.chronicle import Chronicle
 
 Answer = Committed | Refused | LeaseLost
 
@@ -92,6 +100,47 @@ class RetryInMemory(Faulty):
         return answers
 
 
+class Buffered(Historian):
+    """Moves its place in the journal at once and writes the rows with the next ones: a crash leaves rows out."""
+
+    waiting: Sequence[Entry] = ()
+
+    def follow(self, entries: Sequence[Entry]) -> int:
+        new = [entry for entry in entries if entry.seq > self.cursor()]
+        with transaction(self.connection):
+            self._write(self._ledger(self.waiting, first_heard=False), _INSERT_NEW)
+            if new:
+                self.connection.execute("UPDATE cursor SET seq = ?", (new[-1].seq,))
+        self.waiting = new
+        return len(new)
+
+    def close(self) -> None:
+        self.follow(())
+        super().close()
+
+
+class Twice(Historian):
+    """Knows only its own place in the journal, and not what others took in: with two daemons all is told twice."""
+
+    place: int | None = None
+
+    def cursor(self) -> int:
+        found = super().cursor()
+        return found if self.place is None else self.place
+
+    def _cursor(self) -> tuple[int, str]:
+        seq, generation = super()._cursor()
+        return (seq if self.place is None else self.place), generation
+
+    def follow(self, entries: Sequence[Entry]) -> int:
+        self.cursor()
+        self.place = entries[0].seq - 1 if self.place is None and entries else self.place
+        taken = super().follow(entries)
+        self.place = entries[-1].seq if entries else self.place
+        return taken
+
+
+HISTORIANS = {"history-buffered": Buffered, "history-twice": Twice}
 PLANTS: dict[str, Callable[[Bus], Faulty]] = {
     "ack-first": AckFirst,
     "no-fencing": NoFencing,
@@ -100,11 +149,40 @@ PLANTS: dict[str, Callable[[Bus], Faulty]] = {
 }
 
 
+NAMES = sorted({*PLANTS, *HISTORIANS})
+PLANTED = "KILL_PLANTED"
+"""The variable that tells a process of history, which is started cold, of its bug."""
+
+
 def plant(name: str) -> None:
-    """Let every bus that is opened from now on have this bug."""
+    """Let every bus that is opened, or every history that is written, from now on have this bug."""
+    if name in HISTORIANS:
+        _plant_historian(name)
+        return
     spoil, real = PLANTS[name], door.open_bus
 
     def open_bus(address: str, **more: object) -> Bus:
         return spoil(real(address, **more))  # type: ignore[arg-type,return-value]
 
     door.open_bus = open_bus  # type: ignore[assignment]
+
+
+def _plant_historian(name: str) -> None:
+    """Let daemons write history with this bug, and start the process that writes it with it, too."""
+    import flowlord.cli.historian as beside
+
+    beside.Historian = HISTORIANS[name]  # type: ignore[misc]
+    real = beside.Chronicle
+
+    def chronicle(command: Sequence[str], *more: Any, **named: Any) -> Chronicle:
+        return real((*command[:-1], "fault.kill_plants"), *more, **named)
+
+    beside.Chronicle = chronicle  # type: ignore[assignment,misc]
+    os.environ[PLANTED] = name
+
+
+if __name__ == "__main__":
+    plant(os.environ[PLANTED])
+    from flowlord.cli.historian import main
+
+    sys.exit(main())

@@ -31,8 +31,11 @@ def figures_of(proof: Proof) -> Iterator[tuple[str, str]]:
     yield "results accepted without a lease", f"{len(verdict.unleased)}"
     yield "tasks that should not be", f"{len(verdict.strange) + len(verdict.torn)}"
     yield "begun before their parent had ended", f"{len(verdict.early)}"
+    yield "told otherwise by the history", f"{len(verdict.history)}"
     yield "last look at the bus", proof.integrity
     yield "tasks", f"{verdict.tasks:,} from {verdict.roots:,} roots, {verdict.retries:,} of them retries"
+    yield "seconds of a clock that started one each", f"{verdict.ticks:,}"
+    yield "attempts in the history", f"{seen.rows:,}, {seen.traced} runs drawn"
     yield "random kills", f"{seen.random_kills:,} (signal 9)"
     yield "kills at named places", f"{seen.trapped:,}"
     yield "killed", ", ".join(f"{count:,} {kind}s" for kind, count in sorted(seen.kills.items()))
@@ -83,9 +86,9 @@ def shortfalls(proof: Proof) -> list[str]:
         "kills at named places": (seen.trapped, size.kills // 50),
         "cold victims": (seen.cold, int(size.kills * size.cold) // 5),
         "results decided by the lesser taskmaster": (min(_shares(proof)), sum(_shares(proof)) // 20),
-        "workers that stood still": (seen.stopped["worker"], size.kills // 50),
+        "workers that stood still": (seen.stopped["worker"], size.kills // 100),
         "taskmasters that stood still": (seen.stopped["taskmaster"], size.kills // 200),
-        "results dropped by fencing": (seen.fenced, size.kills // 50),
+        "results dropped by fencing": (seen.fenced, size.kills // 100),  # a small run leaves that to chance
         "results decided by two taskmasters": (seen.contested, size.kills // 200),
         "results with several attempts": (verdict.outlived, size.kills // 20),
     }

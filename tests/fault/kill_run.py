@@ -12,16 +12,24 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 from fault import kill_flow as flow
 from fault.kill_check import Log, Verdict, judge
 from fault.kill_crowd import Crowd
 from fault.kill_ground import Ground
+from fault.kill_history import ask, disagreements
 from fault.kill_said import take_note
 from fault.kill_size import Figures, Size, Stuck
 from fault.kill_victims import Ended, Victim, start
+from flowlord.bus.open import open_bus
+from flowlord.model.plan import Fact
 
+STARTS_S = 40.0
+"""How long those that settle may take to start, on a machine that has much else to do, while work lies there."""
 TOO_MANY = 20
 """Sends that may end badly before the run is given up."""
 
@@ -42,6 +50,7 @@ class Storm:
         self._send_dies_at = 0.0
         self._offset = 0
         self._stop_at = 0.0
+        self._paused = ""
 
     def run(self) -> Verdict:
         """Do all of it; returns what the judge says."""
@@ -56,6 +65,7 @@ class Storm:
         self._drain()
         self.figures.drain_s = time.monotonic() - began - self.figures.storm_s
         self._crowd.dismiss(self._wait)
+        until = datetime.now(UTC)
         take_note(self.where / "logs", self.figures)
         whole = Log()
         whole.take((self.where / "executions.log").read_text("utf-8"))
@@ -65,7 +75,12 @@ class Storm:
             for each in self._crowd.killed
             if whole.open.get(each.serial, 0) > 0 or each.serial in whole.bereft
         )
-        return judge(whole, range(self.submitted))
+        roots = range(self.submitted)
+        history = ask(self._asked, roots, until, self._facts())
+        verdict = judge(whole, roots, (each for each in history.held_up() if "" < self._paused <= each))
+        verdict.history = disagreements(whole, roots, history)
+        self.figures.rows, self.figures.traced = len(history.tasks), len(history.traces)
+        return verdict
 
     # --- the storm
 
@@ -154,43 +169,66 @@ class Storm:
     def _drain(self) -> None:
         """Leave everybody alone until all work is done, or nothing moved for longer than leases and retries take."""
         self._crowd.settle()
-        lines, quiet = self.log.lines, 4 * self.size.lease_s + 4.0
+        lines, quiet = self.log.lines, 4 * self.size.lease_s + STARTS_S
+        topics = flow.TOPICS
         moved, looked = time.monotonic(), 0.0
         while True:
             self._wait(0.05)
             now = self._look()
             self._feed(all_of_it=True)
-            if self.log.lines != lines or self._sending or self.submitted < self.roots:
-                moved, lines = now, self.log.lines
+            told = self.log.lines + (self.log.ticked if flow.TICK in topics else 0)
+            if told != lines or self._sending or self.submitted < self.roots:
+                moved, lines = now, told
             # Nothing moves: all is done, or what is missing is on the bus no more.
             if now - moved > (0.3 if self.log.ended >= self.expected else 1.5) and now - looked > 0.3:
                 looked = now
-                if self._is_empty():
-                    return
+                if self._is_empty(topics):
+                    if flow.TICK in topics:
+                        return
+                    self._paused = f"{datetime.now(UTC):{flow.STAMP}}"
+                    self._asked(["pause", flow.CLOCK])  # the clock never comes to an end by itself
+                    topics = (*topics, flow.TICK)
+                    moved = now
             if now - moved > quiet:
-                self.figures.left = self._topics()
+                self.figures.left = self._topics(topics)
                 return
             if now > self._stop_at + 30:
                 raise Stuck("the work never ended")
 
-    def _is_empty(self) -> bool:
-        self.figures.left = self._topics()
+    def _is_empty(self, topics: Collection[str]) -> bool:
+        self.figures.left = self._topics(topics)
         return not any(self.figures.left.values())
 
-    def _topics(self) -> dict[str, int]:
+    def _topics(self, topics: Collection[str]) -> dict[str, int]:
         """Ask the shipped command what is left on the bus: waiting, running and later of each topic."""
-        output = self.where / "topics.json"
-        output.unlink(missing_ok=True)
-        argv = ["topics", "-o", "json", "--bus", self.ground.address]
-        pid = start(argv, cold=False, where=self.where, output=output, environment={})
-        _, status = os.waitpid(pid, 0)
-        if status:
-            raise Stuck(f"flowlord topics ended with {status}: {output.read_text('utf-8')[-500:]}")
         return {
             row["topic"]: row["waiting"] + row["running"] + row["later"]
-            for row in json.loads(output.read_text("utf-8"))
-            if row["topic"] in flow.TOPICS
+            for row in json.loads(self._asked(["topics", "-o", "json"]))
+            if row["topic"] in topics
         }
+
+    def _asked(self, argv: Sequence[str]) -> str:
+        """Run a shipped command that looks or acts; returns what it printed."""
+        output, words = self.where / "asked.out", self.where / "asked.err"
+        output.unlink(missing_ok=True)
+        environment = {
+            "FLOWLORD_BUS": self.ground.address,
+            "FLOWLORD_CACHE": "tasks.db",
+            "FLOWLORD_WORKFLOWS": "flow",
+        }
+        pid = start(argv, cold=False, where=self.where, output=output, environment=environment, words=words)
+        _, status = os.waitpid(pid, 0)
+        if status:
+            raise Stuck(f"flowlord {argv[0]} ended with {status}: {words.read_text('utf-8')[-500:]}")
+        return output.read_text("utf-8")
+
+    def _facts(self) -> Iterator[Fact]:
+        """Yield what the journal holds, read off the bus by the driver itself."""
+        with closing(open_bus(self.ground.address, by="driver")) as bus:
+            after = 0
+            while entries := bus.journal(after, 1_000):
+                after = entries[-1].seq
+                yield from (fact for entry in entries for fact in entry.facts)
 
     # --- small things
 
@@ -198,6 +236,7 @@ class Storm:
         (self.where / "flow").mkdir(parents=True)
         (self.where / "logs").mkdir()
         (self.where / "flow" / flow.FILE).write_text(flow.TEXT, "utf-8")
+        (self.where / "flow" / flow.CLOCK).write_text(flow.CLOCK_TEXT, "utf-8")
         (self.where / "executions.log").touch()
         # Children that end or stop wake sigtimedwait; blocked here, opened again in each child.
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])

@@ -114,6 +114,10 @@ class Figures:
     lapsed: int = 0
     decided: Counter[int] = field(default_factory=Counter)
     outages: int = 0
+    rows: int = 0
+    """Attempts that the history tells of."""
+    traced: int = 0
+    """Runs that were drawn out of it."""
     faults: list[str] = field(default_factory=list)
 
     @property

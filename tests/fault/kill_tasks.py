@@ -56,6 +56,11 @@ def grand(told: Context) -> Outcome | None:
     return work(told)
 
 
+@task("tick")
+def tick(told: Context) -> Outcome | None:
+    return work(told)
+
+
 def work(told: Context) -> Outcome | None:
     """Take a while; fail when the workflow of the test says so. A task that was taken away has no end."""
     name = f"{os.environ[WHO]}.{next(Evidence.attempts)}"

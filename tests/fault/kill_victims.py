@@ -107,9 +107,15 @@ class Stop:
 
 
 def start(
-    argv: Sequence[str], *, cold: bool, where: Path, output: Path, environment: Mapping[str, str]
+    argv: Sequence[str],
+    *,
+    cold: bool,
+    where: Path,
+    output: Path,
+    environment: Mapping[str, str],
+    words: Path | None = None,
 ) -> int:
-    """Start `flowlord ARGV` in the folder `where`; returns its process id."""
+    """Start `flowlord ARGV` in the folder `where`; returns its process id. stderr goes to `words`, if given."""
     sys.stdout.flush()
     sys.stderr.flush()
     parent = os.getpid()
@@ -118,7 +124,7 @@ def start(
         return pid
     code = SPOILT
     try:
-        _prepare(parent, where, output, environment)
+        _prepare(parent, where, (output, words or output), environment)
         if cold:
             os.execv(sys.executable, [sys.executable, "-m", "flowlord", *argv])
         code = _run(argv)
@@ -128,16 +134,14 @@ def start(
         _leave(code)
 
 
-def _prepare(parent: int, where: Path, output: Path, environment: Mapping[str, str]) -> None:
+def _prepare(parent: int, where: Path, outputs: tuple[Path, Path], environment: Mapping[str, str]) -> None:
     Libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # type: ignore[operator]
     if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGKILL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    file = os.open(output, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.dup2(file, 1)
-    os.dup2(file, 2)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for handle, output in enumerate(outputs, 1):
+        os.dup2(os.open(output, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), handle)
     os.chdir(where)
     os.environ.update(environment)
     if stop := environment.get("KILL_STOP"):

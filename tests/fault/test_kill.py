@@ -51,6 +51,9 @@ def test_no_kill_loses_a_task_or_doubles_a_child(bus):
     assert value(run, "lost") == 0
     assert value(run, "children or retries doubled") == 0
     assert value(run, "results accepted without a lease") == 0
+    assert value(run, "told otherwise by the history") == 0
+    assert value(run, "attempts in the history") >= 1200
+    assert value(run, "seconds of a clock that started one each") > 5
     assert value(run, "random kills") >= 80
     assert f"--seed {SEED}" in run.stderr  # the line that repeats it
     assert bus == "sqlite" or value(run, "of them the Redis server") >= 2
@@ -74,6 +77,24 @@ def test_a_planted_bug_is_found(bus, bug, shows_as):
     assert run.returncode == BROKEN, run.stdout + run.stderr
     assert value(run, shows_as) > 0
     assert "left by itself" not in run.stdout + run.stderr, "the bug broke the taskmaster: that is no proof"
+
+
+@pytest.mark.fault
+@pytest.mark.slow
+@pytest.mark.timeout(LIMIT_S + 10)
+@pytest.mark.parametrize(
+    ("bug", "shows_as"),
+    [
+        ("history-buffered", "history has "),
+        pytest.param("history-twice", "records of kind ", marks=pytest.mark.full),
+    ],
+)
+def test_a_bug_that_is_planted_in_the_history_is_found(bug, shows_as):
+    run = kill("sqlite", "--kills", "16", "--tasks", "240", "--plant", bug)
+    assert run.returncode == BROKEN, run.stdout + run.stderr
+    assert value(run, "told otherwise by the history") > 0
+    assert shows_as in run.stderr
+    assert value(run, "lost") == value(run, "children or retries doubled") == 0, "the bus has no bug here"
 
 
 def line(
