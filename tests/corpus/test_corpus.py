@@ -5,7 +5,9 @@ import json
 import pytest
 
 from corpus.write import ENDINGS, HOME, answer, expected
+from flowlord import __version__
 from flowlord.spec.codes import CODES
+from support.sarif import published
 
 
 def test_every_code_has_a_folder_and_every_folder_a_code():
@@ -30,3 +32,17 @@ def test_the_formats_for_machines_agree(code):
     results = json.loads(expected(code, "sarif").read_text("utf-8"))["runs"][0]["results"]
     assert listed == lines
     assert [each["code"] for each in listed] == [each["ruleId"] for each in results]
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_log_is_what_the_published_schema_asks_for(code):
+    log = json.loads(expected(code, "sarif").read_text("utf-8").replace("VERSION", __version__))
+    published().validate(log)
+    [run] = log["runs"]
+    assert [each["id"] for each in run["tool"]["driver"]["rules"]].count(code) == 1
+
+
+def test_the_published_schema_refuses_what_is_no_log():
+    log = json.loads(expected("FL040", "sarif").read_text("utf-8"))
+    log["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["region"]["startLine"] = 0
+    assert not published().is_valid(log)

@@ -129,7 +129,7 @@ LINES = st.sampled_from([
 @given(st.lists(LINES | st.text(max_size=12), max_size=12))
 def test_what_the_plain_reader_reads_tomllib_reads_just_the_same(lines):
     text = "\n".join(lines)
-    found = read_plain(text, text.count("\n") + 1)
+    found = read_plain(text, text.split("\n"))
     if found is not None:
         assert found.data == tomllib.loads(text)
         assert written_out(scan_plain(text, found.headers, Source("f", text).starts)) == written_out(

@@ -183,7 +183,9 @@ class _Reader:
             return None
         values = fields.values
         errors = self.findings.counts[Severity.ERROR]
-        task = self.text(fields, "task")
+        task = values.get("task")
+        if type(task) is not str:
+            task = self.text(fields, "task")
         topic, _, job = task.partition(":")
         if not topic.strip():
             self.no_topic(fields, task)
@@ -193,9 +195,13 @@ class _Reader:
         job = job or rule.job
         depends_on = self.parent(fields) if "dependsOn" in values else ""
         parent, _, parent_job = depends_on.partition(":")
-        template = self.text(fields, "template")
-        retry = self.retry(fields.where("retry"), values["retry"]) if "retry" in values else 0
-        if _ODD_TOKEN.search(template):
+        template = values.get("template", "")
+        if type(template) is not str:
+            template = self.text(fields, "template")
+        retry = values.get("retry", 0)
+        if type(retry) is not int or not 0 <= retry <= MOST_RETRIES:
+            retry = self.retry(fields.where("retry"), retry)
+        if "{" in template and _ODD_TOKEN.search(template):
             self.tokens(fields.where("template"), template)
         if (
             not depends_on and self.findings.counts[Severity.ERROR] == errors

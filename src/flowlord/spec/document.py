@@ -125,13 +125,13 @@ class Document:
         """Return where the value at `path` stands; the nearest above it when there is none."""
         node = self.root
         for part in path:
-            match node.inside, part:
-                case dict(inside), str() if part in inside:
-                    node = inside[part]
-                case list(entries), int() if part < len(entries):
-                    node = entries[part]
-                case _:
-                    break
+            inside = node.inside
+            if isinstance(inside, dict) and part in inside:
+                node = inside[part]
+            elif isinstance(inside, list) and isinstance(part, int) and part < len(inside):
+                node = inside[part]
+            else:
+                break
         return node
 
     def value(self, path: Path) -> object:

@@ -19,31 +19,49 @@ def distance(one: str, other: str, most: int = _LONGEST) -> int:
 
     What is farther than `most` counts as one more than that: nobody looks at the rest of such words.
     """
-    start, end, last = 0, len(one), len(other)
-    while start < end and start < last and one[start] == other[start]:
-        start += 1
-    while end > start and last > start and one[end - 1] == other[last - 1]:
-        end, last = end - 1, last - 1
-    one, other = one[start:end], other[start:last]
-    wide, far = len(other), most + 1
-    if abs(len(one) - wide) > most:
-        return far
-    before: list[int] = []
-    row = list(range(wide + 1))
-    for i, a in enumerate(one, 1):
-        older, before, row = before, row, [far] * (wide + 1)
-        row[0] = least = min(i, far)
-        for j in range(max(1, i - most), min(wide, i + most) + 1):
-            b = other[j - 1]
-            best = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
-            if older and j > 1 and a == other[j - 2] and b == one[i - 2]:
-                best = min(best, older[j - 2] + 1)
-            row[j] = best
-            if best < least:
-                least = best
-        if least > most:  # nor does a swap with the letter before help then
-            return far
-    return min(row[-1], far)
+    return _distance(_marks(one), len(one), other, most)
+
+
+def _marks(word: str) -> dict[str, int]:
+    """Return for each letter of a word a bit for each place at which it stands."""
+    marks: dict[str, int] = {}
+    bit = 1
+    for letter in word:
+        marks[letter] = marks.get(letter, 0) | bit
+        bit <<= 1
+    return marks
+
+
+def _distance(marks: dict[str, int], size: int, other: str, most: int) -> int:
+    """Return the distance from a word of `size` letters, given by its marks.
+
+    Bits are the rows of one column of the table that everybody draws for this: `plus` and `minus` have those that are
+    one more or one less than the row above, so a letter takes some steps whatever the word is.
+    Source: H. Hyyrö, "A Bit-Vector Algorithm for Computing Levenshtein and Damerau Edit Distances", 2003.
+    """
+    left = len(other)
+    if abs(size - left) > most:
+        return most + 1
+    if not size:
+        return left
+    full, last, found = (1 << size) - 1, 1 << (size - 1), size
+    plus, minus, diagonal, before = full, 0, 0, 0
+    for letter in other:
+        hit = marks.get(letter, 0)
+        swap = ((~diagonal & hit) << 1) & before
+        diagonal = (((hit & plus) + plus) ^ plus) | hit | minus | swap
+        up, down = minus | ~(diagonal | plus), diagonal & plus
+        if up & last:
+            found += 1
+        elif down & last:
+            found -= 1
+        left -= 1
+        if found - left > most:  # each letter that is left makes it one less at best
+            return most + 1
+        up = up << 1 | 1
+        plus, minus = (down << 1 | ~(diagonal | up)) & full, up & diagonal & full
+        before = hit
+    return found
 
 
 class Names:
@@ -95,12 +113,14 @@ class Names:
             ]
         if len(chosen) > 1:
             chosen.sort(key=itemgetter(0, 1))
-        found, best, first = "", _MOST + 1, 0
+        if not chosen:
+            return ""
+        found, best, first, marks = "", _MOST + 1, 0, _marks(word)
         for least, place, low, each, most in chosen[:_MOST_TRIES]:
             if least > best or self.tries <= 0:
                 break
             self.tries -= 1
-            far = distance(word, low, min(best, most))
+            far = _distance(marks, size, low, min(best, most))
             if far <= most and (far, place) < (best, first):
                 found, best, first = each, far, place
         return found

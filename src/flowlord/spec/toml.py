@@ -44,7 +44,7 @@ def read(source: Source) -> Document:
     """
     _limit(source)
     try:
-        plain = read_plain(source.text, len(source.lines))
+        plain = read_plain(source.text, source.lines)
         data: Table = tomllib.loads(source.text) if plain is None else plain.data
     except tomllib.TOMLDecodeError as error:
         raise Refused(_syntax(source, str(error))) from error

@@ -23,6 +23,8 @@ _LINE: Final = re.compile(
     re.MULTILINE,
 )
 
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")  # but a tab
+_SMALL: Final = {f" {number}": number for number in range(100)}
 _HEADER: Final = re.compile(r"[ \t]*+(\[\[[ \t]*+([A-Za-z0-9_-]++)[ \t]*+\]\])")
 
 
@@ -34,33 +36,62 @@ class Plain:
     headers: list[tuple[str, int]]
 
 
-def read_plain(text: str, lines: int) -> Plain | None:
-    """Return what a plain text of so many lines says; None for tomllib to read it, or to say what is wrong."""
-    found = _LINE.findall(text)
-    if len(found) != lines:
-        return None
+def read_plain(text: str, lines: Sequence[str]) -> Plain | None:
+    """Return what a plain text of these lines says; None for tomllib to read it, or to say what is wrong."""
     data: Table = {}
     table = data
     headers: list[tuple[str, int]] = []
-    for line, (key, basic, literal, number, header, _) in enumerate(found, 1):
-        if key:
+    keys: dict[str, str] = {}  # what stood in front of an =, with its blanks, and the key in it
+    names: dict[str, str] = {}  # lines that are headers, and the names in them
+    odd = _CONTROL.search(text) is not None
+    for number, line in enumerate(lines, 1):
+        before, _, after = line.partition("=")
+        key, header = keys.get(before), None
+        value: str | int | None = None
+        if key is None:
+            header = names.get(line)
+        elif (
+            after[:2] == ' "' and after[-1] == '"' and after.count('"') == 2 and "\\" not in after and not odd
+        ):
+            value = after[2:-1]
+        else:
+            value = _SMALL.get(after)
+        if value is None and header is None and line:  # so it is looked at letter by letter
+            found = _LINE.match(line)
+            if found is None:
+                return None
+            key, header = found[1], found[5]
+            if key is not None:
+                keys[before] = key
+                value = _value(found)
+                if value is None:
+                    return None
+            elif header is not None:
+                names[line] = header
+        if value is not None and key is not None:
             if key in table:
                 return None
-            if "\\" in basic:
-                try:
-                    table[key] = tomllib.loads(f'text = "{basic}"')["text"]
-                except tomllib.TOMLDecodeError:
-                    return None
-            else:
-                table[key] = basic or literal or (int(number) if number else "")
-        elif header:
+            table[key] = value
+        elif header is not None:
             entries = data.setdefault(header, [])
             if not isinstance(entries, list):
                 return None
             table = {}
             entries.append(table)
-            headers.append((header, line))
+            headers.append((header, number))
     return Plain(data, headers)
+
+
+def _value(found: re.Match[str]) -> str | int | None:
+    """Return the value of a line that is one; None when its escapes are none."""
+    if found[4] is not None:
+        return int(found[4])
+    if found[2] is None or "\\" not in found[2]:
+        return found[3] if found[2] is None else found[2]
+    try:
+        return str(tomllib.loads(f'text = "{found[2]}"')["text"])
+    except tomllib.TOMLDecodeError:
+        return None
 
 
 def scan_plain(text: str, headers: Sequence[tuple[str, int]], starts: Sequence[int]) -> Node:
@@ -75,14 +106,18 @@ def scan_plain(text: str, headers: Sequence[tuple[str, int]], starts: Sequence[i
     ends = [starts[line - 1] for _, line in headers] + [len(text)]
     tables = _keys(text, 0, ends[0])
     for number, (name, _) in enumerate(headers):
-        found = _HEADER.match(text, ends[number])
-        assert found is not None  # it was read as one
-        key, key_end = found.span(2)
+        start = ends[number]
+        key, key_end = start + 2, start + 2 + len(name)
+        end = key_end + 2
+        if not text.startswith(f"[[{name}]]", start):  # there are blanks in it
+            found = _HEADER.match(text, start)
+            assert found is not None  # it was read as one
+            (start, end), (key, key_end) = found.span(1), found.span(2)
         entries = tables.get(name)
         if entries is None:
             entries = tables[name] = Node(key, key_end, key, key_end, [])
         assert isinstance(entries.inside, list)
-        entries.inside.append(_Table(*found.span(1), key, key_end, text, (found.end(), ends[number + 1])))
+        entries.inside.append(_Table(start, end, key, key_end, text, (end, ends[number + 1])))
     return Node(0, 0, 0, 0, tables)
 
 

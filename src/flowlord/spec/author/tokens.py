@@ -39,8 +39,8 @@ def check(advice: Advice) -> None:
             continue
         if "{meta:" in template and (phase.parent or phase.rule.files):
             _values(advice, number, phase, given or givers.to(phase), likeness)
-        if not phase.rule.cron and _TIME.search(template):
-            _time(advice, number, phase, roots.of(phase))
+        if not phase.rule.cron and (found := _TIME.search(template)):
+            _time(advice, number, phase, roots.of(phase), found)
         if "T{hh}" in template:
             for found in _HOUR_AS_DAY.finditer(template):
                 text = f"{found[1]}= names a day and is given an hour"
@@ -152,12 +152,11 @@ class _Likeness:
         return self.names.near_miss(name)
 
 
-def _time(advice: Advice, number: int, phase: Phase, roots: tuple[Phase, ...] | None) -> None:
-    protected = phase.template.find("#")
-    found = _TIME.search(phase.template, 0, protected if protected > 0 else len(phase.template))
-    if found is None:
-        return
-    if roots is None:
+def _time(
+    advice: Advice, number: int, phase: Phase, roots: tuple[Phase, ...] | None, found: re.Match[str]
+) -> None:
+    """Look at the first token of a template that needs a time."""
+    if roots is None or 0 < phase.template.find("#") < found.start():
         return
     if all(root.rule.files and not root.rule.cron and not _may_tell(root.rule.files) for root in roots):
         where = "the path of its file" if not phase.parent else "what starts its chain"
@@ -165,8 +164,8 @@ def _time(advice: Advice, number: int, phase: Phase, roots: tuple[Phase, ...] | 
         start, end = found.span()
         hint = "a path tells it as 2026/08/01/05 or 20260801T050000; without, the token stays as it is"
         advice.at_field("FL046", number, "template", text, hint, start=start, end=end)
-    minutes = _MINUTES.search(phase.template)
-    if phase.parent and minutes and all(root.rule.cron and not _full_hours(root) for root in roots):
+    minutes = _MINUTES.search(phase.template) if phase.parent else None
+    if minutes and all(root.rule.cron and not _full_hours(root) for root in roots):
         text = f"{named(minutes[0])} shows minute 00: a child is told only the hour of its parent's start"
         start, end = minutes.span()
         hint = "let the parent's worker return the minute as meta, and read it by {meta:…}"
