@@ -126,12 +126,14 @@ class Document:
         node = self.root
         for part in path:
             inside = node.inside
-            if isinstance(inside, dict) and part in inside:
-                node = inside[part]
-            elif isinstance(inside, list) and isinstance(part, int) and part < len(inside):
+            if isinstance(inside, dict):
+                if part not in inside:
+                    break
                 node = inside[part]
             else:
-                break
+                if inside is None or not isinstance(part, int) or part >= len(inside):
+                    break
+                node = inside[part]
         return node
 
     def value(self, path: Path) -> object:
