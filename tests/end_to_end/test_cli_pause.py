@@ -21,8 +21,8 @@ def test_a_paused_phase_starts_nothing_until_it_goes_on(tmp_path):
         [listed] = flowlord("pause", "-o", "json", cwd=tmp_path).data
         assert (listed["target"], listed["reason"], listed["until"]) == ("a.toml:tick:fast", "moving", None)
         assert flowlord("pause", "-o", "name", cwd=tmp_path).out == "a.toml:tick:fast\n"
-        # What was on its way when the pause came may still start; then it is quiet.
-        quiet = until(lambda: _stands_still(daemon), "the ticks to stop", every_s=1.5)
+        # What was on its way when the pause came may still start; then it is quiet for three of its seconds.
+        quiet = until(lambda: _stands_still(daemon), "the ticks to stop", every_s=3.0)
         assert quiet
         resumed = flowlord("resume", "a.toml:tick:fast", cwd=tmp_path)
         assert (resumed.code, resumed.err.count("what it left out stays left out")) == (0, 1)

@@ -33,6 +33,6 @@ def test_two_daemons_on_redis_share_files_and_groups(tmp_path):
         # Whoever hears a result tells of it.
         until(lambda: (one.err + other.err).count("load complete") >= 6, "a load for each file")
         until(lambda: (one.err + other.err).count("sum complete") >= 3, "a sum for every two files")
-        assert (one.err + other.err).count("started load") == 6
         assert one.end() == 0
         assert other.end() == 0
+    assert (one.err + other.err).count("started load") == 6

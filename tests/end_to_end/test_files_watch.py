@@ -47,6 +47,7 @@ def test_files_that_come_start_their_phases_and_the_chain_goes_on(tmp_path):
         (tmp_path / "in/2026-08-02/d.csv").write_text("4", "utf-8")
         daemon.says("load complete", times=3)
         daemon.says("sum complete")
+        daemon.says("report complete", times=3)
         daemon.says("no phase matches in/2026-08-02/c.txt")
         assert daemon.end() == 0
     assert infos(tmp_path, "load") == [f"in/2026-08-02/{name}.csv?day=2026-08-02" for name in "abd"]

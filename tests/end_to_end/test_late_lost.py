@@ -37,7 +37,7 @@ def test_two_daemons_tell_once_that_a_task_is_late_and_its_worker_vanished(tmp_p
     def told(kind):
         return [fact for entry in bus.journal(0, 1_000) for fact in entry.facts if fact.kind is kind]
 
-    lease = ("--lease", "800ms")
+    lease = ("--lease", "1500ms")
     with (
         running("run", "workflows", *lease, cwd=tmp_path, env=settings) as one,
         running("run", "workflows", *lease, "--no-cache", cwd=tmp_path, env=settings) as two,

@@ -86,19 +86,23 @@ def test_ticks_children_retries_and_dead_letters_come_once_and_both_histories_te
         write(home, {"workflows/a.toml": EVERY_SECOND.replace("* * * * * *", "@yearly") + FAMILY})
         for daemon in (one, two):
             daemon.says("a.toml was changed")
-        sent = one.err.count("tick.sent") + two.err.count("tick.sent")
 
-        until(lambda: (one.err + two.err).count("failed for good") >= sent, "the dead letters")
+        def sent() -> int:
+            """Counted anew: a start that was on its way when the change came is told behind it."""
+            return one.err.count("tick.sent") + two.err.count("tick.sent")
+
+        until(lambda: (one.err + two.err).count("failed for good") >= sent(), "the dead letters")
 
         def is_all_told() -> bool:
+            n = sent()
             seen = [
                 Counter((row["topic"], row["state"]) for row in tasks(home, "--cache", each))
                 for each in ("one.db", "two.db")
             ]
             wanted = {
-                ("tick", "complete"): sent, ("kid", "complete"): 2 * sent,
-                ("frail", "retried"): sent, ("frail", "complete"): sent,
-                ("doomed", "retried"): sent, ("doomed", "dead"): sent,
+                ("tick", "complete"): n, ("kid", "complete"): 2 * n,
+                ("frail", "retried"): n, ("frail", "complete"): n,
+                ("doomed", "retried"): n, ("doomed", "dead"): n,
             }  # fmt: skip
             return all(each == wanted for each in seen)
 
@@ -109,11 +113,11 @@ def test_ticks_children_retries_and_dead_letters_come_once_and_both_histories_te
     ids = [sorted((row["id"], row["topic"], row["info"], row["attempt"]) for row in rows) for rows in both]
     assert ids[0] == ids[1], "two histories of one journal"
     ticks = instants(row["info"] for row in both[0] if row["topic"] == "tick")
-    assert len(ticks) == len(set(ticks)) == sent
+    assert len(ticks) == len(set(ticks)) == sent()
     assert without_gap(ticks), ticks
     kids = Counter((row["id"], row["info"]) for row in both[0] if row["topic"] == "kid")
     assert set(kids.values()) == {1}
-    assert waiting(home)["retry-failed"]["waiting"] == sent
+    assert waiting(home)["retry-failed"]["waiting"] == sent()
     assert hands.err.count("Traceback") == more_hands.err.count("Traceback") == 0
 
 
@@ -141,7 +145,8 @@ def test_when_one_daemon_is_killed_the_other_goes_on_and_what_it_held_comes_back
         assert other.end() == 0
     ticks = instants(info for topic, info in ended_as(home, "--cache", "two.db") if topic == "tick")
     assert without_gap(ticks), ticks
-    assert len(ticks) == held.err.count("tick.sent") + other.err.count("tick.sent")
+    told = held.err.count("tick.sent") + other.err.count("tick.sent")
+    assert len(ticks) - told in (0, 1), "who is killed may have sent one that it told nobody of"
 
 
 def test_daemons_with_different_files_decide_each_others_results_once(tmp_path):

@@ -47,6 +47,10 @@ def follows(cache: Path) -> bool:
             return False
 
 
+def is_through(home: Path) -> bool:
+    return not any(each["waiting"] or each["running"] or each["later"] for each in waiting(home).values())
+
+
 def completed(process: Running) -> int:
     return process.err.count("kid complete")
 
@@ -78,15 +82,16 @@ def test_a_server_that_dies_and_returns_is_told_once_and_nothing_is_lost_or_doub
         write(home, {"workflows/a.toml": FLOW.replace("* * * * * *", "@yearly")})
         for daemon in daemons:
             daemon.says("a.toml was changed")
-        sent = sum(daemon.err.count("tick.sent") for daemon in daemons)
-        until(lambda: sum(map(completed, daemons)) >= sent, "the end of all work")
+        until(lambda: is_through(home), "the end of all work", every_s=0.3)
         for process in (*daemons, *workers):
             assert process.end() == 0, process.err
-    assert not [each for each in waiting(home).values() if each["waiting"] or each["running"]]
+    assert is_through(home)
     rows = tasks(home)
     assert {row["state"] for row in rows} == {"complete"}
     infos = sorted(row["info"] for row in rows if row["topic"] == "tick")
-    assert len(infos) == len(set(infos)) == sent
+    assert len(infos) == len(set(infos))
+    told = sum(daemon.err.count("tick.sent") for daemon in daemons)
+    assert len(infos) - told in (0, 1), "a start may have landed whose answer died with the server"
     assert all(int(later[-2:]) - int(earlier[-2:]) in (1, -59) for earlier, later in pairwise(infos)), infos
     assert ended_as(home) == ended_as(home, "--cache", "two.db")
     for process in (*daemons, *workers):

@@ -31,7 +31,7 @@ def bus(home):
 
 @contextmanager
 def daemon(home):
-    with running("run", "workflows", "--lease", "800ms", cwd=home) as process:
+    with running("run", "workflows", "--lease", "1500ms", cwd=home) as process:
         process.says("a.toml was loaded")
         yield process
 
@@ -43,7 +43,7 @@ def supervised(home, count, *arguments):
         *FLOWLORD,
         "worker",
         "--lease",
-        "800ms",
+        "1500ms",
         "--bus",
         f"sqlite:///{home}/.flowlord/bus.db",
         *arguments,

@@ -95,6 +95,23 @@ class Running:
     def tell(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
+    def stand_still(self, bus: Path) -> None:
+        """SIGSTOP while it holds no lock of this embedded bus: stopped within a step, it would stop everybody."""
+        state = Path(f"/proc/{self.process.pid}/stat")
+
+        def stands_still() -> bool:
+            self.tell(signal.SIGSTOP)
+            until(lambda: state.read_text().rpartition(")")[2].split()[0] == "T", "it to stand still")
+            try:
+                with closing(sqlite3.connect(bus, isolation_level=None, timeout=1.0)) as db:
+                    db.execute("BEGIN EXCLUSIVE")
+                return True
+            except sqlite3.OperationalError:
+                self.tell(signal.SIGCONT)
+                return False
+
+        until(stands_still, "a moment between two steps")
+
     def end(self, number: signal.Signals = signal.SIGTERM, limit_s: float = LIMIT_S) -> int:
         """Tell it to stop, and return its exit code."""
         self.tell(number)

@@ -61,6 +61,27 @@ def test_an_outage_is_told_once_for_all_loops_and_the_first_that_returns_wakes_t
     assert len(told) == 1
 
 
+def test_that_the_bus_answers_again_is_told_before_a_loop_rests(caplog: pytest.LogCaptureFixture) -> None:
+    """A sweeper that comes once a minute does not keep the health red for a minute."""
+    health = Health()
+    supervisor = Supervisor(health, SystemClock(), first_pause_s=0.001)
+    away = threading.Event()
+    away.set()
+
+    def step() -> float:
+        if away.is_set():
+            raise BusUnavailable("refused")
+        return 3_600.0
+
+    supervisor.start("sweeper", step)
+    until(lambda: health.colour() == "red")
+    with caplog.at_level("WARNING"):
+        away.clear()
+        until(lambda: health.colour() == "green")
+        until(lambda: "the bus answers again" in caplog.messages)
+    assert supervisor.join(20) == [], "the rest ends with the daemon"
+
+
 def _once(away: threading.Event, supervisor: Supervisor) -> None:
     if away.is_set():
         raise BusUnavailable("refused")

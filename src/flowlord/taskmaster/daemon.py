@@ -146,25 +146,23 @@ class Taskmaster:
             self._supervisor.start("reload", self._looking.step)
             self._supervisor.start("late", self._late)
             absent = AbsentWatch(around, self._watching.poll_ns)
-            self._supervisor.start("absent", self._every(ABSENT_EVERY_S, absent.step))
+            self._supervisor.start("absent", every(ABSENT_EVERY_S, absent.step))
             look_s = min(around.lease_ns / 4e9, 5.0)
-            self._supervisor.start("vanished", self._every(look_s, Vanished(around, around.lease_ns).step))
+            self._supervisor.start("vanished", every(look_s, Vanished(around, around.lease_ns).step))
             if self._heartbeat:
-                self._supervisor.start("heartbeat", self._every(HEARTBEAT_LOOK_S, self._tell_alive))
+                self._supervisor.start("heartbeat", every(HEARTBEAT_LOOK_S, self._tell_alive))
             if isinstance(self._tree, DiskTree):
                 self._hints = Hints(self._tree.path, self._looking.hinted)
-        self._supervisor.start("pauses", self._every(PAUSES_EVERY_S, self._look_at_pauses))
+        self._supervisor.start("pauses", every(PAUSES_EVERY_S, self._look_at_pauses))
         if self._watching.topic:
             notices = NoticeLoop(around, self._watching.topic, once=once, lists=self._watching.buckets)
             self._supervisor.start("notices", self._while_ticking(discard(notices.step)))
         self._supervisor.start("router", self._route)
-        self._supervisor.start("promoter", self._every(PROMOTE_EVERY_S, self._move))
+        self._supervisor.start("promoter", every(PROMOTE_EVERY_S, self._move))
         self._supervisor.start("batches", self._publish)
-        self._supervisor.start("reaper", self._every(min(around.lease_ns / 4e9, 5.0), lambda: reap(around)))
-        self._supervisor.start("beat", self._every(min(around.lease_ns / 3e9, 5.0), self._beat))
-        self._supervisor.start(
-            "sweeper", self._every(SWEEP_EVERY_S, lambda: sweep(around, self._supervisor.stop))
-        )
+        self._supervisor.start("reaper", every(min(around.lease_ns / 4e9, 5.0), lambda: reap(around)))
+        self._supervisor.start("beat", every(min(around.lease_ns / 3e9, 5.0), self._beat))
+        self._supervisor.start("sweeper", every(SWEEP_EVERY_S, lambda: sweep(around, self._supervisor.stop)))
         if self._follower:
             self._supervisor.start(self._follower.name, discard(self._follower.step))
         if self._hosted:
@@ -293,17 +291,15 @@ class Taskmaster:
             self._router = Router(self.around)
         self._router.step()
 
-    def _late(self) -> None:
-        if not self._late_watch.step():
-            self._supervisor.stop.wait(self._late_watch.pause_s)
+    def _late(self) -> float:
+        return 0.0 if self._late_watch.step() else self._late_watch.pause_s
 
     def _move(self) -> None:
         while move_due(self.around) and not self._supervisor.stop.is_set():
             pass
 
-    def _publish(self) -> None:
-        if not self._batches.step():
-            self._supervisor.stop.wait(PROMOTE_EVERY_S)
+    def _publish(self) -> float:
+        return 0.0 if self._batches.step() else PROMOTE_EVERY_S
 
     def _beat(self) -> None:
         faults = "; ".join(f"{subject}: {text}" for subject, text in self.around.health.faults().items())
@@ -337,12 +333,15 @@ class Taskmaster:
             self._supervisor.away_ns = lost_ns
             raise
 
-    def _every(self, seconds: float, work: Callable[[], object]) -> Callable[[], None]:
-        def step() -> None:
-            work()
-            self._supervisor.stop.wait(seconds)
 
-        return step
+def every(seconds: float, work: Callable[[], object]) -> Callable[[], float]:
+    """Make a loop of what is to be done every so often."""
+
+    def run() -> float:
+        work()
+        return seconds
+
+    return run
 
 
 def discard(step: Callable[[], object]) -> Callable[[], None]:

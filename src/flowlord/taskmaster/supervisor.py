@@ -38,8 +38,12 @@ class Supervisor:
         self.stop = threading.Event()
         self.fatal: FlowlordError | None = None
 
-    def start(self, name: str, step: Callable[[], None]) -> None:
-        """Run `step` for ever in a thread of that name; what it raises is logged and turns health red meanwhile."""
+    def start(self, name: str, step: Callable[[], float | None]) -> None:
+        """Run `step` for ever in a thread of that name; what it raises is logged and turns health red meanwhile.
+
+        What it returns is how many seconds to rest before the next one. It does not rest by itself: that it went well
+        would be known only after that.
+        """
         self.steps[name] = self._clock.monotonic_ns()
         thread = threading.Thread(target=self._run, args=(name, step), name=f"flowlord-{name}", daemon=True)
         self._threads.append(thread)
@@ -58,13 +62,13 @@ class Supervisor:
     def _clock_s(self) -> float:
         return self._clock.monotonic_ns() / 1e9
 
-    def _run(self, name: str, step: Callable[[], None]) -> None:
+    def _run(self, name: str, step: Callable[[], float | None]) -> None:
         pause = self._first_pause_s
         while not self.stop.is_set():
             turn = self._turn
             self.steps[name] = self._clock.monotonic_ns()
             try:
-                step()
+                rest_s = step()
             except BusUnavailable as error:
                 self._lost(name, error)
             except BusUnusable as error:  # going on would break a promise: the daemon must end
@@ -82,6 +86,8 @@ class Supervisor:
                 pause = self._first_pause_s
                 if self._health.mended(name) and not self._reached(name):
                     log.info("the %s loop works again", name, extra={"action": "loop.mended", "loop": name})
+                if rest_s:
+                    self.stop.wait(rest_s)
                 continue
             self._rest(name, turn, pause)
             pause = min(pause * 2, LONGEST_PAUSE_S)
