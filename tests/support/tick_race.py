@@ -1,38 +1,61 @@
-"""Runs in a process of its own, one of several daemons on one schedule. Arguments: game, bus, namespace, name, size.
+"""Runs in a process of its own, one of several daemons on one schedule.
+
+Arguments: game, bus, namespace, name, size, and for the game `daemon` a folder to work in and a planted bug or `none`.
 
 Says `ready`, starts at the first line of its input. `bus`: decides `size` ticks of PHASES phases, in order, as quickly
 as it can, and tells how many it won and how many another one had. `daemon`: schedules by a clock that runs SPEED times
-as fast and goes `size` seconds wrong, until its input ends; then it tells what it published, and how often another
-one was quicker.
+as fast and goes `size` seconds wrong, changes and reloads its own workflow file all the time, until its input ends;
+then it tells how often it reloaded, and every tick that it sent to the bus, won or not, each as `phase instant`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import sys
 import threading
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+
+from msgspec.structs import replace
 
 from flowlord.bus.clock import SystemClock
 from flowlord.bus.open import open_bus
 from flowlord.bus.port import Bus
+from flowlord.model.errors import LeaseLost, Refused
 from flowlord.model.message import Message
-from flowlord.model.plan import Commit, Committed, Mark, Plan
+from flowlord.model.plan import ANY, Commit, Committed, Mark, Plan
 from flowlord.model.task import Task
 from flowlord.taskmaster.chance import Chance, Stamps
+from flowlord.taskmaster.reload import Reloader
 from flowlord.taskmaster.scheduler import Scheduler
 from flowlord.taskmaster.surroundings import Surroundings
-from support.flows import flows_of
 
 PHASES = 10
 SPEED = 40
 AT_ONCE = 100
-FILES = {
-    "all.toml": [
-        {"task": f"tick:{n}", "rule": "cron=* * * * * *&catchup=all", "template": "{timestamp}"}
-        for n in range(PHASES)
-    ]
-}
+RELOAD_EVERY = 5
+"""Looks at the clock between two changes of the workflow file."""
+
+
+def file_of(name: str, version: int) -> str:
+    """The workflow file of one daemon, as its nth version has it.
+
+    PHASES phases are the same in all of them, but for their templates and their order. `odd` is written otherwise by
+    every second daemon, `own:NAME` is in the file of one daemon only, and `guest` comes and goes with every version.
+    """
+    phases = [(f"tick:{n}", "* * * * * *", f"{name} {version} {{timestamp}}") for n in range(PHASES)]
+    phases = phases[version % PHASES :] + phases[: version % PHASES]
+    phases.append(("odd", "*/2 * * * * *" if int(name) % 2 else "* * * * * *", "{timestamp}"))
+    phases.append((f"own:{name}", "* * * * * *", "{timestamp}"))
+    if version % 2:
+        phases.append(("guest", "* * * * * *", "{timestamp}"))
+    return "".join(
+        f'[[phase]]\ntask = "{task}"\nrule = "cron={cron}&catchup=all"\ntemplate = "{template}"\n\n'
+        for task, cron, template in phases
+    )
 
 
 class FastClock(SystemClock):
@@ -50,7 +73,54 @@ class FastClock(SystemClock):
         return datetime(2026, 1, 1, tzinfo=UTC) + passed + self._ahead
 
 
-def race(bus: Bus, name: str, ticks: int) -> tuple[int, int]:
+class Watched:
+    """A bus that remembers which ticks were sent to it, whatever became of them."""
+
+    def __init__(self, real: Bus) -> None:
+        self._real = real
+        self.tried: list[str] = []
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._real, name)
+
+    def commit_many(self, commits: Sequence[Commit]) -> list[Committed | Refused | LeaseLost]:
+        """See the port."""
+        for each in commits:
+            if each.plan.publish and each.marks:
+                [mark] = each.marks
+                self.tried.append(f"{mark.key.partition('.toml:')[2]} {mark.new}")
+        return self._real.commit_many(self._spoilt(commits))
+
+    def _spoilt(self, commits: Sequence[Commit]) -> Sequence[Commit]:
+        return commits
+
+
+class NoMarks(Watched):
+    """Publishes ticks without looking at what others have decided."""
+
+    def _spoilt(self, commits: Sequence[Commit]) -> Sequence[Commit]:
+        return [
+            replace(each, marks=tuple(dataclasses.replace(mark, seen=ANY) for mark in each.marks))
+            for each in commits
+        ]
+
+
+class MarkFirst(Watched):
+    """Moves the marks, and forgets now and then what they stand for."""
+
+    _turn = count(1)
+
+    def _spoilt(self, commits: Sequence[Commit]) -> Sequence[Commit]:
+        return [
+            replace(each, plan=Plan(), rendered=None) if next(self._turn) % 50 == 0 else each
+            for each in commits
+        ]
+
+
+BUGS: dict[str, Callable[[Bus], Watched]] = {"none": Watched, "no-marks": NoMarks, "mark-first": MarkFirst}
+
+
+def race(bus: Bus, ticks: int) -> tuple[int, int]:
     """Decide every tick that another one has not decided; returns how many were won and how many were taken."""
     won = taken = 0
     for start in range(0, ticks, AT_ONCE):
@@ -76,10 +146,14 @@ def race(bus: Bus, name: str, ticks: int) -> tuple[int, int]:
     return won, taken
 
 
-def schedule(bus: Bus, name: str, ahead_s: float) -> tuple[int, int]:
-    """Be a daemon until the input ends; returns how many ticks it published and how many another one had."""
+def schedule(bus: Watched, name: str, ahead_s: float, folder: Path) -> int:
+    """Be a daemon until the input ends; returns how often it reloaded."""
     clock = FastClock(ahead_s)
-    around = Surroundings(bus, clock, Chance(), Stamps(clock, int(name)), name, workflows=flows_of(FILES))
+    around = Surroundings(bus, clock, Chance(), Stamps(clock, int(name)), name)  # type: ignore[arg-type]
+    flow = folder / "all.toml"
+    flow.write_text(file_of(name, 0), "utf-8")
+    reloader = Reloader(around, str(folder))
+    reloader.start()
     scheduler = Scheduler(around, threading.Event())
     stop, step = threading.Event(), threading.Event()
 
@@ -88,20 +162,36 @@ def schedule(bus: Bus, name: str, ahead_s: float) -> tuple[int, int]:
         stop.set()
 
     threading.Thread(target=listen, daemon=True).start()
-    while not stop.is_set():
+    reloads = 0
+    for look in count(1):
+        if stop.is_set():
+            return reloads
+        if look % RELOAD_EVERY == 0:
+            part = folder.with_name(f"{folder.name}.part")
+            part.write_text(file_of(name, reloads + 1), "utf-8")
+            part.replace(flow)
+            reloads += reloader.step()
         scheduler.decide_due()
         step.wait(0.001)
-    return around.counters.published, around.counters.contested
+    raise AssertionError
 
 
-def main(game: str, address: str, namespace: str, name: str, size: str) -> None:
+def main(
+    game: str, address: str, namespace: str, name: str, size: str, folder: str = "", bug: str = ""
+) -> None:
     """Take part."""
     bus = open_bus(address, by=name, namespace=namespace, accept_loss=True)
-    logging.disable(logging.WARNING)  # to a clock as fast as ours the wall clock jumps all the time
+    logging.disable(logging.CRITICAL)  # to a clock as fast as ours the wall clock jumps all the time
+    if game == "daemon":
+        Path(folder).mkdir()
     print("ready", flush=True)
     sys.stdin.readline()
-    told = race(bus, name, int(size)) if game == "bus" else schedule(bus, name, float(size))
-    print(*told, flush=True)
+    if game == "bus":
+        print(*race(bus, int(size)), flush=True)
+    else:
+        watched = BUGS[bug](bus)
+        print(schedule(watched, name, float(size), Path(folder)))
+        print("\n".join(watched.tried), flush=True)
     bus.close()
 
 

@@ -124,6 +124,25 @@ def test_a_failure_waits_on_the_bus_and_a_later_one_is_a_dead_letter() -> None:
     assert other.counters.dead == 1
 
 
+@pytest.mark.parametrize("wrong_s", [-86_400, -5, 5, 86_400])
+def test_a_retry_waits_by_the_clock_of_the_bus_however_wrong_that_of_its_daemon_is(wrong_s: float) -> None:
+    farm = Farm()
+    clock = VirtualClock(START)
+    clock.jump(wrong_s)
+    wrong = farm.daemon(flows_of(CHAIN))
+    wrong.clock, wrong.stamps = clock, Stamps(clock, 3)
+    farm.bus.publish(
+        [Message("root", Task(type="root", info="", meta="workflow=f.toml"), "k", phase="f.toml:root")]
+    )
+    farm.work("root", "error", msg="boom")
+    Router(wrong).step(0.0)
+    assert farm.bus.claim(["root"], "w", 1) == [], "not at once"
+    [state] = [each for each in farm.bus.topics() if each.later]
+    assert state.topic == "root"
+    farm.clock.advance(2)
+    assert move_due(farm.daemon(flows_of(CHAIN), "another")) == 1
+
+
 @pytest.mark.parametrize(
     ("payload", "words"),
     [

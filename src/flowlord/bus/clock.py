@@ -32,6 +32,11 @@ def micros(time: datetime) -> int:
     return (time - _EPOCH) // _MICROSECOND
 
 
+def time_of(us: int) -> datetime:
+    """Return the aware time, UTC, of microseconds since 1970."""
+    return _EPOCH + us * _MICROSECOND
+
+
 def unguessable() -> str:
     """Return 16 hex digits that no other process has."""
     return os.urandom(8).hex()

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from datetime import timedelta
 
 import msgspec
 
+from flowlord.bus.clock import micros
 from flowlord.bus.port import Bus
+from flowlord.model.clock import Clock
 from flowlord.model.errors import BusError, LeaseLost, Refused
 from flowlord.model.message import Delivery
 from flowlord.model.plan import Commit, Committed, Fact, FactKind, Plan, Quarantined
 
 log = logging.getLogger("flowlord.taskmaster")
+
+WRONG_US = 1_000_000
+"""By how much our clock must differ from that of the bus to matter: what waits here waits for longer, as a rule."""
 
 
 def land(bus: Bus, commits: Sequence[Commit]) -> list[tuple[Commit, Committed | Refused | LeaseLost]]:
@@ -40,6 +46,24 @@ def land(bus: Bus, commits: Sequence[Commit]) -> list[tuple[Commit, Committed | 
         )
         [answer] = bus.commit_many([instead])
         return [(instead, answer)]
+
+
+def due_by_bus(bus: Bus, clock: Clock, commits: Sequence[Commit]) -> Sequence[Commit]:
+    """Let what waits be due by the clock of the bus, which judges it, and not by ours, by which it was decided.
+
+    Of several daemons one may have a wrong clock: its retries would come at once, or in a year.
+    """
+    if not any(commit.plan.later for commit in commits):
+        return commits
+    ahead_us = micros(clock.now()) - bus.now_us()
+    if abs(ahead_us) < WRONG_US:
+        return commits
+    return [_shifted(commit, timedelta(microseconds=-ahead_us)) for commit in commits]
+
+
+def _shifted(commit: Commit, by: timedelta) -> Commit:
+    later = tuple(msgspec.structs.replace(each, due=each.due and each.due + by) for each in commit.plan.later)
+    return msgspec.structs.replace(commit, plan=msgspec.structs.replace(commit.plan, later=later))
 
 
 def quarantine(delivery: Delivery, reason: str) -> Plan:

@@ -14,7 +14,7 @@ from flowlord.model.message import REPLAYED, Delivery
 from flowlord.model.plan import Commit, Committed, FactKind, Plan
 from flowlord.model.workflow import Workflows
 from flowlord.storage.address import is_remote
-from flowlord.taskmaster.landing import land, quarantine
+from flowlord.taskmaster.landing import due_by_bus, land, quarantine
 from flowlord.taskmaster.parked import NOTHING_READ, Found, Parked
 from flowlord.taskmaster.reload import last_good
 from flowlord.taskmaster.surroundings import Surroundings
@@ -82,7 +82,8 @@ class Router:
 
     def _land(self, commits: list[Commit]) -> None:
         crashpoint("router.decided")
-        for commit, answer in land(self._around.bus, commits):
+        bus = self._around.bus
+        for commit, answer in land(bus, due_by_bus(bus, self._around.clock, commits)):
             if not isinstance(answer, Committed):
                 # Somebody else took the result over; what they landed is what counts.
                 log.info("%s", answer, extra={"action": "done.lost"})

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
+from flowlord.bus.clock import time_of
 from flowlord.bus.port import CHUNK
 from flowlord.model.crashpoint import crashpoint
 from flowlord.model.errors import BusError, BusUnavailable, FlowlordError
@@ -154,7 +155,7 @@ class Completer:
     def _again(self, each: Finished, mark: str | None) -> Commit:
         assert each.task is not None
         assert each.again is not None
-        now = self._desk.clock.now()
+        now = time_of(self._desk.bus.now_us())  # by which what waits is judged
         if commit := again(each.delivery, each.task, mark=mark, now=now):
             return commit
         told = f"asked to be tried again for 24 hours: {each.again.msg}"
