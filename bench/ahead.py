@@ -1,11 +1,11 @@
-"""`flowlord next`: a day ahead over 1,000 phases, as a whole process against a bare interpreter."""
+"""`flowlord next`: a day ahead over 1,000 phases, as a whole process against a bare interpreter; CPU time."""
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -13,16 +13,17 @@ from statistics import median
 from table import Row
 
 PHASES = 1_000
-GOAL_MS = 1_000
+GOAL_MS = 700
 TIMES = 7
 PROGRAM = [sys.executable, "-m", "flowlord"]
 
 
 def rows() -> list[Row]:
-    """Measure phases that start once a day, and phases that start each hour: 24,000 starts."""
+    """Measure phases that start once a day, and phases that start each hour (24,000 starts), some with one schedule."""
     kinds: dict[str, Callable[[int], str]] = {
         "each once a day": lambda n: f"{n % 60} {n % 60} {n % 24} * * *",
         "each hour": lambda n: f"0 {n % 60} * * * *",
+        "each hour, no two alike": lambda n: f"{n % 59} {n % 60} * * * *",
     }
     return [_row(name, schedule) for name, schedule in kinds.items()]
 
@@ -50,9 +51,10 @@ def _phase(n: int, cron: str) -> str:
 
 
 def _took(command: list[str], where: Path) -> float:
-    begin = time.perf_counter()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, cwd=where, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return (time.perf_counter() - begin) * 1000
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000
 
 
 if __name__ == "__main__":

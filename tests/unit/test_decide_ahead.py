@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import islice, takewhile
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowlord.decide.ahead import Coming, ahead, coming, is_over, scheduled
+from flowlord.decide.ahead import Coming, ahead, coming, is_over, scheduled, teller
 from flowlord.decide.context import Context
 from flowlord.decide.tick import on_tick
 from flowlord.model.paused import Pause, Paused
@@ -29,7 +29,10 @@ def starts(
     found: Workflows, hours: float = 24, *, first: datetime = NOW, zone: str = "", topic: str = "", marks=None
 ) -> list[Coming]:
     entries = scheduled(found, zone, topic, marks)
-    return [coming(each, CTX) for each in ahead(entries, first, first + timedelta(hours=hours))]
+    planned = list(ahead(entries, first, first + timedelta(hours=hours)))
+    told = [coming(each, CTX) for each in planned]
+    assert [teller(each.of, CTX)(each) for each in planned] == told, "the short way says the same"
+    return told
 
 
 def at(found: list[Coming]) -> list[tuple[str, str]]:
@@ -205,3 +208,36 @@ def test_a_phase_that_has_no_start_before_its_until_is_over():
     [entry] = scheduled(found)
     assert is_over(entry, NOW)
     assert not is_over(entry, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+SCHEDULES = st.builds(
+    "{} {} {} * * *{}".format,
+    st.sampled_from(["0", "*", "*/7", "30"]),
+    st.sampled_from(["0", "*", "*/13", "5"]),
+    st.sampled_from(["*", "6,7", "5"]),
+    st.sampled_from(["", "&tz=Asia/Kolkata", "&from=2026-08-03T05:30", "&until=2026-08-03T06:10"]),
+)
+
+
+@given(st.lists(SCHEDULES, min_size=1, max_size=6), st.integers(1, 9_000))
+def test_the_line_is_every_instant_of_every_phase_in_order_however_dense_they_are(rules, seconds):
+    found = flows(a=[{"task": f"t:{n}", "rule": f"cron={rule}"} for n, rule in enumerate(rules)])
+    entries, last = scheduled(found), NOW + timedelta(seconds=seconds)
+    wanted = sorted(
+        (instant.astimezone(UTC), number)
+        for number, entry in enumerate(entries)
+        for instant in takewhile(lambda each: each <= last, entry.table.upcoming(NOW - timedelta(seconds=1)))
+    )
+    line = [(each.instant.astimezone(UTC), entries.index(each.of)) for each in ahead(entries, NOW, last)]
+    assert line == wanted
+
+
+def test_schedules_that_begin_to_be_dense_after_long_quiet_come_in_order_and_bit_by_bit():
+    rules = [f"cron=* * * * * *&from=2030-01-01T00:00:0{n}" for n in range(3)]
+    found = flows(a=[{"task": f"t:{n}", "rule": rule} for n, rule in enumerate(rules)])
+    line = list(islice(ahead(scheduled(found), NOW, None), 40_000))
+    assert [(each.instant.timestamp(), each.of.phase.job) for each in line] == sorted(
+        (each.instant.timestamp(), each.of.phase.job) for each in line
+    )
+    assert len({(each.instant, each.of.phase.job) for each in line}) == 40_000
+    assert line[-1].instant == datetime(2030, 1, 1, tzinfo=UTC) + timedelta(seconds=13_334)

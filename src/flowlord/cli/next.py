@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from itertools import islice
@@ -16,7 +16,7 @@ from flowlord.cli.printer import Look
 from flowlord.cli.table import DIM, RED, YELLOW, Column
 from flowlord.cli.texts import some
 from flowlord.cli.times import parse_time
-from flowlord.decide.ahead import Coming, Planned, Scheduled, ahead, coming, is_over, scheduled
+from flowlord.decide.ahead import Coming, Planned, Scheduled, ahead, is_over, scheduled, teller
 from flowlord.decide.context import Context
 from flowlord.decide.expand import utc_text
 from flowlord.model.clock import Clock
@@ -186,18 +186,27 @@ def _context(settings: Settings, entries: Iterable[Scheduled], now: datetime, pa
 
 
 def _records(planned: Iterable[Planned], ctx: Context, view: View) -> Iterator[Record]:
-    known: dict[str, Record] = {}
+    known: dict[int, tuple[Record, Callable[[Planned], Coming]]] = {}
     times: Record = {}
     instant, zone = None, None
     for each in planned:
-        phase = each.of.phase
-        fixed = known.get(phase.identity)
-        if fixed is None:
-            fixed = known[phase.identity] = _of_phase(each.of, view)
-        if each.instant != instant or each.of.cron.tz is not zone:  # many start at the same one
-            instant, zone = each.instant, each.of.cron.tz
+        entry = each.of
+        found = known.get(id(entry))
+        if found is None:
+            found = known[id(entry)] = _of_phase(entry, view), teller(entry, ctx)
+        if each.instant != instant or entry.cron.tz is not zone:  # many start at the same one
+            instant, zone = each.instant, entry.cron.tz
             times = {"at": utc_text(instant), "local": view.of(instant).isoformat()}
-        yield {**fixed, **times, **_of_start(coming(each, ctx))}
+        start = found[1](each)
+        yield {
+            **found[0],
+            **times,
+            "info": start.info,
+            "tasks": start.tasks,
+            "notes": list(start.notes),
+            "fault": start.fault,
+            "paused": start.paused,
+        }
 
 
 def _of_phase(entry: Scheduled, view: View) -> Record:
@@ -212,16 +221,6 @@ def _of_phase(entry: Scheduled, view: View) -> Record:
         "rule": phase.rule_text,
         "offset": short_duration(phase.rule.offset_ns) if phase.rule.offset_ns else "",
         "words": _rule_words(entry),
-    }
-
-
-def _of_start(start: Coming) -> Record:
-    return {
-        "info": start.info,
-        "tasks": start.tasks,
-        "notes": list(start.notes),
-        "fault": start.fault,
-        "paused": start.paused,
     }
 
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, TextIO
 
 import msgspec
@@ -97,6 +98,7 @@ class Sheet:
         self._look = look or Look()
         self._form = self._look.resolved()
         self._fields = fields
+        self._all_of: Callable[[Record], tuple[object, ...]] = itemgetter(*fields, fields[0])
         self._name = name or fields[0]
         self._layout = Layout(columns or [Column(field) for field in fields])
         self.count = 0
@@ -117,7 +119,7 @@ class Sheet:
                     records, lambda record: ",".join(map(csv_cell, map(record.get, self._fields))), ","
                 )
             case "tsv":
-                self._lines(records, lambda record: tsv_line(map(record.get, self._fields)), "\t")
+                self._lines(records, lambda record: tsv_line(self._values(record)), "\t")
             case _:
                 self._lines(records, lambda record: tsv_cell(record.get(self._name)))
         sys.stdout.flush()
@@ -130,6 +132,12 @@ class Sheet:
 
     def _picked(self, record: Record) -> Record:
         return {field: record.get(field) for field in self._fields}
+
+    def _values(self, record: Record) -> Iterable[object]:
+        try:
+            return self._all_of(record)[:-1]
+        except KeyError:
+            return map(record.get, self._fields)
 
     def _lines(self, records: Iterable[Record], line: Callable[[Record], str], header: str = "") -> None:
         coming = iter(records)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import NoneType
 
 from flowlord.model.inert import UNSAFE, printable, written
 
@@ -28,8 +29,10 @@ def tsv_cell(value: object) -> str:
 
 def tsv_line(values: Iterable[object]) -> str:
     """Return values as a line of tabs, each as `tsv_cell` writes it; harmless ones are looked at together."""
-    values = list(values)
-    cells = [value if isinstance(value, str) else _plain(value) for value in values]
+    values = tuple(values)
+    cells = [
+        value if value.__class__ is str else _PLAIN.get(value.__class__, tsv_cell)(value) for value in values
+    ]
     whole = "".join(cells)
     if not (whole.isascii() and whole.isprintable() and "\\" not in whole):
         cells = [tsv_cell(value) for value in values]
@@ -65,6 +68,16 @@ def _plain(value: object) -> str:
     if isinstance(value, list | tuple):
         return _DANGER_IN_TABS.sub(written, ",".join(map(str, value))) if value else ""
     return json_text(value)
+
+
+_PLAIN: Mapping[type, Callable[[object], str]] = {
+    bool: lambda value: "true" if value else "false",
+    int: str,
+    NoneType: lambda _: "",
+    list: _plain,
+    tuple: _plain,
+}
+"""What `_plain` does for the usual types, found without asking one after another."""
 
 
 def _in_json(found: re.Match[str]) -> str:

@@ -5,10 +5,13 @@ Nothing is decided here and nothing sent; infos and counts come from the functio
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
+
+import msgspec
 
 from flowlord.decide.context import Context
 from flowlord.decide.expand import HELD, count_of, info_of, later, own_values, rows_of, span_of
@@ -21,7 +24,16 @@ from flowlord.rules.daylight import daylight_note
 from flowlord.rules.durations import short_duration
 from flowlord.rules.timetable import Timetable
 
-_INSTANT = timedelta(microseconds=1)
+_TICK = timedelta(microseconds=1)
+_FIRST_LOOK = timedelta(seconds=1)
+_LONGEST_LOOK = timedelta(days=64)
+_LAST = datetime.max.replace(tzinfo=UTC)
+_NO_VALUES: Mapping[str, str] = {}
+_Instant = tuple[datetime, datetime, bool]
+_ENOUGH = 1_000
+"""Starts that one look ahead gathers at least, where there are so many: each puts its own into order."""
+_MOST = 5_000
+"""Instants of one schedule that it gathers at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +51,7 @@ class Scheduled:
         return self.table.cron
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(msgspec.Struct, frozen=True):
     """An instant of a phase, before anybody asked what it sends; `ends` when none comes after it."""
 
     instant: datetime
@@ -48,8 +59,7 @@ class Planned:
     ends: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Coming:
+class Coming(msgspec.Struct, frozen=True):
     """One start to be.
 
     `instant` is aware, in the zone of the rule; `tasks` how many it sends, 0 when that depends on what arrives; `info`
@@ -94,10 +104,63 @@ def ahead(entries: Iterable[Scheduled], first: datetime, last: datetime | None) 
 
     Without `last` it goes on for as long as any phase starts again.
     """
-    # No two are at one instant and of one number, so nothing behind these is compared.
-    streams = [_instants(entry, number, first, last) for number, entry in enumerate(entries)]
-    for _, _, planned in heapq.merge(*streams):
-        yield planned
+    waiting = [line for line in _lines(entries, first) if line.at is not None]
+    found: list[tuple[datetime, int, Planned]] = []
+    begin, length = first.astimezone(UTC), _FIRST_LOOK
+    while waiting or found:
+        end = _end(begin, length, [line.at for line in waiting if line.at] or [found[0][0]])
+        end = end if last is None else min(end, last)
+        for line in waiting:
+            instants = line.until(end)
+            if (
+                len(instants) == _MOST
+            ):  # a schedule that begins to be dense: what lies behind is for later looks
+                end = instants[-1][0]
+            for number, of in line.members:
+                found += [(at, number, Planned(instant, of, ends)) for at, instant, ends in instants]
+        found.sort(key=itemgetter(0, 1))
+        now = bisect_right(found, end, key=itemgetter(0))
+        for _, _, planned in found[:now]:
+            yield planned
+        del found[:now]
+        length = min((end - begin) * 2 if now < _ENOUGH else end - begin, _LONGEST_LOOK)
+        begin, length = end, max(length, _FIRST_LOOK)
+        waiting = [line for line in waiting if line.at and (last is None or line.at <= last)]
+
+
+def _end(begin: datetime, length: timedelta, comings: Sequence[datetime]) -> datetime:
+    """Return up to when to look next: there is something to be found."""
+    try:
+        return max(begin + length, min(comings))
+    except OverflowError:  # the end of the calendar
+        return _LAST
+
+
+def teller(entry: Scheduled, ctx: Context) -> Callable[[Planned], Coming]:
+    """Return what `coming` is for one phase, from what all its starts have in common; sooner for the usual phase."""
+    rule, template = entry.phase.rule, compiled(entry.phase.template)
+    is_usual = not (
+        rule.files
+        or rule.is_batch
+        or rule.until
+        or ctx.paused.pauses
+        or template.meta_names
+        or template.has_unique
+        or entry.table.delay
+        or entry.cron.tz is not UTC
+        or entry.cron.every_ns is not None
+    )
+    if not is_usual:
+        return lambda planned: coming(planned, ctx)
+    moved, render, host = timedelta(microseconds=rule.offset_ns // 1000), template.render, ctx.host
+
+    def told(planned: Planned) -> Coming:
+        try:
+            return Coming(planned.instant, entry, render(planned.instant + moved, _NO_VALUES, host=host), 1)
+        except (ValueError, OverflowError):
+            return coming(planned, ctx)
+
+    return told
 
 
 def coming(planned: Planned, ctx: Context) -> Coming:
@@ -125,7 +188,7 @@ def coming(planned: Planned, ctx: Context) -> Coming:
 def is_over(entry: Scheduled, first: datetime) -> bool:
     """Tell whether the phase has no start from `first` on, because of its `until`."""
     try:
-        return entry.table.is_over(first - _INSTANT)
+        return entry.table.is_over(first - _TICK)
     except OverflowError:  # nothing was before the very beginning of the calendar
         return False
 
@@ -136,7 +199,7 @@ def _notes(planned: Planned) -> tuple[str, ...]:
     if note := "" if cron.tz is UTC else daylight_note(cron, planned.instant):
         found.append(note)
     if delay := planned.of.table.delay:
-        found.append(f"starts {short_duration(delay // _INSTANT * 1000)} later (jitter)")
+        found.append(f"starts {short_duration(delay // _TICK * 1000)} later (jitter)")
     if cron.every_ns is not None and planned.of.mark is None and not rule.first:
         found.append("counted from here; @every counts from the phase's first start")
     if planned.ends:
@@ -144,17 +207,53 @@ def _notes(planned: Planned) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _instants(
-    entry: Scheduled, number: int, first: datetime, last: datetime | None
-) -> Iterator[tuple[datetime, int, Planned]]:
-    bounded = entry.table.last is not None
-    times = entry.table.upcoming(_before(entry, first))
-    instant = next(times, None)
-    while instant is not None and (last is None or instant <= last):
-        following = next(times, None) if bounded else None
-        at = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
-        yield at, number, Planned(instant, entry, bounded and following is None)
-        instant = following if bounded else next(times, None)
+class _Line:
+    """The instants of phases that have the same schedule; `members` are these with their numbers.
+
+    `at` is the next instant in UTC, None when there is none any more.
+    """
+
+    def __init__(self, entry: Scheduled, first: datetime) -> None:
+        self.members: list[tuple[int, Scheduled]] = []
+        self._bounded = entry.table.last is not None
+        self._utc = entry.cron.tz is UTC
+        self._times = entry.table.upcoming(_before(entry, first))
+        self._instant = next(self._times, None)
+        self.at = self._at(self._instant)
+
+    def until(self, end: datetime) -> list[_Instant]:
+        """Take some instants up to `end`: each in UTC, in the zone of the rule, and whether it is the last."""
+        found: list[_Instant] = []
+        at, instant = self.at, self._instant
+        while at is not None and instant is not None and at <= end and len(found) < _MOST:
+            following = next(self._times, None)
+            found.append((at, instant, self._bounded and following is None))
+            instant = following
+            at = instant if self._utc else self._at(instant)
+        self.at, self._instant = at, instant
+        return found
+
+    def _at(self, instant: datetime | None) -> datetime | None:
+        return instant and (instant if instant.tzinfo is UTC else instant.astimezone(UTC))
+
+
+def _lines(entries: Iterable[Scheduled], first: datetime) -> Iterable[_Line]:
+    """Return the lines of all phases: thousands of them have the same few schedules."""
+    lines: dict[object, _Line] = {}
+    for number, entry in enumerate(entries):
+        cron, table = entry.cron, entry.table
+        key = (
+            cron.text,
+            cron.zone,
+            table.first,
+            table.last,
+            entry.mark if cron.every_ns is not None else None,
+        )
+        line = lines.get(key)
+        if line is None:
+            line = lines[key] = _Line(entry, first)
+        line.members.append((number, entry))
+    return lines.values()
 
 
 def _before(entry: Scheduled, start: datetime) -> datetime:
@@ -162,11 +261,11 @@ def _before(entry: Scheduled, start: datetime) -> datetime:
     every = entry.cron.every_ns
     try:
         if every is None:
-            return start - _INSTANT
+            return start - _TICK
         if entry.mark is None:
             return start
         beat = timedelta(microseconds=every // 1000)
-        turns = (start - entry.mark - _INSTANT) // beat
+        turns = (start - entry.mark - _TICK) // beat
         return entry.mark + max(turns, 0) * beat
     except OverflowError:  # at the very beginning of the calendar
         return start

@@ -110,10 +110,8 @@ class Cron:
         """Yield the times after `after`, one by one, as long as there are some."""
         fields = self._fields
         if fields is not None and self._zone is UTC:
-            for wall in walk(
-                fields, after.astimezone(UTC).replace(tzinfo=None, microsecond=0), SEARCHED_YEARS
-            ):
-                yield wall.replace(tzinfo=UTC)
+            begin = after.astimezone(UTC).replace(tzinfo=None, microsecond=0)
+            yield from walk(fields, begin, SEARCHED_YEARS, UTC)
             return
         walls = self._walls()
         time = self._next(after, walls)

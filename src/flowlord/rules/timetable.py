@@ -66,6 +66,9 @@ class Timetable:
                 after = self.first
             else:
                 after = self.first - SECOND
+        if self.last is None:
+            yield from self.cron.upcoming(after)
+            return
         for instant in self.cron.upcoming(after):
             if self._within(instant) is None:
                 return

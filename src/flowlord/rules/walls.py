@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from calendar import monthrange
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
 from flowlord.rules.cronfields import Fields
@@ -25,8 +25,11 @@ def following(fields: Fields, wall: datetime, years: int) -> datetime | None:
     return _next_day(fields, wall, wall.year + years)
 
 
-def walk(fields: Fields, wall: datetime, years: int) -> Iterator[datetime]:
-    """Yield what `following` names, one after another: the times of one day at a time."""
+def walk(fields: Fields, wall: datetime, years: int, zone: tzinfo | None = None) -> Iterator[datetime]:
+    """Yield what `following` names, one after another: the times of one day at a time.
+
+    `zone` is put to them as it is: one that never changes its clocks.
+    """
     hours, minutes, seconds = fields.hour.numbers, fields.minute.numbers, fields.second.numbers
     found = following(fields, wall, years)
     while found is not None:
@@ -35,7 +38,7 @@ def walk(fields: Fields, wall: datetime, years: int) -> Iterator[datetime]:
         for hour in hours[bisect_left(hours, first_hour) :]:
             for minute in minutes[bisect_left(minutes, first_minute) :]:
                 for second in seconds[bisect_left(seconds, first_second) :]:
-                    yield datetime(year, month, day, hour, minute, second)  # noqa: DTZ001 - wall times have no zone
+                    yield datetime(year, month, day, hour, minute, second, tzinfo=zone)
                 first_second = 0
             first_minute = first_second = 0
         found = _next_day(fields, found, found.year + years)
