@@ -97,3 +97,26 @@ def test_without_a_history_alerts_are_told_all_the_same(home, slack):
         slack.received(atleast=1)
         assert daemon.end() == 0, daemon.err
     assert not (home / ".flowlord" / "tasks.db").exists()
+
+
+def test_a_phase_says_how_and_where_it_is_told_and_none_is_told_nowhere(home, slack):
+    phases = {"quiet": "alert=none", "loud": "alert=every&alert_to=oncall", "plain": "alert_to=nobody"}
+    flow = "".join(
+        f'[[phase]]\ntask = "{name}"\nrule = "cron=@yearly&{rule}"\n' for name, rule in phases.items()
+    )
+    hooks = "".join(
+        f'[alerts.channels.{name}]\nkind = "webhook"\nurl = "{slack.root}/{name}"\n'
+        for name in ("ops", "oncall")
+    )
+    write(home, {"workflows/a.toml": flow, "flowlord.toml": hooks})
+    hands = [word for name in phases for word in ("--worker", f"{name}=false")]
+    with running("run", "workflows", *hands, cwd=home) as daemon:
+        daemon.says("alert_to=nobody of a.toml:plain names no channel: their alerts go to ops")
+        for name, messages in (("quiet", 0), ("loud", 1), ("loud", 2), ("plain", 3)):
+            assert flowlord("send", name, cwd=home).code == 0
+            told = slack.received(atleast=messages)
+        assert daemon.end() == 0, daemon.err
+    assert sorted((each["path"], each["json"]["title"]) for each in told) == [
+        ("/oncall", "loud failed"), ("/oncall", "loud failed"), ("/ops", "plain failed"),
+    ]  # fmt: skip
+    assert len(slack.received()) == 3

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flowlord.decide.absent import look as look_for
 from flowlord.decide.context import Context
-from flowlord.decide.done import Done, on_done
+from flowlord.decide.done import Done, on_done, on_poison, origin_of, phase_of
 from flowlord.decide.file import FileEvent, on_file
 from flowlord.decide.lapse import on_lapse
-from flowlord.decide.schedule import ON_TIME, look
+from flowlord.decide.late import Open, on_late
+from flowlord.decide.schedule import ON_TIME, Missed, look
 from flowlord.decide.tick import on_missed, on_tick
 from flowlord.model.message import Delivery, Message
 from flowlord.model.plan import FactKind, Plan
@@ -45,6 +48,8 @@ def rules(draw: st.DrawFn) -> Rule:
         pass_on=draw(st.sampled_from([(), ("file", "x")])),
         retry_delay_ns=draw(st.sampled_from([None, 0, 1_000_000_000])),
         no_alert=draw(st.booleans()),
+        alert=draw(st.sampled_from(["", "every", "edge", "digest"])),
+        alert_to=draw(st.sampled_from(["", "oncall"])),
         batch_limit=draw(st.sampled_from([1, 100_000])),
         files=draw(st.sampled_from([(), ("/d/*",), ("/d/[", "/d/x*")])),
     )
@@ -126,6 +131,47 @@ def test_every_result_ends_in_a_record_and_no_two_messages_share_a_key(task: Tas
     assert len(set(stamps)) == len(stamps)
     if plan.later or plan.dead:
         assert task.result == "error"
+
+
+@given(tasks(), workflows())
+def test_every_alert_of_a_result_is_told_as_its_phase_asks_and_none_asks_for_silence(
+    task: Task, flows: Workflows
+) -> None:
+    done = Done(task, "key")
+    for plan in (on_done(done, flows, Context(now=START)), on_poison(done, flows, Context(now=START))):
+        made = phase_of(done, origin_of(task), flows)
+        own = [fact for fact in plan.facts if fact.kind is FactKind.ALERT and fact.key == "key"]
+        for alert in own:
+            rule = made.rule if made else Rule()
+            assert (alert.mode, alert.to) == ("" if rule.no_alert else rule.alert, rule.alert_to)
+        dead = any(fact.kind is FactKind.DEAD for fact in plan.facts)
+        if dead:
+            assert len(own) == (0 if made and made.rule.no_alert else 1)
+        for alert in plan.facts:
+            if alert.kind is FactKind.ALERT and alert not in own:  # a child that could not start
+                rule = flows.rule_of(alert.phase)
+                assert (alert.mode, alert.to) == ("" if rule.no_alert else rule.alert, rule.alert_to)
+
+
+@given(workflows(), st.sampled_from(["every", "edge", "digest", "none"]))
+def test_whatever_does_not_happen_is_told_as_its_phase_asks(flows: Workflows, word: str) -> None:
+    for flow in flows.by_name.values():
+        for phase in flow.phases:
+            silent = word == "none"
+            rule = msgspec.structs.replace(phase.rule, alert=word, alert_to="ops", no_alert=silent, late="2h")
+            asked = msgspec.structs.replace(phase, rule=rule)
+            late = Open("n", "k", phase.topic, phase.identity, Task(type=phase.topic, info=""), START)
+            missed = Missed(START, START, 1, "the daemon was down")
+            since = "2026-01-01T00:00:00Z"
+            facts = (
+                *on_late(late, 1, asked).facts,
+                *on_missed(asked, missed).facts,
+                *look_for(asked, "r", "UTC", since, None, START).facts,
+            )
+            kinds = Counter(fact.kind for fact in facts)
+            assert kinds[FactKind.LATE] == kinds[FactKind.MISSED] == kinds[FactKind.ABSENT] == 1
+            assert kinds[FactKind.ALERT] == (0 if silent else 3)
+            assert {(fact.mode, fact.to) for fact in facts if fact.kind is FactKind.ALERT} <= {(word, "ops")}
 
 
 @given(st.lists(tasks(), min_size=2, max_size=4), workflows(), st.randoms(use_true_random=False))

@@ -163,9 +163,22 @@ def test_options_are_read_into_their_fields():
     assert not rule.is_batch
 
 
-def test_options_of_later_versions_are_refused_each():
-    words = ["alert", "alert_to"]
-    for word in words:
-        _, [found] = parse_rule(f"{word}=1")
-        assert found.code == "FL022"
-        assert "not supported by this version" in found.text
+def test_alert_none_is_no_alert_and_nothing_else_is():
+    for text in ("alert=none", "no_alert", "alert=NONE&no_alert"):
+        rule, findings = parse_rule(text)
+        assert (rule.no_alert, findings) == (True, ()), text
+    for word in ("every", "edge", "digest"):
+        rule, findings = parse_rule(f"alert={word}&alert_to=on-call&no_alert=false")
+        assert (rule.no_alert, rule.alert, rule.alert_to, findings) == (False, word, "on-call", ())
+
+
+def test_a_word_that_is_no_way_to_alert_is_told_with_the_one_that_was_meant():
+    _, [found] = parse_rule("alert=digset")
+    assert (found.code, found.hint, found.better) == ("FL023", "did you mean 'digest'?", "digest")
+    assert found.text == "'digset' is none of every, edge, digest, none"
+
+
+def test_alert_and_no_alert_that_contradict_are_refused():
+    for text in ("no_alert&alert=edge", "alert=every&no_alert", "no_alert=false&alert=none"):
+        _, [found] = parse_rule(text)
+        assert (found.code, found.hint) == ("FL077", "keep one of them"), text

@@ -92,11 +92,13 @@ EXAMPLES: dict[str, list[tuple[str, str | bytes, tuple[int, int, int]]]] = {
         ("a.yaml", "phases:\n- task: t\n  rule: &an cron=@daily&ofset=1h\n", (3, 25, 30)),
         ("a.yaml", "phases:\n- task: t\n  rule: &an !!str 'cron=@daily&ofset=1h'\n", (3, 32, 37)),
     ],
-    "FL022": [("a.toml", rule("cron=@daily&alert=edge"), (3, 21, 26))],
     "FL023": [
         ("a.toml", rule("cron=@daily&priority=11"), (3, 30, 32)),
         ("a.toml", rule("cron=@daily&backoff=%30.5"), (3, 29, 34)),
         ("a.toml", HEAD + 'rule = {cron = "@daily", catchup = "al"}\n', (3, 36, 40)),
+        ("a.toml", rule("cron=@daily&alert=evry"), (3, 27, 31)),
+        ("a.toml", rule("cron=@daily&alert_to=on%20call"), (3, 30, 39)),
+        ("a.toml", rule("cron=@daily&alert_to"), (3, 21, 29)),
     ],
     "FL024": [("a.toml", rule("cron=@daily&cron=@hourly"), (3, 21, 25))],
     "FL025": [("a.toml", rule("cron=@daily&job=50%&x=%e9"), (3, 27, 28))],
@@ -145,6 +147,10 @@ EXAMPLES: dict[str, list[tuple[str, str | bytes, tuple[int, int, int]]]] = {
     ],
     "FL071": [("a.toml", rule("files=/d/a+b"), (3, 19, 20))],
     "FL076": [("a.toml", rule("cron=@daily&no_alert=false&no_alert"), (3, 36, 44))],
+    "FL077": [
+        ("a.toml", rule("cron=@daily&no_alert&alert=every"), (3, 30, 35)),
+        ("a.toml", HEAD + 'rule = {alert = "none", no_alert = false}\n', (3, 25, 33)),
+    ],
     "FL100": [
         ("a.toml", HEAD + 'dependsOn = "t"\n', (3, 13, 16)),
         ("a.toml", '[[phase]]\ntask="a:x"\ndependsOn="b"\n[[phase]]\ntask="b"\ndependsOn="a"\n', (3, 11, 14)),

@@ -354,3 +354,23 @@ def test_a_look_that_failed_is_made_up_for():
     watched.fails = False
     watched.looking.step()
     assert (watched.looks, watched.told) == (1, ["one"])
+
+
+def test_a_channel_that_is_not_there_is_said_once_and_forgotten_when_it_is_mended(tmp_path, caplog):
+    rule = '[[phase]]\ntask = "load"\nrule = "cron=@daily&alert_to={}"\n'
+    home = Home(tmp_path)
+    home.around.channels = ("slack", "oncall")
+    home.write("a.toml", rule.format("onclal"))
+    home.write("b.toml", rule.format("oncall"))
+    assert home.reloader.step()
+    text = "alert_to=onclal of a.toml:load names no channel: their alerts go to slack; did you mean 'oncall'?"
+    assert [record.getMessage() for record in caplog.records if record.name == "flowlord.alerts"] == [text]
+    assert (home.around.health.colour(), home.around.health.faults()) == ("yellow", {"channel onclal": text})
+    home.write("c.toml", rule.format("onclal"))
+    home.reloader.step()
+    assert caplog.text.count("onclal") == 1
+    home.write("a.toml", rule.format("slack"))
+    (tmp_path / "c.toml").unlink()
+    home.reloader.step()
+    home.reloader.step()  # a file that is gone must be gone twice
+    assert home.around.health.colour() == "green"

@@ -200,7 +200,13 @@ def _surroundings(
         lease_ns=settings.bus.lease_ns,
         task_ttl_ns=settings.taskmaster.task_ttl_ns,
         storage=storage,
+        channels=_channels(settings.alerts),
     )
+
+
+def _channels(alerts: AlertSettings) -> tuple[str, ...]:
+    names = [spec.name for spec in alerts.channels]
+    return tuple(sorted(names, key=lambda name: name != alerts.default))
 
 
 def _follower(settings: Settings, around: Surroundings, *, is_short: bool) -> Follows:

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from flowlord.decide.alert import alert_of
 from flowlord.decide.expand import utc_text
 from flowlord.model.paused import Pause
 from flowlord.model.plan import Fact, FactKind, Mark
@@ -144,7 +145,7 @@ def _told(
     )
     if pause is not None or phase.rule.no_alert:
         return (fact,)
-    return (fact, msgspec.structs.replace(fact, kind=FactKind.ALERT))
+    return (fact, alert_of(fact, phase.rule))
 
 
 def _time(text: str) -> datetime | None:

@@ -186,6 +186,8 @@ def on_backload(request: Request, flows: Workflows, ctx: Context, id_: str = "")
         limit=rule.batch_limit,
         holds=f"backload:{id_}",
         pace=request.pace,
+        alert="" if rule.no_alert else rule.alert,
+        alert_to=rule.alert_to,
     )
     try:
         rows = rows_of(Phase("", topic, rule=rule), ctx)

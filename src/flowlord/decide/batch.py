@@ -176,7 +176,8 @@ def halt_commit(key: str, recipe: Recipe, at: Position, why: str, *, by: str = "
     if not by:
         way = f"mend it, then `flowlord backload resume {name_of(key, recipe)}`, or `cancel` instead"
         told = f"the batch of {recipe.base_name} stopped: {why}; {progress(recipe, at)}. To go on: {way}"
-        facts.append(msgspec.structs.replace(facts[0], kind=FactKind.ALERT, text=told))
+        alert = msgspec.structs.replace(facts[0], kind=FactKind.ALERT, text=told)
+        facts.append(msgspec.structs.replace(alert, mode=recipe.alert, to=recipe.alert_to))
     return Commit(Plan(facts=tuple(facts)), marks=marks)
 
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import msgspec
 
+from flowlord.decide.alert import PLAIN, alert_of
 from flowlord.decide.context import Context
 from flowlord.decide.expand import CHUNK, Made, Start, child_messages
 from flowlord.decide.keys import created, dispatch_key
@@ -18,7 +19,7 @@ from flowlord.model.message import DEFAULT_PRIORITY, SAME, Message, Report
 from flowlord.model.paused import Pause
 from flowlord.model.plan import Fact, FactKind, FrozenBatch, OpenBatch, Plan, Quarantined
 from flowlord.model.task import Result, Task, encode
-from flowlord.model.workflow import Phase, Workflows
+from flowlord.model.workflow import Phase, Rule, Workflows
 from flowlord.rules.backoff import wait_ns
 from flowlord.rules.durations import short_duration
 from flowlord.rules.metastring import format_sorted, parse_meta
@@ -88,22 +89,22 @@ def on_done(done: Done, flows: Workflows, ctx: Context, origin: Origin | None = 
         case Result.WARN:
             return Plan(facts=(_done_fact(done),))
         case Result.ALERT:
-            alert = _fact(FactKind.ALERT, done, done.task.msg or "the worker asked for attention")
-            return Plan(facts=(_done_fact(done), alert))
+            told = _fact(FactKind.ALERT, done, done.task.msg or "the worker asked for attention")
+            return Plan(facts=(_done_fact(done), alert_of(told, _rule_of(done, origin, flows))))
         case other:
             reason = f"unknown result {other!r}; a worker answers complete, error, warn or alert"
+            aside = _fact(FactKind.QUARANTINED, done, reason)
             return Plan(
                 quarantine=(Quarantined("done", encode(done.task), reason),),
-                facts=(_fact(FactKind.QUARANTINED, done, reason), _fact(FactKind.ALERT, done, reason)),
+                facts=(aside, alert_of(aside, _rule_of(done, origin, flows))),
             )
 
 
 def on_poison(done: Done, flows: Workflows, ctx: Context) -> Plan:
     """Return the dead letter of a task that is not offered again, whatever tries its phase would still allow."""
     origin = origin_of(done.task)
-    phase = phase_of(done, origin, flows)
-    silent = phase is not None and phase.rule.no_alert
-    return _dead(done, origin, origin.tried, done.task.msg, ctx, silent=silent, told=_done_fact(done))
+    rule = _rule_of(done, origin, flows)
+    return _dead(done, origin, origin.tried, done.task.msg, ctx, rule, told=_done_fact(done))
 
 
 def sources_of(done: Task, flows: Workflows, origin: Origin | None = None) -> tuple[str, ...]:
@@ -194,6 +195,11 @@ def phase_of(done: Done, origin: Origin, flows: Workflows) -> Phase | None:
     return flows.phase_of(origin.workflow, origin.topic, origin.job)
 
 
+def _rule_of(done: Done, origin: Origin, flows: Workflows) -> Rule:
+    phase = phase_of(done, origin, flows)
+    return phase.rule if phase else PLAIN
+
+
 def _needs_time(phase: Phase) -> bool:
     """Whether anything about a child depends on the time of its parent; finding that out of an info takes a while."""
     return bool(phase.rule.offset_ns or phase.rule.for_ns) or compiled(phase.template).has_time
@@ -222,9 +228,9 @@ def _failure(done: Done, origin: Origin, phase: Phase | None, ctx: Context) -> P
     if phase is None:
         where = origin.workflow or "any workflow"
         text = f"{done.task.name} failed and no loaded phase of {where} made it: no retry. {done.task.msg}"
-        return _dead(done, origin, max(tried, 0), text.strip(), ctx, silent=False, told=told)
+        return _dead(done, origin, max(tried, 0), text.strip(), ctx, PLAIN, told=told)
     if tried >= phase.retry:
-        return _dead(done, origin, phase.retry, done.task.msg, ctx, silent=phase.rule.no_alert, told=told)
+        return _dead(done, origin, phase.retry, done.task.msg, ctx, phase.rule, told=told)
     rule = phase.rule
     wait = wait_ns(
         tried, delay=rule.retry_delay_ns, factor=rule.backoff, max_delay=rule.max_delay_ns, jitter=ctx.jitter
@@ -259,13 +265,13 @@ def _failure(done: Done, origin: Origin, phase: Phase | None, ctx: Context) -> P
 
 
 def _dead(
-    done: Done, origin: Origin, retried: int, text: str, ctx: Context, *, silent: bool, told: Fact
+    done: Done, origin: Origin, retried: int, text: str, ctx: Context, rule: Rule, *, told: Fact
 ) -> Plan:
     meta = format_sorted({**origin.meta, "retry": ["failed"], "retried": [str(retried)]})
     task = msgspec.structs.replace(done.task, meta=meta)
     facts = [told, _fact(FactKind.DEAD, done, text)]
-    if not silent:
-        facts.append(msgspec.structs.replace(_fact(FactKind.ALERT, done, text), task=task))
+    if not rule.no_alert:
+        facts.append(alert_of(msgspec.structs.replace(_fact(FactKind.ALERT, done, text), task=task), rule))
     if ctx.failed_topic in ("", "-"):
         return Plan(facts=tuple(facts))
     letter = Message(

@@ -305,6 +305,8 @@ def _recipe(phase: Phase, start: Start, ctx: Context, revision: str, *, span: Sp
         meta_file=phase.rule.meta_file,
         limit=phase.rule.batch_limit,
         holds=start.holds,
+        alert="" if phase.rule.no_alert else phase.rule.alert,
+        alert_to=phase.rule.alert_to,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from flowlord.decide.alert import alert_of
 from flowlord.decide.context import Context
 from flowlord.decide.done import Done, on_poison
 from flowlord.decide.late import brief
@@ -29,14 +30,14 @@ def on_lapse(lapsed: Delivery, flows: Workflows, ctx: Context) -> Plan | None:
         reason = (
             f"{lapsed.deliveries} taskmasters died with this result; what follows from it was not started"
         )
-        return _set_aside(lapsed, reason) if lapsed.deliveries >= most else None
+        return _set_aside(lapsed, reason, flows) if lapsed.deliveries >= most else None
     if lapsed.deliveries < ctx.max_deliveries:
         return None
     reason = f"{lapsed.deliveries} workers died with this task; it will not be offered again"
     try:
         task = lapsed.task()
     except InvalidTask:
-        return _set_aside(lapsed, reason)
+        return _set_aside(lapsed, reason, flows)
     done = Done(
         task=msgspec.structs.replace(task, result=str(Result.ERROR), msg=reason),
         key=lapsed.key,
@@ -73,7 +74,7 @@ def on_lost(lapsed: Delivery, ctx: Context) -> Fact:
     )
 
 
-def _set_aside(lapsed: Delivery, reason: str) -> Plan:
+def _set_aside(lapsed: Delivery, reason: str, flows: Workflows) -> Plan:
     told = Fact(FactKind.QUARANTINED, key=lapsed.key, topic=lapsed.topic, phase=lapsed.phase, text=reason)
-    alert = msgspec.structs.replace(told, kind=FactKind.ALERT)
+    alert = alert_of(told, flows.rule_of(lapsed.phase))
     return Plan(quarantine=(Quarantined(lapsed.topic, lapsed.payload, reason),), facts=(told, alert))

@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from flowlord.decide.alert import PLAIN, alert_of
 from flowlord.decide.keys import dispatch_key
 from flowlord.model.paused import Pause
 from flowlord.model.plan import Fact, FactKind, Plan
@@ -117,7 +118,7 @@ def on_late(found: Open, limit_ns: int, phase: Phase | None, pause: Pause | None
     )
     if pause is not None or (phase is not None and phase.rule.no_alert):
         return Plan(facts=(fact,))
-    return Plan(facts=(fact, msgspec.structs.replace(fact, kind=FactKind.ALERT)))
+    return Plan(facts=(fact, alert_of(fact, phase.rule if phase else PLAIN)))
 
 
 def brief(task: Task) -> Task:

@@ -94,7 +94,7 @@ class Recipe(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Rows are `rows` and then those of `files`, or one empty row without `has_rows`. `chosen` (`0-4,7`) leaves out all
     other tasks; their numbers stay unused. `limit` is how many tasks it may make, `holds` the group that each of them
-    holds open.
+    holds open. `alert` and `alert_to` say how and where the phase wants it told that the batch stopped.
     """
 
     slot: str
@@ -126,6 +126,8 @@ class Recipe(msgspec.Struct, frozen=True, omit_defaults=True):
     chosen: str = ""
     holds: str = ""
     pace: Pace | None = None
+    alert: str = ""
+    alert_to: str = ""
 
     @property
     def holds_itself(self) -> bool:

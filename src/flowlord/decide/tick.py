@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from flowlord.decide.alert import alert_of
 from flowlord.decide.context import Context
 from flowlord.decide.expand import Start, as_plan, later, root_messages, single_message, utc_text
 from flowlord.decide.recipe import PHASE
@@ -90,6 +91,7 @@ def on_missed(phase: Phase, missed: Missed, revision: str = "") -> Plan:
 
 def failed(phase: Phase, cause: str, text: str, revision: str = "") -> Fact:
     """Return the alert that a phase could not do what its event asked for."""
-    return Fact(
+    told = Fact(
         FactKind.ALERT, topic=phase.topic, phase=phase.identity, revision=revision, cause=cause, text=text
     )
+    return alert_of(told, phase.rule)

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import msgspec
-
+from flowlord.decide.alert import alert_of
 from flowlord.model.plan import Fact, FactKind, Plan
 from flowlord.rules.durations import short_duration
 
@@ -42,7 +41,7 @@ def on_vanished(found: Silent) -> Plan:
         more = f" and {len(found.running) - TOLD} more" if len(found.running) > TOLD else ""
         text += f"; it held {shown}{more}, offered again when their leases lapse"
     fact = Fact(FactKind.VANISHED, cause=f"process:{found.consumer}", text=text)
-    return Plan(facts=(fact, msgspec.structs.replace(fact, kind=FactKind.ALERT)))
+    return Plan(facts=(fact, alert_of(fact)))
 
 
 def outcome_of(found: Silent) -> str:

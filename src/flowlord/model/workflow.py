@@ -26,7 +26,9 @@ class Rule(msgspec.Struct, frozen=True):
     retry_delay_ns: int | None = None
     backoff: float | None = None
     max_delay_ns: int | None = None
-    no_alert: bool = False
+    no_alert: bool = False  # also `alert=none`
+    alert: str = ""  # every, edge, digest, none: how its failures are told; empty: edge
+    alert_to: str = ""  # the channel that is told; whether there is one, the configuration knows
     for_ns: int = 0
     by: str = ""
     meta: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
@@ -214,6 +216,12 @@ class Workflows:
             if phase is not None:
                 return phase
         return None
+
+    def rule_of(self, identity: str) -> Rule:
+        """Return the rule of a phase by its identity; one without options when it is not loaded."""
+        flow = self.by_name.get(identity.partition(":")[0])
+        phases = flow.phases if flow else ()
+        return next((phase.rule for phase in phases if phase.identity == identity), Rule())
 
     def children(self, workflow: str, topic: str, job: str) -> tuple[Phase, ...]:
         """Return the phases that a completed task starts; none when it names no loaded workflow."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -18,6 +18,8 @@ YES: Final = ("", "true", "yes", "on", "1")
 NO: Final = ("false", "no", "off", "0")
 NUMBER: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
 MOST: Final = 10_000_000
+ALERTS: Final = ("every", "edge", "digest", "none")
+_CHANNEL: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Reader(Protocol):
@@ -25,7 +27,16 @@ class Reader(Protocol):
 
     given: dict[str, object]
 
-    def say(self, code: str, number: int, text: str, hint: str = "", *, better: str | None = None) -> None:
+    def say(
+        self,
+        code: str,
+        number: int,
+        text: str,
+        hint: str = "",
+        *,
+        on_key: bool = False,
+        better: str | None = None,
+    ) -> None:
         """Note that something is wrong with the option of that number."""
         ...
 
@@ -101,6 +112,31 @@ def deadline(options: Reader, number: int, value: str) -> None:
         options.given["late"] = value
     except Unreadable as error:
         options.complain("FL023", number, value, error)
+
+
+def channel(options: Reader, number: int, value: str) -> None:
+    """Take the name of a channel; whether there is one of that name, the configuration knows."""
+    if _CHANNEL.fullmatch(value):
+        options.given["alert_to"] = value
+    else:
+        text = f"{quote(value)} is no name of a channel: letters, digits, - and _ are, up to 64"
+        options.say(
+            "FL023", number, text, "alert_to=oncall means [alerts.channels.oncall] of the configuration"
+        )
+
+
+def of_one_mind(options: Reader, at: Mapping[str, int]) -> None:
+    """Note that `alert` and `no_alert` say opposite things; else `alert=none` is `no_alert`.
+
+    `at` has the place of each option.
+    """
+    silent = options.given["alert"] == "none"
+    if options.given.get("no_alert", silent) is silent:
+        options.given["no_alert"] = silent
+        return
+    other = "no_alert=false" if silent else "no_alert"
+    text = f"alert={options.given['alert']} and {other} say opposite things"
+    options.say("FL077", max(at["alert"], at["no_alert"]), text, "keep one of them", on_key=True)
 
 
 def bound(name: str) -> Take:

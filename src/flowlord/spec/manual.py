@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from flowlord.rules.batch import STEPS
+from flowlord.spec.kinds import ALERTS
 from flowlord.spec.options import CATCHUPS, OVERLAPS, PRIORITIES, REWRITES
 
 Kind: TypeAlias = Literal[
@@ -235,9 +236,21 @@ OPTIONS: Final = (
         "retry_delay=20s&backoff=2&max_delay=15m", see=("retry_delay", "backoff"),
     ),
     Option(
-        "no_alert", "Retries", "switch",
-        "No alert when a task fails for good.",
-        "no_alert", default="false",
+        "alert", "Alerts", "word",
+        "How people are told of what fails: edge tells the first at once and what goes on in digests, every tells each "
+        "one at once, digest waits for the next digest, none tells nobody and is the same as no_alert.",
+        "cron=@daily&alert=every", default="edge", words=ALERTS, see=("alert_to", "no_alert"),
+    ),
+    Option(
+        "alert_to", "Alerts", "text",
+        "The channel of the configuration that is told; one that is not there is said once, and the default is told.",
+        "cron=@daily&alert_to=oncall", without="the first of alerts.routes that fits, else the default channel",
+        see=("alert",),
+    ),
+    Option(
+        "no_alert", "Alerts", "switch",
+        "Tell nobody when a task fails for good or is late, when a start was missed or a file did not come.",
+        "no_alert", default="false", see=("alert",),
     ),
     Option(
         "timeout", "Limits", "duration",

@@ -20,8 +20,6 @@ from flowlord.spec import kinds
 from flowlord.spec.document import named
 from flowlord.spec.near import is_sure, near_miss, nearest
 
-# Told and refused, because a phase that relies on them would run otherwise than written.
-LATER: Final = frozenset(("alert", "alert_to"))
 MOST_STRANGERS: Final = 1_000  # names of unknown options in one file
 _MOST_HINTS: Final = 200  # of one file, about options that nobody knows
 NO_MISSES: Final = frozenset(("file", "filename", "tags"))
@@ -103,6 +101,8 @@ class Options:
             self._schedule(zone)
         if "first" in self.given and "until" in self.given:
             kinds.in_order(self, at["until"], str(self.given["first"]), str(self.given["until"]), zone)
+        if "alert" in self.given:
+            kinds.of_one_mind(self, at)
         if "meta" in at and "meta-file" in at:
             text = "'meta' and 'meta-file' cannot be combined"
             self.say("FL062", max(at["meta"], at["meta-file"]), text, "keep one of them", on_key=True)
@@ -146,10 +146,6 @@ class Options:
             )
             self.at.setdefault("require", number)
             self._require(number, key[8:].strip(), on_key=True)
-            return
-        if name in LATER:
-            text = f"the rule option {named(name)} is not supported by this version"
-            self.say("FL022", number, text, "take it out: the phase would not run as it says", on_key=True)
             return
         self.unknown.append((key, value))
         if name not in self.strangers:
@@ -375,6 +371,8 @@ _TAKE: Final[dict[str, _Take]] = {
     "backoff": Options._backoff,
     "max_delay": kinds.lasting("max_delay_ns"),
     "no_alert": Options._no_alert,
+    "alert": kinds.choice("alert", kinds.ALERTS),
+    "alert_to": kinds.channel,
     "for": kinds.lasting("for_ns", negative=True),
     "by": Options._by,
     "meta": Options._meta,

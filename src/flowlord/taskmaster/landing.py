@@ -10,10 +10,12 @@ import msgspec
 
 from flowlord.bus.clock import micros
 from flowlord.bus.port import Bus
+from flowlord.decide.alert import PLAIN, alert_of
 from flowlord.model.clock import Clock
 from flowlord.model.errors import BusError, LeaseLost, Refused
 from flowlord.model.message import Delivery
 from flowlord.model.plan import Commit, Committed, Fact, FactKind, Plan, Quarantined
+from flowlord.model.workflow import Rule
 
 log = logging.getLogger("flowlord.taskmaster")
 
@@ -66,8 +68,8 @@ def _shifted(commit: Commit, by: timedelta) -> Commit:
     return msgspec.structs.replace(commit, plan=msgspec.structs.replace(commit.plan, later=later))
 
 
-def quarantine(delivery: Delivery, reason: str) -> Plan:
-    """Return the plan that sets a message aside byte for byte, with the reason and an alert."""
+def quarantine(delivery: Delivery, reason: str, rule: Rule = PLAIN) -> Plan:
+    """Return the plan that sets a message aside byte for byte, with the reason and an alert as its phase wants it."""
     told = Fact(
         FactKind.QUARANTINED,
         key=delivery.key,
@@ -77,5 +79,5 @@ def quarantine(delivery: Delivery, reason: str) -> Plan:
     )
     return Plan(
         quarantine=(Quarantined(delivery.topic, delivery.payload, reason),),
-        facts=(told, msgspec.structs.replace(told, kind=FactKind.ALERT)),
+        facts=(told, alert_of(told, rule)),
     )

@@ -15,6 +15,7 @@ from flowlord.spec import load as files
 from flowlord.spec.disk import DiskTree
 from flowlord.spec.tree import Tree
 from flowlord.taskmaster.commit import Repository, at_commit
+from flowlord.taskmaster.strangers import tell_strangers
 from flowlord.taskmaster.surroundings import Surroundings
 
 log = logging.getLogger("flowlord.reload")
@@ -161,6 +162,7 @@ class Reloader:
         self._around.workflows = flows
         self._around.changed.set()
         self._note(broken)  # only now that the alert is on the bus
+        tell_strangers(self._around)
         for fact in facts:
             level = logging.ERROR if fact.kind is FactKind.ALERT else logging.INFO
             log.log(level, "%s", fact.text, extra={"action": "reload", "workflow": fact.phase})

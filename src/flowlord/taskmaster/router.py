@@ -101,7 +101,9 @@ class Router:
         try:
             task = delivery.task()
         except InvalidTask as error:
-            return Commit(quarantine(delivery, str(error)), acknowledge=(delivery,))
+            return Commit(
+                quarantine(delivery, str(error), flows.rule_of(delivery.phase)), acknowledge=(delivery,)
+            )
         identities = outcome_identities(delivery.key, task.type, task.job, task.id, task.created)
         done = Done(
             task=task,
@@ -131,8 +133,9 @@ class Router:
             raise
         except Exception as error:  # one hostile result must not stop the others
             log.exception("a result could not be decided", extra={"action": "done.failed", "task": task.id})
+            reason = f"it could not be decided: {error!r}"
             return Commit(
-                quarantine(delivery, f"it could not be decided: {error!r}"), acknowledge=(delivery,)
+                quarantine(delivery, reason, flows.rule_of(delivery.phase)), acknowledge=(delivery,)
             )
         self._around.stamps.used(ctx.now, plan.stamps)
         # The outcome of a result that is none was recorded when it was set aside: mended, it would count as repeated.

@@ -57,6 +57,7 @@ class Surroundings:
     counters: Counters = field(default_factory=Counters)
     health: Health = field(default_factory=Health)
     storage: Storage = field(default_factory=Storage)
+    channels: tuple[str, ...] = ()  # those that can be told; the first is the one for all that names none
     paused: Paused | None = None  # None: not looked at yet
     _pauses: PauseWatch | None = None
 

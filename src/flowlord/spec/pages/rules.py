@@ -26,13 +26,6 @@ PAGES: Final = {
         _rule("cron=@daily&«ofset»=-24h"),
         _rule("cron=@daily&offset=-24h"),
     ),
-    "FL022": Page(
-        "This version knows what the option means and cannot do it yet. A phase that relies on it would "
-        "run otherwise than written, so the file is refused until a later version, or until the option is"
-        " taken out.",
-        _rule("cron=@daily&«alert»=edge"),
-        _rule("cron=@daily"),
-    ),
     "FL023": Page(
         "The option has some words or numbers to choose from, and this is none of them; the problem names"
         " them.",

@@ -58,4 +58,9 @@ PAGES: Final = {
         Example(phase('rule = "cron=@daily&no_alert&«no_alert»=false"')),
         Example(phase('rule = "cron=@daily&no_alert"')),
     ),
+    "FL077": Page(
+        "One of the two wants people told and the other one wants nobody told; alert=none and no_alert are the same.",
+        Example(phase('rule = "cron=@daily&no_alert&«alert»=every"')),
+        Example(phase('rule = "cron=@daily&alert=every"')),
+    ),
 }
