@@ -5,15 +5,19 @@ import json
 import pytest
 
 from flowlord.alert.policy import Policy
+from flowlord.alert.words import what_of
 from flowlord.bus.clock import SystemClock
+from flowlord.bus.memory import MemoryBus
 from flowlord.bus.sqlite import SqliteBus
 from flowlord.cli import alertact, alertlook
 from flowlord.cli.alertlook import Wanted
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, NO_SUCH_THING, WRONG_USE
 from flowlord.cli.printer import Look
 from flowlord.config import resolve
+from flowlord.model.plan import Fact, FactKind, Plan
 from flowlord.taskmaster.alerter import Alerter
-from unit.test_taskmaster_alerter import Slack, fail, succeed
+from support.clock import VirtualClock
+from unit.test_taskmaster_alerter import Slack, fail, succeed, work
 
 JSON = Look("json")
 
@@ -129,3 +133,111 @@ def test_what_went_well_again_is_no_longer_open(bus, settings, capsys):
     [record] = listed(capsys, settings)
     assert record["state"] == "open"  # until it was quiet for a while
     assert alertact.ack(settings, ["a1"], "") == DONE
+
+
+def test_what_ended_is_told_from_the_history_when_the_bus_has_forgotten_it(bus, settings, tmp_path, capsys):
+    from flowlord.cache.historian import Historian
+
+    kept = resolve({"bus": settings.bus.address, "cache": f"{tmp_path}/tasks.db"})
+    clock = VirtualClock()
+    bus = MemoryBus(clock)
+    one = Alerter(bus, clock, Policy(channels=("slack",), default="slack"), {"slack": Slack()}, "d|1")
+    work(one, clock)
+    fail(bus, 2)
+    work(one, clock)
+    succeed(bus)
+    work(one, clock, 900)
+    historian = Historian(f"{tmp_path}/tasks.db", clock)
+    historian.follow(bus.journal(0, 1_000))
+    historian.close()
+    [record] = listed(capsys, kept, since="2000-01-01")
+    assert (record["id"], record["state"], record["count"], record["messages"]) == ("a1", "recovered", 2, 2)
+    assert (record["name"], record["error"], record["channel"]) == ("load:users", "no route to host", "slack")
+    assert (record["workflow"], record["dates"], record["kind"]) == ("a.toml", "2026/01/01T00", "task")
+    assert listed(capsys, kept) == []  # of today the bus tells, and it knows nothing of it
+    assert listed(capsys, kept, since="2000-01-01", open=True) == []
+    assert alertlook.show(kept, "a1", look=JSON) == DONE
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["ended"] == record["ended"]
+    assert shown["next"] == ["flowlord tasks --failed --topic load --job users"]
+    assert alertlook.show(kept, "a1", look=Look("table")) == DONE
+    assert "state recovered" in capsys.readouterr().out
+    assert alertlook.show(kept, "a2", look=JSON) == NO_SUCH_THING
+
+
+def test_an_incident_is_in_the_history_once_for_each_time_it_ended():
+    from flowlord.cache.fold import fold
+    from flowlord.cache.past import ended_since, last_of
+
+    clock = VirtualClock()
+    bus = MemoryBus(clock)
+    one = Alerter(bus, clock, Policy(channels=("slack",), default="slack"), {"slack": Slack()}, "d|1")
+    work(one, clock)
+    for times in (3, 1):
+        fail(bus, times)
+        work(one, clock)
+        succeed(bus)
+        work(one, clock, 1_200)
+    history = fold(bus, clock)
+    assert [(each.id, each.past.total, each.past.stage) for each in ended_since(history, 0)] == [
+        ("a1", 3, "recovered"), ("a1", 1, "recovered"),
+    ]  # fmt: skip
+    assert last_of(history, "a1").past.total == 1
+    assert ended_since(history, bus.now_us() + 1) == []
+    assert last_of(history, "a7") is None
+
+
+def test_a_mute_of_a_name_that_nobody_knows_says_so_with_the_one_that_was_meant(bus, settings, capsys):
+    fail(bus)
+    assert alertact.mute(settings, "laod:users", "2h", "", look=JSON) == DONE
+    told = capsys.readouterr()
+    assert (
+        "nothing called laod:users is on this bus now; it counts once it is; did you mean 'load:users'?"
+        in told.err
+    )
+    [record] = json.loads(told.out)
+    assert (record["act"], record["target"], record["known"]) == ("muted", "laod:users", False)
+    for known in ("load", "load:users", "a.toml", "a1", "lo*", "*"):
+        assert alertact.mute(settings, known, "2h", "", look=JSON) == DONE
+        told = capsys.readouterr()
+        assert (json.loads(told.out)[0]["known"], "did you mean" in told.err) == (True, False), known
+
+
+def test_a_mute_with_a_star_holds_what_fits_and_nothing_else(bus, settings, capsys):
+    slack = Slack()
+    assert alertact.mute(settings, "load:u*", "2h", "") == DONE
+    fail(bus)
+    bus.commit(Plan(facts=(Fact(FactKind.ALERT, key="o", topic="other", phase="b.toml:other", text="boom"),)))
+    telling(bus, slack)
+    assert [line.name for notice in slack.got for line in notice.lines] == ["other"]
+
+
+def test_acts_are_data_where_a_form_is_asked_for(bus, settings, capsys):
+    fail(bus)
+    assert alertact.ack(settings, ["a1"], "mine", look=JSON) == DONE
+    [record] = json.loads(capsys.readouterr().out)
+    assert (record["act"], record["target"], record["reason"], record["until"]) == (
+        "acked",
+        "a1",
+        "mine",
+        None,
+    )
+    assert alertact.mute(settings, "load", "2h", "moving", look=Look("name")) == DONE
+    assert capsys.readouterr().out == "load\n"
+    assert alertact.unmute(settings, "load", look=JSON) == DONE
+    assert json.loads(capsys.readouterr().out)[0]["act"] == "unmuted"
+    assert alertact.mute(settings, "load", "2h", "") == DONE
+    assert capsys.readouterr().out == ""
+
+
+def test_a_name_that_the_reason_repeats_stands_once(bus, settings, capsys):
+    bus.commit(
+        Plan(
+            facts=(
+                Fact(FactKind.ALERT, key="o", topic="geo", phase="b.toml:geo", text="geo could not start: x"),
+            )
+        )
+    )
+    assert alertlook.run(settings, Wanted(), look=Look("table")) == DONE
+    assert "geo could not start: x  no channel" in capsys.readouterr().out.splitlines()[1]
+    assert what_of("geo", "geography") == "geo geography"

@@ -175,7 +175,7 @@ def test_alert_none_is_no_alert_and_nothing_else_is():
 def test_a_word_that_is_no_way_to_alert_is_told_with_the_one_that_was_meant():
     _, [found] = parse_rule("alert=digset")
     assert (found.code, found.hint, found.better) == ("FL023", "did you mean 'digest'?", "digest")
-    assert found.text == "'digset' is none of every, edge, digest, none"
+    assert found.text == '"digset" is none of every, edge, digest, none'
 
 
 def test_alert_and_no_alert_that_contradict_are_refused():

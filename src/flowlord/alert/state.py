@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from enum import StrEnum
 
 import msgspec
@@ -154,6 +155,12 @@ class Incident(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.kind is EventKind.RESULT or self.mode is Mode.EVERY
 
 
+def names_of(incident: Incident) -> tuple[str, ...]:
+    """Return all by which people may call an incident; some may be empty."""
+    topic = incident.name.partition(":")[0]
+    return (incident.id, incident.workflow, incident.phase, incident.name, topic)
+
+
 class Mute(msgspec.Struct, frozen=True, omit_defaults=True):
     """Nothing of `target` is told until `until_us`."""
 
@@ -164,9 +171,12 @@ class Mute(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str = ""
 
     def covers(self, incident: Incident) -> bool:
-        """Whether it is about this incident: by its id, workflow, phase, task or topic, or `*` for all."""
-        known = (incident.id, incident.workflow, incident.phase, incident.name, "*")
-        return self.target in known or self.target == incident.name.partition(":")[0]
+        """Whether it is about this incident: by its id, workflow, phase, task or topic; `*` stands for anything."""
+        return any(
+            fnmatch.fnmatchcase(each, self.target) or each == self.target
+            for each in names_of(incident)
+            if each
+        )
 
 
 class Pace(msgspec.Struct, frozen=True, omit_defaults=True):

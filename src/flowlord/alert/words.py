@@ -19,6 +19,10 @@ RANGES: Final = 200
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ZERO: Final = datetime(1, 1, 1, tzinfo=UTC)
 _MILD: Final = frozenset({EventKind.LATE, EventKind.MISSED, EventKind.ABSENT, EventKind.PROCESS})
+_NO_DATA: Final = {EventKind.MISSED: "planned", EventKind.PHASE: "planned", EventKind.ABSENT: "due"}
+"""Kinds of which no task tells a data time: what is known is when it should have been."""
+_AGAIN: Final = {EventKind.MISSED: "starts again", EventKind.ABSENT: "gets files again"}
+"""What has begun anew without what was left out having been made up."""
 _FAILED: Final = {
     EventKind.TASK: "failed",
     EventKind.RESULT: "asks for attention",
@@ -75,7 +79,7 @@ def line_of(incident: Incident, *, recovered: bool = False) -> Line:
         error=incident.error,
         count=incident.total if recovered else incident.fresh,
         total=incident.total,
-        dates=ranges(_hours(incident, recovered)),
+        dates=dates_of(incident, _hours(incident, recovered)),
         since_us=incident.first_us,
         last_us=incident.good_us if recovered else incident.last_us,
         workflow=incident.workflow,
@@ -91,6 +95,17 @@ def summary(found: Iterable[tuple[str, int, Sequence[int | None]]]) -> list[str]
     """
     ordered = sorted(found, key=lambda each: (-each[1], each[0]))
     return [f"{name + ':':<35}{count:>5}  {ranges(hours)}".rstrip() for name, count, hours in ordered]
+
+
+def dates_of(incident: Incident, hours: Iterable[int]) -> str:
+    """Return the times that an incident is about: data times of tasks; planned ones of starts and files, so called."""
+    told = ranges(hours)
+    return f"{_NO_DATA[incident.kind]} {told}" if told and incident.kind in _NO_DATA else told
+
+
+def what_of(name: str, error: str) -> str:
+    """Return what fails and why as one text, in which the name stands once."""
+    return error if error == name or error.startswith((f"{name} ", f"{name}:")) else f"{name} {error}"
 
 
 def ranges(hours: Iterable[int | None]) -> str:
@@ -124,6 +139,14 @@ def _title(kind: NoticeKind, found: Sequence[Incident]) -> str:
     match kind:
         case NoticeKind.RECOVERED:
             length = short_duration(max(first.good_us - first.first_us, 0) // 1_000_000 * 1_000_000_000)
+            if first.kind in _AGAIN:
+                what = "start was missed" if first.kind is EventKind.MISSED else "file did not come"
+                what = (
+                    what
+                    if first.total == 1
+                    else what.replace("start was", "starts were").replace("file", "files")
+                )
+                return f"{first.name} {_AGAIN[first.kind]} after {length}: {first.total:,} {what}"
             return f"{first.name} is well again after {length} ({_times(first.total)})"
         case NoticeKind.STILL if first.mode is not Mode.DIGEST or first.told:
             told = (

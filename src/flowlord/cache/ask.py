@@ -22,6 +22,7 @@ EXPORTED: Final = (
     "alerts",
     "files",
     "decisions",
+    "incidents",
     "days",
     "revisions",
     "phases",

@@ -58,6 +58,7 @@ def catch_up(history: History, bus: Journal) -> int:
         history.newer_files += ledger.files
         history.newer_decisions += ledger.decisions
         history.newer_alerts += ledger.alerts
+        history.newer_incidents += ledger.incidents
         history.newer_revisions += ledger.revisions
         history.newer_phases |= ledger.phases
         seq = entries[-1].seq

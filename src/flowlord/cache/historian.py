@@ -59,6 +59,7 @@ _ALERT = Many("INSERT OR FAIL INTO alerts VALUES", row(10, "NULL, "))
 _DECISION = Many("INSERT OR FAIL INTO decisions VALUES", row(8, "NULL, "))
 _FILE = Many("INSERT OR FAIL INTO files VALUES", row(12, "NULL, "))
 _WORKFLOW = Many("INSERT OR REPLACE INTO workflows VALUES", row(4))
+_INCIDENT = Many("INSERT OR FAIL INTO incidents VALUES", row(19, "NULL, "))
 _REVISION = Many("INSERT OR FAIL INTO revisions VALUES", row(6, "NULL, "))
 _PHASE = Many("INSERT OR REPLACE INTO phases VALUES", row(10))
 _HUGE = 1 << 63
@@ -259,6 +260,7 @@ class Historian:
         insert.run(db, [astuple(attempt) for attempt in changed if attempt.n is None])
         _ALERT.run(db, ledger.alerts)
         _FILE.run(db, ledger.files)
+        _INCIDENT.run(db, ledger.incidents)
         days.write(db, ledger.days())
         if ledger.workflows:
             _WORKFLOW.run(db, list(ledger.workflows.values()))
@@ -301,6 +303,7 @@ def _harmless(ledger: Ledger) -> Ledger:
     mended.decisions = [tuple(map(mend, row)) for row in ledger.decisions]
     mended.files = [tuple(map(mend, row)) for row in ledger.files]
     mended.workflows = {name: tuple(map(mend, row)) for name, row in ledger.workflows.items()}
+    mended.incidents = [tuple(map(mend, row)) for row in ledger.incidents]
     mended.revisions = [tuple(map(mend, row)) for row in ledger.revisions]
     mended.phases = {key: tuple(map(mend, row)) for key, row in ledger.phases.items()}
     return mended

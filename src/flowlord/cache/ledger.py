@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from msgspec.structs import astuple
+
 from flowlord.cache.attempt import OPEN, Attempt, State, microseconds, told_by_meta
 from flowlord.cache.days import Counted, Slot, Sums, counted, differences
 from flowlord.model.plan import Fact, FactKind, Seen
@@ -65,8 +67,8 @@ class Ledger:
     """Rows that are known, and what a batch of entries made of them.
 
     `attempts` holds what was given and what was added; `changed` those of them that a fact has touched. `alerts`,
-    `decisions`, `files` and `revisions` are rows in the order of their columns without the number, `workflows` the last
-    of each. `before` is where those that were given count as ended, by key.
+    `decisions`, `files`, `incidents` and `revisions` are rows in the order of their columns without the number,
+    `workflows` the last of each. `before` is where those that were given count as ended, by key.
     """
 
     def __init__(self, known: Iterable[Attempt] = ()) -> None:
@@ -81,6 +83,7 @@ class Ledger:
         self.workflows: dict[str, tuple[object, ...]] = {}
         self.revisions: list[tuple[object, ...]] = []
         self.phases: dict[tuple[str, str, str], tuple[object, ...]] = {}
+        self.incidents: list[tuple[object, ...]] = []
 
     def days(self) -> dict[Slot, Sums]:
         """Return what the numbers of days change by."""
@@ -132,6 +135,10 @@ class Ledger:
                 self._file(fact, at)
             case FactKind.ALERT:
                 self._alert(fact, at)
+            case FactKind.INCIDENT:
+                if fact.incident is not None:
+                    about = (fact.key, fact.phase.partition(":")[0], fact.phase, fact.text)
+                    self.incidents.append((at, *about, *astuple(fact.incident)))
             case FactKind.MOVED:
                 self._moved(fact)
                 self._decide(fact, at)

@@ -25,7 +25,7 @@ PAGES = 250
 """Pages of what was removed that are given back to the disk in one step, at most."""
 _OLD_TASKS = "SELECT n FROM tasks WHERE happened_us < ?1 AND due_us < ?1 LIMIT ?2"
 _OLDEST_TASKS = "SELECT n FROM tasks ORDER BY happened_us LIMIT ?2"
-_IN_ORDER = ("alerts", "decisions", "files", "gaps", "revisions")
+_IN_ORDER = ("alerts", "decisions", "files", "gaps", "incidents", "revisions")
 _OTHERS = (
     *(  # rows in the order of time: only the first ones need a look
         f"DELETE FROM {table} WHERE n IN (SELECT n FROM {table} ORDER BY n LIMIT ?2) AND at_us < ?1"

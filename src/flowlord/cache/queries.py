@@ -73,6 +73,7 @@ class History:
         self.newer_files: list[SqlRow] = []
         self.newer_decisions: list[SqlRow] = []
         self.newer_alerts: list[SqlRow] = []
+        self.newer_incidents: list[SqlRow] = []
         self.newer_revisions: list[SqlRow] = []
         self.newer_phases: dict[tuple[str, str, str], SqlRow] = {}
 

@@ -86,6 +86,12 @@ INSERT INTO days SELECT happened_us / 86400000000, topic, type, job, state, coun
 ALTER TABLE decisions ADD COLUMN last_us INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX decisions_phase ON decisions (phase, at_us);
 CREATE INDEX alerts_phase ON alerts (phase, at_us);
+CREATE TABLE incidents (n INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, id TEXT NOT NULL, workflow TEXT NOT NULL,
+    phase TEXT NOT NULL, error TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, stage TEXT NOT NULL,
+    first_us INTEGER NOT NULL, last_us INTEGER NOT NULL, ended_us INTEGER NOT NULL, total INTEGER NOT NULL,
+    messages INTEGER NOT NULL, told_us INTEGER NOT NULL, channel TEXT NOT NULL, dates TEXT NOT NULL,
+    acked_by TEXT NOT NULL, acked_us INTEGER NOT NULL, reason TEXT NOT NULL);
+CREATE INDEX incidents_id ON incidents (id);
 CREATE INDEX tasks_backloaded ON tasks (phase, moment, number, batch) WHERE batch >= 'b-' AND batch < 'b.';
 """,
 )

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from flowlord.alert.state import Incident, Mode, Mute, Pending, Stage, State
-from flowlord.alert.words import ranges
+from flowlord.alert.words import dates_of, what_of
 from flowlord.bus.clock import SystemClock
+from flowlord.cache.past import Kept, ended_since, last_of
 from flowlord.cli import printer
 from flowlord.cli.alertstate import policy_of, state_on
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, NO_SUCH_THING
 from flowlord.cli.printer import Look
-from flowlord.cli.sources import opened
+from flowlord.cli.sources import Sources, opened
 from flowlord.cli.table import GREEN, RED, YELLOW, Column
 from flowlord.cli.texts import printable
 from flowlord.cli.times import iso, parse_time, relative, to_us
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 LISTED = 50
 FIELDS = (
     "id", "since", "last", "count", "untold", "name", "error", "kind", "workflow", "phase", "dates", "messages", "told",
-    "state", "channel", "next_digest", "acked_by", "muted_until", "reason", "ended",
+    "state", "channel", "next_digest", "acked_by", "acked", "mode", "muted_until", "reason", "ended",
 )  # fmt: skip
 WAITING_FIELDS = (
     "id", "at", "channel", "title", "tries", "next_try", "error", "refused", "doubtful", "alerts",
@@ -51,12 +53,13 @@ def run(settings: Settings, wanted: Wanted, *, look: Look | None = None, clock: 
 
     def body() -> int:
         since_us = to_us(parse_time(wanted.since, clock.now())) if wanted.since else 0
-        with opened(settings.bus, None, clock) as sources:
-            bus = sources.bus()
-            state = (
-                state_on(bus, policy_of(settings.alerts, settings.taskmaster.zone))
-                if bus is not None
-                else State()
+        with opened(settings.bus, _kept_at(settings), clock) as sources:
+            state = _known(sources, settings)
+            asks_for_past = wanted.since and not wanted.open and not wanted.undelivered
+            past = (
+                ended_since(sources.history(fresh=False), since_us)
+                if asks_for_past and _is_kept(settings)
+                else []
             )
         now_us = to_us(clock.now())
         if wanted.undelivered:
@@ -69,8 +72,12 @@ def run(settings: Settings, wanted: Wanted, *, look: Look | None = None, clock: 
                 for each in state.incidents.values()
                 if each.last_us >= since_us and (each.is_open or not wanted.open)
             ]
-            found.sort(key=lambda each: (each.is_open, each.last_us, each.id), reverse=True)
+            known = {(each.id, each.first_us) for each in state.incidents.values()}
             records = [_record(each, state, settings, now_us) for each in found]
+            records += [_past_record(each) for each in past if (each.id, each.past.first_us) not in known]
+            records.sort(
+                key=lambda each: (each["state"] == Stage.OPEN, each["last_us"], each["id"]), reverse=True
+            )
             columns = _columns(now_us)
         limit = (LISTED if printer.on_terminal() else 0) if wanted.limit is None else wanted.limit
         shown = records[:limit] if limit else records
@@ -95,23 +102,25 @@ def show(settings: Settings, what: str, *, look: Look | None = None, clock: Cloc
     look = look or Look()
 
     def body() -> int:
-        with opened(settings.bus, None, clock) as sources:
-            bus = sources.bus()
-            state = (
-                state_on(bus, policy_of(settings.alerts, settings.taskmaster.zone))
-                if bus is not None
-                else State()
-            )
-        incident = state.incidents.get(what)
-        if incident is None:
-            return unknown(what)
-        record = _record(incident, state, settings, to_us(clock.now()))
-        if look.form in ("", "table"):
-            printer.lines(_page(record, incident, to_us(clock.now())))
-        elif look.form == "json":
-            printer.document(dict(record) | {"next": _commands(incident)})
+        now_us = to_us(clock.now())
+        with opened(settings.bus, _kept_at(settings), clock) as sources:
+            state = _known(sources, settings)
+            incident = state.incidents.get(what)
+            past = None
+            if incident is None and _is_kept(settings):
+                past = last_of(sources.history(fresh=False), what)
+        if incident is not None:
+            record = _record(incident, state, settings, now_us)
+        elif past is not None:
+            record = _past_record(past)
         else:
-            printer.rows([record], FIELDS, name="id", columns=_columns(to_us(clock.now())), look=look)
+            return unknown(what)
+        if look.form in ("", "table"):
+            printer.lines(_page(record, now_us))
+        elif look.form == "json":
+            printer.document(dict(record) | {"next": _commands(record)})
+        else:
+            printer.rows([record], FIELDS, name="id", columns=_columns(now_us), look=look)
         return DONE
 
     return printer.quietly(body)
@@ -121,6 +130,19 @@ def unknown(what: str) -> int:
     """Say that there is no such alert; returns the exit code."""
     printer.error(f"there is no alert {what[:40]}", hint="flowlord alerts lists them, with their ids")
     return NO_SUCH_THING
+
+
+def _kept_at(settings: Settings) -> str | None:
+    return settings.cache.path if settings.cache.enabled else None
+
+
+def _is_kept(settings: Settings) -> bool:
+    return settings.cache.enabled and os.path.exists(settings.cache.path)
+
+
+def _known(sources: Sources, settings: Settings) -> State:
+    bus = sources.bus()
+    return state_on(bus, policy_of(settings.alerts, settings.taskmaster.zone)) if bus is not None else State()
 
 
 def _record(incident: Incident, state: State, settings: Settings, now_us: int) -> Record:
@@ -148,7 +170,7 @@ def _record(incident: Incident, state: State, settings: Settings, now_us: int) -
         "kind": incident.kind.value,
         "workflow": incident.workflow,
         "phase": incident.phase,
-        "dates": ranges({*incident.before, *incident.hours}),
+        "dates": dates_of(incident, {*incident.before, *incident.hours}),
         "messages": incident.told,
         "told": iso(incident.told_us) or None,
         "state": incident.stage.value,
@@ -156,10 +178,45 @@ def _record(incident: Incident, state: State, settings: Settings, now_us: int) -
         "next_digest": iso(digest) or None,
         "digest_us": digest,
         "acked_by": incident.acked_by or None,
+        "acked": iso(incident.acked_us) or None,
+        "mode": incident.mode.value,
         "muted_until": iso(mute.until_us) if mute else None,
         "reason": incident.reason or (mute.reason if mute else None) or None,
         "ended": iso(incident.ended_us) or None,
         "ended_us": incident.ended_us,
+    }
+
+
+def _past_record(each: Kept) -> Record:
+    """Return an incident as the history keeps it, in the form of `_record`."""
+    past = each.past
+    return {
+        "id": each.id,
+        "since": iso(past.first_us),
+        "since_us": past.first_us,
+        "last": iso(past.last_us),
+        "last_us": past.last_us,
+        "count": past.total,
+        "untold": 0,
+        "name": past.name,
+        "error": each.error,
+        "kind": past.kind,
+        "workflow": each.workflow,
+        "phase": each.phase,
+        "dates": past.dates,
+        "messages": past.messages,
+        "told": iso(past.told_us) or None,
+        "state": past.stage,
+        "channel": past.channel or None,
+        "next_digest": None,
+        "digest_us": 0,
+        "acked_by": past.acked_by or None,
+        "acked": iso(past.acked_us) or None,
+        "mode": Mode.EDGE.value,
+        "muted_until": None,
+        "reason": past.reason or None,
+        "ended": iso(past.ended_us) or None,
+        "ended_us": past.ended_us,
     }
 
 
@@ -208,7 +265,7 @@ def _columns(now_us: int) -> list[Column]:
         Column("since", lambda record, _: relative(int(str(record["since_us"])), now_us)),
         Column("last", lambda record, _: relative(int(str(record["last_us"])), now_us)),
         Column("count", right=True),
-        Column("what", lambda record, _: f"{record['name']} {record['error']}", gives=True),
+        Column("what", lambda record, _: what_of(str(record["name"]), str(record["error"])), gives=True),
         Column("sent", lambda record, _: _sent(record)),
         Column("state", lambda record, _: _state(record, now_us)),
     ]
@@ -229,38 +286,41 @@ def _waiting_columns(now_us: int) -> list[Column]:
     ]
 
 
-def _page(record: Record, incident: Incident, now_us: int) -> list[str]:
+def _page(record: Record, now_us: int) -> list[str]:
+    acked = (
+        f"by {record['acked_by']} {record['acked']} {record['reason'] or ''}" if record["acked_by"] else ""
+    )
+    count, untold = int(str(record["count"])), int(str(record["untold"]))
     rows = {
-        "id": f"{incident.id}    state {_state(record, now_us)}",
-        "what": f"{incident.name}    kind {incident.kind.value}",
-        "reason": incident.error,
-        "phase": incident.phase,
+        "id": f"{record['id']}    state {_state(record, now_us)}",
+        "what": f"{record['name']}    kind {record['kind']}",
+        "reason": record["error"],
+        "phase": record["phase"],
         "since": f"{record['since']}    last {record['last']}",
-        "count": f"{incident.total:,}" + (f"    {incident.fresh:,} not told yet" if incident.fresh else ""),
-        "dates": str(record["dates"]),
-        "told": f"{_sent(record)}" + (f", last {record['told']}" if record["told"] else ""),
-        "channel": str(record["channel"] or ""),
-        "alert": "" if incident.mode is Mode.EDGE else incident.mode.value,
-        "acked": f"by {incident.acked_by} {iso(incident.acked_us)} {incident.reason}"
-        if incident.acked_us
-        else "",
-        "next": "  |  ".join(_commands(incident)),
+        "count": f"{count:,}" + (f"    {untold:,} not told yet" if untold else ""),
+        "dates": record["dates"],
+        "told": _sent(record) + (f", last {record['told']}" if record["told"] else ""),
+        "channel": record["channel"] or "",
+        "alert": "" if record["mode"] == Mode.EDGE else record["mode"],
+        "acked": acked,
+        "next": "  |  ".join(_commands(record)),
     }
-    return [f"{name:<9} {printable(text)}" for name, text in rows.items() if text]
+    return [f"{name:<9} {printable(str(text))}" for name, text in rows.items() if text]
 
 
-def _commands(incident: Incident) -> list[str]:
+def _commands(record: Record) -> list[str]:
     """Return what a person may want to type next."""
     from shlex import quote
 
-    topic, _, job = incident.name.partition(":")
+    topic, _, job = str(record["name"]).partition(":")
+    about = f"--topic {quote(topic)}" + (f" --job {quote(job)}" if job else "")
     found = []
-    if incident.phase and incident.kind.value in ("task", "result", "late"):
-        found.append(
-            f"flowlord tasks --failed --topic {quote(topic)}" + (f" --job {quote(job)}" if job else "")
-        )
-    if incident.is_open and not incident.acked_us:
-        found.append(f"flowlord alerts ack {incident.id}")
+    if record["phase"] and record["kind"] in ("task", "result", "late"):
+        found.append(f"flowlord tasks --failed {about}")
+    if record["kind"] in ("missed", "absent"):
+        found.append(f"flowlord gaps {about}")
+    if record["state"] == Stage.OPEN and not record["acked_by"]:
+        found.append(f"flowlord alerts ack {record['id']}")
     return found
 
 

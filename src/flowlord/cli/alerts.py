@@ -8,6 +8,7 @@ from flowlord.cli.flags import Commands, argument, option
 from flowlord.cli.options import (
     Ascii,
     BusAddress,
+    Cache,
     Color,
     Config,
     Limit,
@@ -42,6 +43,7 @@ def alerts(
     color: Color = "auto",
     bus: BusAddress = "",
     namespace: Namespace = "",
+    cache: Cache = "",
     config: Config = "",
 ) -> None:
     """List alerts, the newest first: what fails, since when, how often, and who was told.
@@ -53,10 +55,11 @@ def alerts(
       flowlord alerts mute load:users --for 2h --reason 'database is moving'
 
     One line is one incident: events with the same phase and reason, apart from numbers, times, ids and paths.
+    With --since also those of the history that ended since.
 
     See also: tasks, doctor, config.
     """
-    settings = settings_of(config=config, bus=bus, namespace=namespace)
+    settings = settings_of(config=config, bus=bus, namespace=namespace, cache=cache)
     from flowlord.cli.alertlook import Wanted
     from flowlord.cli.alertlook import run as body
     from flowlord.cli.printer import Look
@@ -76,6 +79,7 @@ def show(
     color: Color = "auto",
     bus: BusAddress = "",
     namespace: Namespace = "",
+    cache: Cache = "",
     config: Config = "",
 ) -> None:
     """Tell all that is known of one alert, and what to type next.
@@ -83,8 +87,10 @@ def show(
     \b
       flowlord alerts show a12
       flowlord alerts show a12 -o json
+
+    One that ended is told from the history, weeks later too.
     """
-    settings = settings_of(config=config, bus=bus, namespace=namespace)
+    settings = settings_of(config=config, bus=bus, namespace=namespace, cache=cache)
     from flowlord.cli.alertlook import show as body
     from flowlord.cli.printer import Look
 
@@ -95,6 +101,7 @@ def show(
 def ack(
     what: Annotated[list[str], argument(metavar="ID...", help="Alerts, such as a12.", show_default=False)],
     reason: Reason = "",
+    output: Output = "",
     bus: BusAddress = "",
     namespace: Namespace = "",
     config: Config = "",
@@ -108,20 +115,26 @@ def ack(
     settings = settings_of(config=config, bus=bus, namespace=namespace)
     refuse_memory(settings, "alerts ack")
     from flowlord.cli.alertact import ack as body
+    from flowlord.cli.printer import Look
 
-    leave(body(settings, what, reason))
+    leave(body(settings, what, reason, look=Look(output)))
 
 
 @_group.command()
 def mute(
     target: Annotated[
         str,
-        argument(metavar="TARGET", help="An alert, TOPIC, TOPIC:JOB, FILE.toml, or '*'.", show_default=False),
+        argument(
+            metavar="TARGET",
+            help="An alert, TOPIC, TOPIC:JOB, FILE.toml; with *, all that fit.",
+            show_default=False,
+        ),
     ],
     length: Annotated[
         str, option("--for", metavar="TIME", help="For so long, such as 2h.", show_default=False)
     ] = "",
     reason: Reason = "",
+    output: Output = "",
     bus: BusAddress = "",
     namespace: Namespace = "",
     config: Config = "",
@@ -131,18 +144,20 @@ def mute(
     \b
       flowlord alerts mute load --for 2h --reason 'database is moving'
       flowlord alerts mute daily.toml --for 1d
-      flowlord alerts mute '*' --for 30m
+      flowlord alerts mute 'load:*' --for 30m
     """
     settings = settings_of(config=config, bus=bus, namespace=namespace)
     refuse_memory(settings, "alerts mute")
     from flowlord.cli.alertact import mute as body
+    from flowlord.cli.printer import Look
 
-    leave(body(settings, target, length, reason))
+    leave(body(settings, target, length, reason, look=Look(output)))
 
 
 @_group.command()
 def unmute(
     target: Annotated[str, argument(metavar="TARGET", help="What was muted.", show_default=False)],
+    output: Output = "",
     bus: BusAddress = "",
     namespace: Namespace = "",
     config: Config = "",
@@ -155,5 +170,6 @@ def unmute(
     settings = settings_of(config=config, bus=bus, namespace=namespace)
     refuse_memory(settings, "alerts unmute")
     from flowlord.cli.alertact import unmute as body
+    from flowlord.cli.printer import Look
 
-    leave(body(settings, target))
+    leave(body(settings, target, look=Look(output)))

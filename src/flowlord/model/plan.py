@@ -40,6 +40,7 @@ class FactKind(StrEnum):
     ACKED = "acked"  # a person knows of an incident (`key`)
     MUTED = "muted"  # a person wants to hear nothing of `key` until `due`
     UNMUTED = "unmuted"
+    INCIDENT = "incident"  # what failed alike is over: `incident` is what it came to
 
 
 class Seen(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -61,6 +62,30 @@ class Seen(msgspec.Struct, frozen=True, omit_defaults=True):
     tasks: int = 0
 
 
+class Past(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What an incident came to that is over; its id is the key of the fact, its error the text.
+
+    `stage` is recovered (its subject went well) or over (it did not come again). `total` counts what happened,
+    `messages` what people were told, `dates` are the data times as ranges. Times are microseconds since 1970 UTC, 0
+    for never.
+    """
+
+    kind: str
+    name: str
+    stage: str
+    first_us: int
+    last_us: int
+    ended_us: int
+    total: int
+    messages: int = 0
+    told_us: int = 0
+    channel: str = ""
+    dates: str = ""
+    acked_by: str = ""
+    acked_us: int = 0
+    reason: str = ""
+
+
 class PhaseText(msgspec.Struct, frozen=True, omit_defaults=True):
     """A phase as it was written in the file that was loaded; `name` is unique in its file, `line` counts from 1."""
 
@@ -79,7 +104,7 @@ class Fact(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     `key` is the dispatch key that it is about, `text` the reason in words for people; `task` is the task as it was at
     that moment. `due` is microseconds since 1970 UTC, 0 when not delayed; of starts that were left out (SKIPPED,
     MISSED) it is the last planned instant, while `cause` is the slot of the first. `file` is what a FILE fact is
-    about, `phases` are those of the workflow that a RELOAD fact names.
+    about, `phases` are those of the workflow that a RELOAD fact names, `incident` is what an INCIDENT fact is about.
     `mode` and `to` of an ALERT say how (`alert=`) and where (`alert_to=`) its phase wants it told.
     """
 
@@ -97,6 +122,7 @@ class Fact(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     report: Report | None = None
     file: Seen | None = None
     phases: tuple[PhaseText, ...] = ()
+    incident: Past | None = None
     mode: str = ""
     to: str = ""
 

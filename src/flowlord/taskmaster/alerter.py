@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from flowlord.alert import keep, outbox
 from flowlord.alert.events import happenings
+from flowlord.alert.past import ended
 from flowlord.alert.policy import Policy
 from flowlord.alert.port import Channel, Notice, Undelivered
 from flowlord.alert.state import Event, EventKind, Happening, State
@@ -270,7 +271,7 @@ class Alerter:
         marks = [Mark(LEASE, self._held, lease)]
         marks += [Mark(key, ANY, value) for key, value in new.items()]
         marks += [Mark(key, ANY, None) for key in gone]
-        self._bus.commit(Plan(), marks=marks)
+        self._bus.commit(Plan(facts=ended(self._saved, self._state, self._policy)), marks=marks)
         self._held, self._saved = lease or "", self._state
         self._saved_ns = self._clock.monotonic_ns()
 

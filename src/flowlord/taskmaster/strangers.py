@@ -1,4 +1,4 @@
-"""Phases that want a channel told which the configuration does not have: said once for each name, and kept in health."""
+"""Phases that want a channel told that the configuration does not have: said once a name, and kept in health."""
 
 from __future__ import annotations
 
