@@ -6,6 +6,8 @@ an `__init__.py`, two rooms may both have a `test_claim.py`, and a module shared
 """
 
 import os
+import signal
+import threading
 import time
 from pathlib import Path
 
@@ -41,6 +43,12 @@ def scrub(environment: "os._Environ[str] | dict[str, str]") -> None:
 
 scrub(os.environ)
 time.tzset()
+
+# `nohup` and shells that start jobs in the background have signals ignored, which processes of tests would inherit. A
+# handler is not inherited, and ignores as well. Workers of xdist that are no main thread leave it as it is.
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+    if signal.getsignal(number) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+        signal.signal(number, lambda number, frame: None)
 
 # No deadline: the machine is shared, and a slow example is no wrong example. Chance stays chance: a failure prints
 # the example and the database in .hypothesis remembers it.

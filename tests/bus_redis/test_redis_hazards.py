@@ -246,7 +246,7 @@ def test_a_claim_that_waits_goes_on_after_a_restart(own_server):
         thread.start()
         waiting.wait()
         own_server.kill()
-        thread.join(10)
+        thread.join(40)
         assert not thread.is_alive()
         own_server.restart()
         bus.publish([message(info="after")])

@@ -114,7 +114,7 @@ def test_a_claim_waits_for_the_first_message(bus):
     waiter = threading.Thread(target=lambda: found.extend(bus.claim(["extract"], "a", 10, wait_s=30)))
     waiter.start()
     bus.publish([message(info="news")])
-    waiter.join(10)
+    waiter.join(40)
     assert infos(found) == ["news"]
 
 
@@ -151,7 +151,7 @@ def test_every_way_onto_a_topic_wakes_who_waits(bus, clock, how):
             assert bus.promote() == 1
         case "advance":
             assert bus.advance() == 1
-    waiter.join(10)
+    waiter.join(40)
     assert [d.topic for d in found] == [topic]
 
 
@@ -159,7 +159,7 @@ def test_closing_ends_the_waiting(bus):
     waiter = threading.Thread(target=lambda: bus.claim(["extract"], "a", 1, wait_s=60))
     waiter.start()
     bus.close()
-    waiter.join(10)
+    waiter.join(40)
     assert not waiter.is_alive()
 
 
@@ -177,7 +177,7 @@ def test_many_threads_share_a_topic_and_each_message_goes_to_one(bus):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(40)
     assert sorted(map(int, infos(found))) == list(range(200))
     assert counts(bus) == (0, 200, 0)
 

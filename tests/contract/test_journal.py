@@ -89,7 +89,7 @@ def test_a_reader_waits_for_the_next_entry(bus):
     reader.start()
     bus.publish([message("done")])  # tells nothing
     bus.publish([message(key="k")])
-    reader.join(10)
+    reader.join(40)
     assert [fact.key for entry in found for fact in entry.facts] == ["k"]
     assert bus.journal(1, 10, wait_s=0.01) == []
 
@@ -113,7 +113,7 @@ def test_a_follower_beside_concurrent_writers_misses_nothing_and_sees_nothing_tw
         entries += more
         last = more[-1].seq
     for thread in threads:
-        thread.join(10)
+        thread.join(40)
     assert [entry.seq for entry in entries] == list(range(1, writers * rounds + 1))
     keys = [fact.key for entry in entries for fact in entry.facts]
     assert sorted(keys) == sorted(f"{w}-{n}" for w in range(writers) for n in range(rounds))

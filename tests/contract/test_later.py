@@ -169,6 +169,6 @@ def test_two_racers_share_a_batch_and_nothing_is_published_twice(bus):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(40)
     assert sum(shares) == 200
     assert infos(take(bus, "load", 1_000)) == [str(n) for n in range(200)]

@@ -27,7 +27,7 @@ def together(work):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(40)
     return results
 
 

@@ -122,11 +122,11 @@ def test_watch_looks_again_when_a_file_changes_and_ends_by_interrupt(folder):
         while "watching" not in process.stderr.readline():
             pass
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
+        assert process.wait(40) == 130
         assert "Traceback" not in process.stderr.read()
     finally:
         process.kill()
-        process.wait(20)
+        process.wait(40)
         process.stdout.close()
         process.stderr.close()
 

@@ -102,7 +102,7 @@ def test_a_historian_leaves_when_its_daemon_was_killed(home):
     with running("run", "workflows", *HANDS, cwd=home) as daemon:
         historian = until(lambda: historian_of(daemon.process.pid), "a historian")
         daemon.tell(signal.SIGKILL)
-        until(lambda: not is_there(historian), "the end of the historian", limit_s=20)
+        until(lambda: not is_there(historian), "the end of the historian")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -10,7 +10,7 @@ from flowlord.bus.redis_link import Link, Script
 from support.processes import until
 from support.redis_programs import HOST
 
-LIMIT_S = 20.0
+LIMIT_S = 40.0
 CANARY = "hunter2canary"
 ECHO = Script("echo", "#!lua\nreturn {KEYS[1], ARGV[1]}")
 

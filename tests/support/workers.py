@@ -12,7 +12,7 @@ from flowlord.worker.handler import Handler, Ran, Run
 from flowlord.worker.runtime import Left, Worker
 
 SECOND = 1_000_000_000
-LIMIT_S = 20.0
+LIMIT_S = 40.0
 
 
 def message(topic: str = "load", info: str = "", *, key: str = "", **fields) -> Message:

@@ -58,6 +58,6 @@ def test_the_environment_kills_the_process_at_the_nth_passage():
     )
     done = subprocess.run(
         [sys.executable, "-c", code], env=os.environ | {"FLOWLORD_CRASHPOINT": "here:3", "PYTHONPATH": SOURCE},
-        capture_output=True, text=True, timeout=30, check=False,
+        capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout.split()) == (-signal.SIGKILL, ["0", "1", "2"])

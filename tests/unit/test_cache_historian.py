@@ -120,7 +120,7 @@ def test_two_historians_may_share_a_file(path, clock):
 def _open_and_follow(path, ready, go):
     clock = VirtualClock()
     ready.release()
-    go.wait(20)
+    go.wait(40)
     Historian(path, clock).follow(some_journal())
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from support.lossy_proxy import HOST, LOST, Fault, LossyProxy
 
-LIMIT_S = 5.0
+LIMIT_S = 40.0
 
 
 class Echo:

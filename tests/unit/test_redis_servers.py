@@ -61,7 +61,7 @@ def test_options_of_several_lines_are_written_as_such():
 
 
 def test_a_paused_server_answers_nothing_until_it_goes_on():
-    with Server() as server, server.client(socket_timeout=0.05, retry=None) as client:
+    with Server() as server, server.client(socket_timeout=1, retry=None) as client:
         client.ping()
         server.pause()
         with pytest.raises(redis.TimeoutError):

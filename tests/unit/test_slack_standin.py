@@ -50,7 +50,7 @@ def test_what_would_call_people_is_found():
 
 
 def ask(slack, path, payload, **headers):
-    connection = HTTPConnection("127.0.0.1", slack.port, timeout=20)
+    connection = HTTPConnection("127.0.0.1", slack.port, timeout=40)
     try:
         connection.request("POST", path, json.dumps(payload), headers)
         answer = connection.getresponse()

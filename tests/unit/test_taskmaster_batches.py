@@ -142,7 +142,7 @@ def test_the_next_parts_are_made_while_the_bus_is_at_work_on_those_before(tmp_pa
         return read
 
     def slow(commits: Any) -> Any:
-        waited.append(read_on.wait(10))
+        waited.append(read_on.wait(40))
         return commit_many(commits)
 
     batches._reader = reading  # type: ignore[method-assign]

@@ -280,8 +280,8 @@ def test_a_supervisor_remembers_what_is_fatal() -> None:
         raise BusUnusable("gone")
 
     supervisor.start("planned", step)
-    assert seen.wait(10)
-    assert supervisor.join(10) == []
+    assert seen.wait(40)
+    assert supervisor.join(40) == []
     assert isinstance(supervisor.fatal, BusUnusable)
     assert START.tzinfo is UTC
 

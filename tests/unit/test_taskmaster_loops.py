@@ -275,11 +275,11 @@ def test_a_loop_that_fails_turns_health_red_and_is_started_again() -> None:
             raise RuntimeError("planned")
         if health.colour() == "green":
             works.set()
-            supervisor.stop.wait(10)
+            supervisor.stop.wait(40)
 
     supervisor.start("planned", step)
-    assert works.wait(10)
-    assert supervisor.join(10) == []
+    assert works.wait(40)
+    assert supervisor.join(40) == []
     assert colours == ["green", "red", "red", "green"]
 
 

@@ -41,13 +41,13 @@ def test_an_outage_is_told_once_for_all_loops_and_the_first_that_returns_wakes_t
             tried.release()
             raise BusUnavailable(f"refused, says {threading.current_thread().name}")
         back.release()
-        supervisor.stop.wait(20)
+        supervisor.stop.wait(40)
 
     names = ("one", "two", "three")
     for name in names:
         supervisor.start(name, step)
     for _ in names:
-        assert tried.acquire(timeout=20)
+        assert tried.acquire(timeout=40)
     until(lambda: set(health.faults()) == set(names))
     assert health.colour() == "red"
     supervisor.start("quick", lambda: _once(away, supervisor))
@@ -55,8 +55,8 @@ def test_an_outage_is_told_once_for_all_loops_and_the_first_that_returns_wakes_t
     away.clear()
     supervisor._reached("quick")  # as its next step would; its own pause is as long
     for _ in names:
-        assert back.acquire(timeout=20)
-    assert supervisor.join(20) == []
+        assert back.acquire(timeout=40)
+    assert supervisor.join(40) == []
     told = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
     assert len(told) == 1
 
@@ -79,13 +79,13 @@ def test_that_the_bus_answers_again_is_told_before_a_loop_rests(caplog: pytest.L
         away.clear()
         until(lambda: health.colour() == "green")
         until(lambda: "the bus answers again" in caplog.messages)
-    assert supervisor.join(20) == [], "the rest ends with the daemon"
+    assert supervisor.join(40) == [], "the rest ends with the daemon"
 
 
 def _once(away: threading.Event, supervisor: Supervisor) -> None:
     if away.is_set():
         raise BusUnavailable("refused")
-    supervisor.stop.wait(20)
+    supervisor.stop.wait(40)
 
 
 def test_a_bus_that_was_emptied_is_told_up_to_where_the_calendar_was_decided() -> None:

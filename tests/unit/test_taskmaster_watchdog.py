@@ -79,10 +79,10 @@ def test_the_supervisor_notes_each_completed_step_also_of_a_loop_that_fails() ->
     hung.set()
     supervisor.stop.set()
     release.release()
-    assert supervisor.join(10) == []
+    assert supervisor.join(40) == []
 
 
 def test_what_cannot_leave_in_good_order_is_ended_all_the_same() -> None:
     codes: list[int] = []
-    leave_for_good(0.001, codes.append).join(10)
+    leave_for_good(0.001, codes.append).join(40)
     assert codes == [EXIT]

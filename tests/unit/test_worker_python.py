@@ -135,9 +135,9 @@ def test_a_coroutine_is_cancelled_when_it_must_end(why):
     run, found = run_of(TASK, timeout_ns=2 * SECOND), []
     thread = threading.Thread(target=lambda: found.append(Function(load).run(run)))
     thread.start()
-    began.wait(20)
+    began.wait(40)
     run.stop.set(why)
-    thread.join(20)
+    thread.join(40)
     assert seen == [True]
     if why is Why.TIMEOUT:
         assert (found[0].result, found[0].msg) == (Result.ERROR, "ran longer than its timeout of 2s")
@@ -148,14 +148,14 @@ def test_a_coroutine_is_cancelled_when_it_must_end(why):
 def test_what_a_function_returns_after_it_was_told_to_end_does_not_count():
     def load(context):
         assert context.deadline is not None
-        context.cancelled.wait(20)
+        context.cancelled.wait(40)
         return "all is well"
 
     run, found = run_of(TASK, timeout_ns=SECOND), []
     thread = threading.Thread(target=lambda: found.append(Function(load).run(run)))
     thread.start()
     run.stop.set(Why.TIMEOUT)
-    thread.join(20)
+    thread.join(40)
     assert (found[0].result, found[0].msg) == (Result.ERROR, "ran longer than its timeout of 1s")
 
 
