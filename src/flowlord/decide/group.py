@@ -17,21 +17,31 @@ _template = lru_cache(maxsize=1024)(Template.compile)
 
 
 class Group(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What has come of a group since it last started: `files` of them, and which one came last."""
+    """What has come of a group since it last started: `files` of them, and which one came last.
+
+    `coming` names who has files of it that are not complete yet: each loop of each daemon as it names itself.
+    """
 
     files: int = 0
     path: str = ""
     version: str = ""
     size: int = 0
     phase: str = ""
+    coming: tuple[str, ...] = ()
 
     def joined(self, path: str, version: str, size: int, phase: str) -> Group:
         """Return the group with one file more."""
-        return Group(self.files + 1, path, version, size, phase)
+        return Group(self.files + 1, path, version, size, phase, self.coming)
 
     def begun(self) -> Group:
         """Return the group after a start: it counts from nothing again."""
-        return Group(phase=self.phase)
+        return Group(phase=self.phase, coming=self.coming)
+
+    def announced(self, who: str, phase: str, *, comes: bool) -> Group:
+        """Return the group with it known that `who` has files to come, or has none any more."""
+        others = tuple(each for each in self.coming if each != who)
+        coming = tuple(sorted((*others, who))) if comes else others
+        return msgspec.structs.replace(self, phase=phase or self.phase, coming=coming)
 
 
 def group_of(rules: FilePhase, path: str) -> str:

@@ -5,21 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 import msgspec
 
-from flowlord.decide.absent import came_mark
 from flowlord.decide.context import Context
-from flowlord.decide.file import FileEvent, Timing, decide_file, marks_of, on_quiet
-from flowlord.decide.files import FilePhase, FilePhases, Match
-from flowlord.decide.group import GROUP, group_key, read_group
+from flowlord.decide.file import FileEvent, Timing, decide_file, marks_of
+from flowlord.decide.files import FilePhases, Match
+from flowlord.decide.group import GROUP
 from flowlord.decide.tick import failed
 from flowlord.model.crashpoint import crashpoint
 from flowlord.model.errors import BusError, LeaseLost, Refused
 from flowlord.model.plan import Commit, Committed, Fact, FactKind, Mark, Plan
 from flowlord.model.workflow import Workflows
-from flowlord.rules.cron import Cron
+from flowlord.taskmaster.quietgroups import Groups
 from flowlord.taskmaster.surroundings import Surroundings
 
 log = logging.getLogger("flowlord.files")
@@ -41,15 +39,6 @@ class Ready:
 
 
 @dataclass(slots=True)
-class _Waiting:
-    """A group that starts when nothing comes any more, or at an instant of its schedule."""
-
-    value: str
-    since_ns: int
-    instant: datetime | None = None
-
-
-@dataclass(slots=True)
 class Landed:
     """What became of some files: paths that are known on the bus now, and those of them that were before."""
 
@@ -60,11 +49,12 @@ class Landed:
 class FileDesk:
     """Decides files against the marks of the bus; to be used by one thread."""
 
-    def __init__(self, around: Surroundings, *, at_once: bool = False) -> None:
+    def __init__(self, around: Surroundings, who: str, *, at_once: bool = False) -> None:
+        """`who` tells this desk from others of the same daemon; `at_once`: nobody waits for instants of a schedule."""
         self._around = around
         self._at_once = at_once
         self._built_from: Workflows | None = None
-        self._waiting: dict[str, _Waiting] = {}
+        self.groups = Groups(self, around, who, at_once=at_once)
         self.phases = FilePhases()
         self.overdue: frozenset[str] = frozenset()
 
@@ -195,92 +185,7 @@ class FileDesk:
             )
         for mark in commit.marks:
             if mark.key.startswith(GROUP) and mark.new:
-                self._wait_for(mark.key, mark.new)
-
-    # --- groups that start when nothing comes any more -------------------------------------------------------------
-
-    def adopt(self) -> None:
-        """Take up the groups that wait on the bus: after a restart, or those of a daemon that is no more."""
-        if any(each.is_grouped and not each.phase.rule.count for each in self.phases.phases):
-            for name, value in self._around.bus.marks_like(GROUP).items():
-                self._wait_for(name, value)
-
-    def start_quiet(self, pending: Iterable[str]) -> int:
-        """Start the groups that have been quiet; `pending` are files that may still join one. Returns how many."""
-        now_ns, now = self._around.clock.monotonic_ns(), self._around.now()
-        due = [name for name, each in self._waiting.items() if self._is_due(name, each, now_ns, now)]
-        if not due:
-            return 0
-        coming = {
-            group_key(match.rules, path)
-            for path in pending
-            for match in self.phases.matching(path)
-            if match.rules.is_grouped
-        }
-        return sum(self._start(name) for name in due if name not in coming or self._waiting[name].instant)
-
-    @property
-    def waits(self) -> bool:
-        """Whether some group waits to be quiet."""
-        return bool(self._waiting)
-
-    def next_ns(self) -> int | None:
-        """Return when a group may be quiet."""
-        found = []
-        for name, each in self._waiting.items():
-            rules = self._rules(name)
-            if rules is not None and each.instant is None:
-                found.append(each.since_ns + rules.settle_ns)
-        return min(found, default=None)
-
-    def _wait_for(self, name: str, value: str) -> None:
-        group = read_group(value)
-        rules = self.phases.by_identity.get(group.phase)
-        if not group.files or rules is None or rules.phase.rule.count:
-            self._waiting.pop(name, None)
-            return
-        known = self._waiting.get(name)
-        if known is not None and known.value == value:
-            return
-        instant = None
-        if rules.phase.rule.cron and not self._at_once:
-            cron = Cron.parse(rules.phase.rule.cron, rules.phase.rule.tz or self._around.zone)
-            instant = known.instant if known is not None else cron.next(self._around.now())
-        self._waiting[name] = _Waiting(value, self._around.clock.monotonic_ns(), instant)
-
-    def _rules(self, name: str) -> FilePhase | None:
-        return self.phases.by_identity.get(read_group(self._waiting[name].value).phase)
-
-    def _is_due(self, name: str, each: _Waiting, now_ns: int, now: datetime) -> bool:
-        rules = self._rules(name)
-        if rules is None:
-            return False
-        if each.instant is not None:
-            return each.instant.astimezone(UTC) <= now
-        return now_ns - each.since_ns >= rules.settle_ns
-
-    def _start(self, name: str) -> int:
-        rules = self._rules(name)
-        assert rules is not None
-        value = self._waiting[name].value
-        match = Match(rules, rules.phase.rule.files[0])
-        ctx = self.context(self.contexts([match]))
-        marks = self.known([came_mark(rules.phase.identity)]) if rules.phase.rule.late else {}
-        commit = on_quiet(rules, name, value, ctx, marks=marks)
-        if commit is None:
-            del self._waiting[name]
-            return 0
-        self._around.stamps.used(ctx.now, commit.plan.stamps)
-        [answer] = self.commit([commit])
-        del self._waiting[name]  # not before: when the bus is away it still waits
-        if isinstance(answer, Committed):
-            self.tell(commit)
-            return 1
-        # A file joined elsewhere, or another daemon started it; any other mark says nothing of this group.
-        found = (answer.found if answer.mark == name else value) if isinstance(answer, Refused) else None
-        if found:
-            self._wait_for(name, found)
-        return 0
+                self.groups.wait_for(mark.key, mark.new)
 
 
 def combined(commits: Sequence[Commit], plan: Plan) -> tuple[Plan, tuple[Mark, ...]]:

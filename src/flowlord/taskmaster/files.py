@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from flowlord.bus.sqlite_place import file_system
@@ -21,7 +21,7 @@ from flowlord.taskmaster.firstwatch import FirstWatch
 from flowlord.taskmaster.surroundings import Surroundings
 from flowlord.watch.bucket import BucketWatch
 from flowlord.watch.local import LocalWatch, Root
-from flowlord.watch.sighting import Sighting
+from flowlord.watch.sighting import Look, Sighting
 
 log = logging.getLogger("flowlord.files")
 
@@ -71,7 +71,7 @@ class FileLoop:
         self._kind_of = kind_of
         self._buckets = buckets
         self._source = "bucket" if buckets else "folder"
-        self._desk = FileDesk(around, at_once=once)
+        self._desk = FileDesk(around, self._source, at_once=once)
         self._first = FirstWatch(around, self._desk, runs=once or watching.initial == "run")
         self._settling = Settling()
         self._watch = self._watching_of({})
@@ -82,6 +82,7 @@ class FileLoop:
         self._stale: list[str] = []
         self._markers: dict[str, set[str]] = {}
         self._released: set[str] = set()
+        self._coming: dict[str, dict[str, str]] = {}  # path -> the groups that it will join
         self._gone: list[str] = []
         self._told: set[str] = set()
         self._begins = False
@@ -90,7 +91,9 @@ class FileLoop:
         """Take in, start, wait; returns how many files were decided."""
         decided = self.look()
         soon = [
-            each for each in (self._settling.next_ns(), self._watch.next_ns(), self._desk.next_ns()) if each
+            each
+            for each in (self._settling.next_ns(), self._watch.next_ns(), self._desk.groups.next_ns())
+            if each
         ]
         if soon:
             wait_s = min(wait_s, max((min(soon) - self._around.clock.monotonic_ns()) / 1e9, 0.0))
@@ -108,6 +111,7 @@ class FileLoop:
             self._scan(root)
         for sighting in self._watch.hints(HINTS):
             self._consider(sighting)
+        self._announce()
         decided = 0
         end_ns = (
             clock.monotonic_ns() + LONGEST_STEP_NS
@@ -116,7 +120,9 @@ class FileLoop:
             decided += len(ready)
             self._land(ready)
         self._tell_gone()
-        decided += self._desk.start_quiet(as_text(path) for path in self._settling.paths())
+        self._coming = {path: groups for path, groups in self._coming.items() if path in self._settling}
+        self._announce()
+        decided += self._desk.groups.start_quiet()
         if (
             self._desk.overdue
             and not len(self._settling)
@@ -132,7 +138,9 @@ class FileLoop:
         longest = max((each.settle_ns for each in self._desk.phases.phases), default=0)
         end_ns = clock.monotonic_ns() + longest + ONCE_MORE_NS
         while (
-            (len(self._settling) or self._desk.waits) and clock.monotonic_ns() < end_ns and not stop.is_set()
+            (len(self._settling) or self._desk.groups.waits)
+            and clock.monotonic_ns() < end_ns
+            and not stop.is_set()
         ):
             self.step(0.2)
         for path in self._settling.paths():
@@ -141,6 +149,10 @@ class FileLoop:
     def close(self) -> None:
         """Stop watching."""
         self._watch.close()
+        try:
+            self._desk.groups.announce({})
+        except BusError:  # others see that this daemon is no more
+            pass
 
     # --- what is watched -------------------------------------------------------------------------------------------
 
@@ -168,7 +180,7 @@ class FileLoop:
         for root in self._watch.roots.values():
             root.next_ns = 0
         self._known.clear()
-        self._desk.adopt()
+        self._desk.groups.adopt()
 
     def _watching_of(self, by_root: dict[str, list[Glob]]) -> LocalWatch | BucketWatch:
         if self._buckets:
@@ -207,7 +219,7 @@ class FileLoop:
         if not root.is_closed:
             self._forget(name, seen)
         self._refresh()
-        self._desk.adopt()
+        self._desk.groups.adopt()
         self._first.still([each.folders.root for each in self._watch.roots.values() if not each.fault])
         self._tell(root)
 
@@ -265,6 +277,18 @@ class FileLoop:
                 return
         waits = [self._settle_ns(match) for match in matches] or [0 if self._buckets else SETTLE_NS]
         self._settling.see(path, look, now_ns, waits, opened=sighting.opened, closed=sighting.closed)
+        self._will_join(path, matches)
+
+    def _will_join(self, path: str, matches: Sequence[Match]) -> None:
+        if groups := self._desk.groups.of(as_text(path), matches):
+            self._coming[path] = groups
+
+    def _announce(self) -> None:
+        """Tell other daemons for which groups files are still to come."""
+        coming: dict[str, str] = {}
+        for groups in self._coming.values():
+            coming |= groups
+        self._desk.groups.announce(coming)
 
     def _release(self, path: str, now_ns: int) -> None:
         """Look again at the files that waited for this one, when it is a marker."""
@@ -272,6 +296,7 @@ class FileLoop:
             if held not in self._settling and (look := self._watch.look(held)) is not None:
                 self._released.add(held)
                 self._settling.see(held, look, now_ns, [0])
+                self._will_join(held, self._desk.phases.matching(as_text(held)))
 
     def _settled(self) -> list[tuple[str, Ready, bool]]:
         """Return some of the files that are complete now; with each whether that is for all of its phases."""
@@ -327,7 +352,19 @@ class FileLoop:
             self._around.bus.commit(Plan(facts=tuple(facts)))
 
     def _land(self, found: list[tuple[str, Ready, bool]]) -> None:
-        landed = self._desk.land([ready for _, ready, _ in found])
+        now_ns = self._around.clock.monotonic_ns()
+        try:
+            landed = self._desk.land([ready for _, ready, _ in found])
+        except BusError:
+            for (
+                path,
+                ready,
+                _,
+            ) in found:  # what landed of it is known then; the rest need not stand still again
+                if path not in self._settling:
+                    self._released.add(path)
+                    self._settling.see(path, Look(ready.event.size, ready.event.version), now_ns, [0])
+            raise
         now_ns = self._around.clock.monotonic_ns()
         for path, ready, whole in found:
             if whole and ready.event.path in landed.paths:

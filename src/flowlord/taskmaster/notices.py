@@ -37,7 +37,7 @@ class NoticeLoop:
         self._around = around
         self._lists = lists
         self._topic = topic
-        self._desk = FileDesk(around, at_once=once)
+        self._desk = FileDesk(around, "topic", at_once=once)
         self._adopt_ns = 0
 
     def step(self, wait_s: float = WAIT_S) -> int:
@@ -45,7 +45,7 @@ class NoticeLoop:
         around = self._around
         now_ns = around.clock.monotonic_ns()
         if self._desk.refresh() or now_ns >= self._adopt_ns:
-            self._desk.adopt()
+            self._desk.groups.adopt()
             self._adopt_ns = now_ns + ADOPT_NS
         left = around.bus.claim(
             [self._topic], around.consumer, BATCH, wait_s=wait_s, lease_ns=around.lease_ns
@@ -59,7 +59,7 @@ class NoticeLoop:
             left = self._land(left, read)
         if left:
             around.bus.release(left, delay_ns=1_000_000_000)
-        self._desk.start_quiet(())
+        self._desk.groups.start_quiet()
         return count
 
     def _read(self, delivery: Delivery) -> list[Ready | Plan] | str:
