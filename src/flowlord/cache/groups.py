@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import msgspec
 
+from flowlord.cache import whole
 from flowlord.cache.attempt import Attempt, State
 from flowlord.cache.filter import Filter, where
-from flowlord.cache.queries import History
+from flowlord.cache.queries import History, SqlRow
 from flowlord.rules.errortext import folded
 
 By = Literal["error", "topic", "day", "state"]
@@ -58,10 +60,7 @@ class Group(msgspec.Struct):
 def grouped(history: History, wanted: Filter, by: By, now_us: int) -> list[Group]:
     """Return the groups of what is wanted, the largest first, the days the newest first."""
     found: dict[str, Group] = {}
-    condition, values = where(wanted, now_us)
-    moments = "min(nullif(moment, '')), max(moment)" if by == "error" else "'', ''"
-    sql = f"SELECT {_KINDS[by]}, count(*), {moments}, max(happened_us) FROM tasks WHERE {condition} GROUP BY 1, 2, 3"
-    for kind, type_, job, count, first, last, happened_us in history.rows(sql, values):
+    for kind, type_, job, count, first, last, happened_us in _counted(history, wanted, by, now_us):
         value = _value(by, kind)
         name = f"{type_}:{job}" if job else str(type_)
         _of(found, value).take(int(str(count)), name, str(first or ""), str(last), int(str(happened_us)))
@@ -85,6 +84,16 @@ def move(groups: list[Group], attempts: list[Attempt], state: State) -> list[Gro
                 break
         _of(found, state.value).take(1, attempt.name, "", "", attempt.happened_us)
     return sorted((group for group in found.values() if group.count > 0), key=lambda group: -group.count)
+
+
+def _counted(history: History, wanted: Filter, by: By, now_us: int) -> Iterable[SqlRow]:
+    """Return kind, type, job, how many, the first and the last data time, and when it was last, of what is wanted."""
+    if by != "error" and (known := whole.counts(history, wanted, by, now_us)) is not None:
+        return [(each.kind, each.topic, each.job, each.many, "", "", each.last_us) for each in known]
+    condition, values = where(wanted, now_us)
+    moments = "min(nullif(moment, '')), max(moment)" if by == "error" else "'', ''"
+    sql = f"SELECT {_KINDS[by]}, count(*), {moments}, max(happened_us) FROM tasks WHERE {condition} GROUP BY 1, 2, 3"
+    return history.rows(sql, values)
 
 
 def _of(found: dict[str, Group], value: str) -> Group:
