@@ -50,8 +50,8 @@ def place(tmp_path):
 
 
 def made(place: Place, path: Path, at: datetime = NOW, token: str = "0123abcd") -> tuple[str, Manifest]:
-    with alone(path, wait=True), copied(path) as (copy, about):
-        return place.write(copy, about, at, token, "host-1", "0.1.0")
+    with alone(path, wait=True), copied(path) as (copy, check):
+        return place.write(copy, check, at, token, "host-1", "0.1.0")
 
 
 def rows(path: Path) -> int:
@@ -72,8 +72,8 @@ def test_a_backup_comes_back_as_it_was(path, place, tmp_path):
 
 
 def look_at(path: Path) -> dict[str, int]:
-    with copied(path) as (_, about):
-        return about.rows
+    with copied(path) as (_, check):
+        return check().rows
 
 
 def test_the_parts_are_one_gzip_file_that_restores_by_hand(path, place, tmp_path):
@@ -308,6 +308,7 @@ def test_a_history_that_is_damaged_is_not_backed_up(path, place):
         made(place, path)
     assert place.generations() == []
     assert not list(path.parent.glob("*.copy-*"))
+    assert not list(Path(place.path).glob("2026*"))  # parts that were written before it was seen are taken away
 
 
 def test_what_a_killed_backup_left_beside_the_history_goes_with_the_next_one(path, place):

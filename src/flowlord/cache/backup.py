@@ -13,6 +13,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -82,12 +83,13 @@ class Place:
             return []
 
     def write(
-        self, copy: Path, about: About, made: datetime, token: str, by: str, version: str,
+        self, copy: Path, check: Callable[[], About], made: datetime, token: str, by: str, version: str,
         told: Callable[[int], None] = lambda _: None,
     ) -> tuple[str, Manifest]:  # fmt: skip
-        """Upload a checked copy; returns its name and manifest.
+        """Upload a copy; returns its name and manifest.
 
         Args:
+            check: tells what the copy holds, or raises CacheUnusable; waited for before the manifest is written.
             token: eight hexadecimal digits that nobody else draws.
             told: hears how many bytes of the file are there, part by part.
         Raises:
@@ -98,6 +100,7 @@ class Place:
         try:
             parts = tuple(self._parts(copy, name, whole.update, told))
             self._compare(name, parts)
+            about = self._checked(name, check)
             manifest = Manifest(
                 int(made.timestamp() * 1e6), by, version, about.tables, sum(part.size for part in parts),
                 whole.hexdigest(), about.rows, about.seq, about.generation, parts,
@@ -106,6 +109,14 @@ class Place:
         except OSError as error:  # Unavailable is one
             raise CacheUnusable(f"the backup to {self.path} failed: {error}") from error
         return name, manifest
+
+    def _checked(self, name: str, check: Callable[[], About]) -> About:
+        try:
+            return check()
+        except CacheUnusable:
+            with suppress(CacheUnusable):  # a half is none, and goes a day later
+                self.drop(name)
+            raise
 
     def keep(self, count: int, now: datetime) -> list[str]:
         """Take away all but the newest `count` backups, and old halves; returns the names of what went.

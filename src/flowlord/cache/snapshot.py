@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -29,40 +30,57 @@ class About(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def copied(path: Path) -> Iterator[tuple[Path, About]]:
-    """Copy the history at `path` beside it, checked, for as long as the block lasts; whoever writes goes on.
+def copied(path: Path) -> Iterator[tuple[Path, Callable[[], About]]]:
+    """Copy the history at `path` beside it for as long as the block lasts; whoever writes goes on.
 
-    To be called while `alone`.
+    To be called while `alone`. The copy is looked at while the block begins to use it: what comes second waits for the
+    end of that, tells what the copy holds, and raises CacheUnusable when it is not what it should be.
 
     Raises:
-        CacheUnusable: there is no history, no room for a copy, or the copy is not what it should be.
+        CacheUnusable: there is no history, or no room for a copy.
     """
     sweep(path)
     reader = open_reader(path)
     copy = path.with_name(f"{path.name}.copy-{os.getpid()}")
     try:
         try:
-            copy_to(reader, path, copy)
+            copy_to(reader, path, copy, lasts=False)
         finally:
             reader.close()
-        yield copy, look(copy)
+        _tidy(path)
+        with ThreadPoolExecutor(1, "flowlord-check") as thread:
+            yield copy, thread.submit(look, copy).result
     finally:
         copy.unlink(missing_ok=True)
 
 
-def copy_to(reader: sqlite3.Connection, path: Path, copy: Path) -> None:
-    """Copy what a connection to the history at `path` reads into a file; raises CacheUnusable."""
+def copy_to(reader: sqlite3.Connection, path: Path, copy: Path, *, lasts: bool = True) -> None:
+    """Copy what a connection to the history at `path` reads into a file; raises CacheUnusable.
+
+    Without `lasts` it may be gone when the machine fails: nothing waits for the disk then, nor does the historian.
+    """
     try:
         _room(path, reader)
         os.close(os.open(copy, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
         target = sqlite3.connect(copy, isolation_level=None)
         try:
+            if not lasts:
+                target.execute("PRAGMA synchronous = OFF")
             # In one go: in portions it would begin anew with each write of the historian, and never end.
             reader.backup(target, pages=-1)
         finally:
             target.close()
     except (sqlite3.Error, OSError) as error:
         raise CacheUnusable(f"the history {path} cannot be copied: {error}") from error
+
+
+def _tidy(path: Path) -> None:
+    """Bring into the file what was written while it was copied, which nobody could do meanwhile.
+
+    The historian goes on beside it; it would stand still for as long, were it left to it.
+    """
+    with suppress(sqlite3.Error), closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
 def look(path: Path, *, deep: bool = False) -> About:

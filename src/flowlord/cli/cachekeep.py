@@ -48,10 +48,10 @@ def backup(settings: Settings, *, output: str = "", quiet: bool = False, dry_run
     clock = SystemClock()
     begin_ns, made = clock.monotonic_ns(), clock.now()
     try:
-        with _alone(path), copied(path) as (copy, about):
-            with Progress("bytes", about.size, clock, quiet=quiet) as progress:
+        with _alone(path), copied(path) as (copy, check):
+            with Progress("bytes", copy.stat().st_size, clock, quiet=quiet) as progress:
                 name, manifest = place.write(
-                    copy, about, made, Chance().token()[:8], socket.gethostname(), __version__, progress.at
+                    copy, check, made, Chance().token()[:8], socket.gethostname(), __version__, progress.at
                 )
             place.keep(settings.cache.backup_keep, made)
     except CacheUnusable as error:

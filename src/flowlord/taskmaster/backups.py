@@ -96,8 +96,8 @@ class Backups:
             self._rest(wait_s)
             return ""
         made = self._clock.now()
-        with copied(self._path) as (copy, about):
-            name, manifest = self._place.write(copy, about, made, self._token(), self._by, self._version)
+        with copied(self._path) as (copy, check):
+            name, manifest = self._place.write(copy, check, made, self._token(), self._by, self._version)
         took_us = (self._clock.monotonic_ns() - begin_ns) // 1_000
         write_note(
             self._path,
