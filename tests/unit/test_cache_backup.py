@@ -308,7 +308,9 @@ def test_a_history_that_is_damaged_is_not_backed_up(path, place):
         made(place, path)
     assert place.generations() == []
     assert not list(path.parent.glob("*.copy-*"))
-    assert not list(Path(place.path).glob("2026*"))  # parts that were written before it was seen are taken away
+    assert not list(
+        Path(place.path).glob("2026*")
+    )  # parts that were written before it was seen are taken away
 
 
 def test_what_a_killed_backup_left_beside_the_history_goes_with_the_next_one(path, place):

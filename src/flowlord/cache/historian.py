@@ -18,6 +18,7 @@ from msgspec.structs import astuple
 
 from flowlord.cache import days
 from flowlord.cache.attempt import COLUMNS, Attempt
+from flowlord.cache.checkpoint import Checkpoints
 from flowlord.cache.ledger import Entry, Ledger, holes, keys_of
 from flowlord.cache.many import SIZES, Many, row
 from flowlord.cache.prune import Pruner
@@ -85,13 +86,14 @@ class Historian:
         self._restore = restore
         self.connection = self._open()
         self._clock = clock
-        self._pruner = Pruner(clock)
+        self._checkpoints = Checkpoints(self.path, clock)
+        self._pruner = Pruner(clock, self._checkpoints)
         self._decisions = decisions
 
     def cursor(self) -> int:
         """Return the number of the last entry that was taken in; 0 at the beginning."""
         if self._inode() != self._opened:  # somebody removed the file under us: history begins anew
-            self.connection.close()
+            self.close()
             self.connection = self._open()
         try:
             return self._cursor()[0]
@@ -125,6 +127,7 @@ class Historian:
         was trimmed before we read it.
         """
         try:
+            self._checkpoints.spare(self.connection)
             try:
                 # Not looking for rows that can hardly be there saves a quarter of the time.
                 return self._follow(entries, first_heard=True)
@@ -178,6 +181,7 @@ class Historian:
 
     def close(self) -> None:
         """Let go of the file."""
+        self._checkpoints.end()  # who lets go last removes the log, by its name
         self.connection.close()
 
     def _open(self) -> sqlite3.Connection:
@@ -194,7 +198,7 @@ class Historian:
     def _replace_when_damaged(self, error: sqlite3.DatabaseError) -> None:
         if not is_damage(error) or self.path is None:
             raise error
-        self.connection.close()
+        self.close()
         set_aside(self.path, f"it is damaged ({error})")
         self.connection = self._open()
 

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from flowlord.cache import days
 from flowlord.cache.attempt import microseconds
+from flowlord.cache.checkpoint import WAIT_S, Checkpoints
 from flowlord.cache.schema import CHECKPOINT_PAGES, transaction
 from flowlord.model.clock import Clock
 
@@ -42,8 +43,9 @@ _OTHERS = (
 class Pruner:
     """Removes rows, as many at a time as go in some milliseconds on this disk. To be used by one thread."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, checkpoints: Checkpoints) -> None:
         self._clock = clock
+        self._checkpoints = checkpoints
         self._chunk = CHUNK // 8
         self._pages = PAGES // 8
         self._has_left = False
@@ -51,12 +53,17 @@ class Pruner:
         self.removed = 0
 
     def step(self, db: sqlite3.Connection, before: datetime, max_bytes: int) -> bool:
-        """Remove some rows from before that moment, or tidy up behind the last ones; returns whether to go on."""
+        """Remove some rows from before that moment, or tidy up behind the last ones; returns whether to go on.
+
+        What was removed is brought into the file by a thread beside, and until it is there nothing more is removed:
+        so the log stays small, and whoever waits for the disk is not the one who writes.
+        """
+        if self._checkpoints.is_under_way(WAIT_S):
+            return True
         if self._has_left:
             self._tidy(db)
             return True
         before_us = microseconds(before.isoformat())
-        # Bringing what was written into the file takes longer than the rest, so it has a step of its own.
         db.execute("PRAGMA wal_autocheckpoint = 0")
         try:
             removed = self._remove(db, f"DELETE FROM tasks WHERE n IN ({_OLD_TASKS})", before_us)
@@ -71,13 +78,10 @@ class Pruner:
         return self._has_left
 
     def _tidy(self, db: sqlite3.Connection) -> None:
-        begin_ns = self._clock.monotonic_ns()
         self._pages = self._timed(
             self._pages, PAGES, lambda: db.execute(f"PRAGMA incremental_vacuum({self._pages})").fetchall()
         )
-        db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-        if self._clock.monotonic_ns() - begin_ns > 2 * LONG_NS:
-            self._chunk = max(LEAST, self._chunk // 2)
+        self._checkpoints.begin()
         self._has_left = False
 
     def _shrink(self, db: sqlite3.Connection, before_us: int, max_bytes: int) -> int:

@@ -18,6 +18,8 @@ APPLICATION = 0x666C6F77  # "flow", in the header of the file: tells our file fr
 BUSY_S = 10.0
 _IN_ADDRESS = {ord(sign): f"%{ord(sign):02x}" for sign in "%?#"}  # as SQLite reads addresses of files
 CHECKPOINT_PAGES = 4_000  # 16 MB: many writes of a page become one
+SPARE_BYTES = 64 << 20
+"""What a log that was larger for a while keeps of the disk."""
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 # One script per version, in statements without `;` inside; a version that was released is never edited.
@@ -215,7 +217,7 @@ def _open(path: Path, restore: Restore | None) -> sqlite3.Connection:
         )  # survives kill -9; power loss costs what the journal still has
         connection.execute("PRAGMA cache_size = -32000")
         connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-        connection.execute("PRAGMA journal_size_limit = 67108864")
+        connection.execute(f"PRAGMA journal_size_limit = {SPARE_BYTES}")
         return connection
     except (sqlite3.Error, OSError, CacheUnusable, _SetAside) as error:
         if connection is not None:

@@ -7,12 +7,13 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
 from flowlord.cache.alone import sweep
+from flowlord.cache.checkpoint import checkpoint
 from flowlord.cache.schema import APPLICATION, VERSION, CacheUnusable, open_reader
 
 TABLES = ("tasks", "alerts", "files", "decisions", "revisions", "days")
@@ -47,7 +48,9 @@ def copied(path: Path) -> Iterator[tuple[Path, Callable[[], About]]]:
             copy_to(reader, path, copy, lasts=False)
         finally:
             reader.close()
-        _tidy(path)
+        checkpoint(
+            path
+        )  # what was written meanwhile; left to the historian, it would stand still for as long
         with ThreadPoolExecutor(1, "flowlord-check") as thread:
             yield copy, thread.submit(look, copy).result
     finally:
@@ -72,15 +75,6 @@ def copy_to(reader: sqlite3.Connection, path: Path, copy: Path, *, lasts: bool =
             target.close()
     except (sqlite3.Error, OSError) as error:
         raise CacheUnusable(f"the history {path} cannot be copied: {error}") from error
-
-
-def _tidy(path: Path) -> None:
-    """Bring into the file what was written while it was copied, which nobody could do meanwhile.
-
-    The historian goes on beside it; it would stand still for as long, were it left to it.
-    """
-    with suppress(sqlite3.Error), closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
 def look(path: Path, *, deep: bool = False) -> About:
