@@ -376,3 +376,35 @@ def test_a_file_that_does_not_come_in_time_is_told_once_by_two_daemons(tmp_path:
     assert pass_by(24) == [text]
     assert one.started() == [str(new / "a.csv")]
     assert len(pass_by(24)) == 2
+
+
+def test_a_file_that_is_renamed_starts_under_its_new_name_and_is_told_to_be_the_old_one(
+    tmp_path: Path,
+) -> None:
+    watcher = Watcher(f"files={tmp_path}/**")
+    watcher.settle()
+    old = put(tmp_path / "a.csv")
+    watcher.settle()
+    (tmp_path / "done").mkdir()
+    old.rename(tmp_path / "done" / "b.csv")
+    watcher.settle()
+    assert watcher.started() == [f"{tmp_path}/a.csv", f"{tmp_path}/done/b.csv"]
+    text = watcher.farm.facts(FactKind.FILE)[-1]
+    assert text.endswith(
+        f"{tmp_path}/done/b.csv started t0; until it was renamed it was {old}, which was known"
+    )
+
+
+def test_a_second_name_and_another_file_of_the_same_number_are_not_told_as_renamed(tmp_path: Path) -> None:
+    watcher = Watcher(f"files={tmp_path}/*")
+    watcher.settle()
+    first = put(tmp_path / "a")
+    watcher.settle()
+    os.link(first, tmp_path / "b")
+    watcher.settle()
+    for name in ("a", "b"):
+        (tmp_path / name).unlink()
+    put(tmp_path / "c", "longer")  # often gets the number that became free
+    watcher.settle()
+    assert watcher.started() == [f"{tmp_path}/{name}" for name in "abc"]
+    assert not any("renamed" in text for text in watcher.farm.facts(FactKind.FILE))

@@ -39,7 +39,8 @@ class FileEvent:
 
     `path` is its whole path or address, as text; `version` tells a rewritten file from the old one, and is empty when
     nobody knows. `source` is where it was heard of: folder, bucket, topic, or hand. `listed` is the version by which a
-    listing tells the same file, when that is another one and known.
+    listing tells the same file, when that is another one and known. `was` is the path under which this very file was
+    known before somebody renamed it.
     """
 
     path: str
@@ -47,6 +48,7 @@ class FileEvent:
     size: int = 0
     source: str = "topic"
     listed: str = ""
+    was: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,7 @@ def decide_file(
     fact = Fact(
         FactKind.FILE,
         cause=f"file:{event.path}:{event.version}",
-        text=_text(event.path, plan, counted, skipped),
+        text=_text(event, plan, counted, skipped),
         file=told,
     )
     return Commit(msgspec.structs.replace(plan, facts=(*plan.facts, fact)), marks=tuple(guards))
@@ -173,8 +175,9 @@ def _came(phases: Sequence[Phase], path: str, marks: Mapping[str, str], ctx: Con
     ]
 
 
-def _text(path: str, plan: Plan, counted: Sequence[str], skipped: Sequence[str]) -> str:
+def _text(event: FileEvent, plan: Plan, counted: Sequence[str], skipped: Sequence[str]) -> str:
     """Return in words what became of a file."""
+    path = event.path
     names = dict.fromkeys(message.task.name for message in plan.messages)
     said = [f"started {', '.join(names)}"] if names else ["started a batch"] if plan.opened else []
     said += [f"counts in its group: {'; '.join(counted)}"] if counted else []
@@ -183,7 +186,8 @@ def _text(path: str, plan: Plan, counted: Sequence[str], skipped: Sequence[str])
         if skipped
         else []
     )
-    return f"{path} {', '.join(said) or 'starts nothing'}"
+    renamed = f"; until it was renamed it was {event.was}, which was known" if event.was else ""
+    return f"{path} {', '.join(said) or 'starts nothing'}{renamed}"
 
 
 def on_quiet(

@@ -21,6 +21,7 @@ from flowlord.taskmaster.firstwatch import FirstWatch
 from flowlord.taskmaster.surroundings import Surroundings
 from flowlord.watch.bucket import BucketWatch
 from flowlord.watch.local import LocalWatch, Root
+from flowlord.watch.names import Names
 from flowlord.watch.sighting import Look, Sighting
 
 log = logging.getLogger("flowlord.files")
@@ -76,13 +77,12 @@ class FileLoop:
         self._settling = Settling()
         self._watch = self._watching_of({})
         self._patterns: dict[str, tuple[str, ...]] = {}
-        self._known: dict[
-            str, tuple[str, int]
-        ] = {}  # path -> version, and when its marks were set (monotonic)
+        self._known: dict[str, tuple[str, int]] = {}  # path -> version, and when its marks were set
         self._stale: list[str] = []
         self._markers: dict[str, set[str]] = {}
         self._released: set[str] = set()
         self._coming: dict[str, dict[str, str]] = {}  # path -> the groups that it will join
+        self._names = Names()
         self._gone: list[str] = []
         self._told: set[str] = set()
         self._begins = False
@@ -113,9 +113,7 @@ class FileLoop:
             self._consider(sighting)
         self._announce()
         decided = 0
-        end_ns = (
-            clock.monotonic_ns() + LONGEST_STEP_NS
-        )  # a step that takes for ever looks like one that hangs
+        end_ns = clock.monotonic_ns() + LONGEST_STEP_NS  # what takes for ever looks like a loop that hangs
         while clock.monotonic_ns() < end_ns and (ready := self._settled()):
             decided += len(ready)
             self._land(ready)
@@ -273,6 +271,7 @@ class FileLoop:
         if new_root is not None:
             event = FileEvent(text, look.version, look.size, self._source)
             if self._first.takes(new_root, event, matches):
+                self._names.of(path, look, self._watch.is_there)
                 self._known[path] = (look.version, now_ns)
                 return
         waits = [self._settle_ns(match) for match in matches] or [0 if self._buckets else SETTLE_NS]
@@ -320,9 +319,9 @@ class FileLoop:
             ]
             if due or not matches:
                 whole = len(due) == len(matches) and path not in self._settling
-                found.append(
-                    (path, Ready(FileEvent(text, look.version, look.size, self._source), due), whole)
-                )
+                was = as_text(self._names.of(path, look, self._watch.is_there)) if matches else ""
+                event = FileEvent(text, look.version, look.size, self._source, was=was)
+                found.append((path, Ready(event, due), whole))
         return found
 
     def _settle_ns(self, match: Match) -> int:

@@ -47,7 +47,7 @@ class Folders:
             return None
         if not stat.S_ISREG(found.st_mode):
             return None
-        return Look(found.st_size, f"{found.st_size}-{found.st_mtime_ns}")
+        return Look(found.st_size, f"{found.st_size}-{found.st_mtime_ns}", found.st_ino)
 
     def is_linked(self, path: str) -> bool:
         """Tell whether a file is a link, or has several names: such are made in one step, and nobody closes them."""
@@ -103,7 +103,7 @@ class Folders:
             return None
         if not stat.S_ISREG(found.st_mode):
             return None
-        return Look(found.st_size, f"{found.st_size}-{found.st_mtime_ns}")
+        return Look(found.st_size, f"{found.st_size}-{found.st_mtime_ns}", found.st_ino)
 
     def _is_inside(self, path: str) -> bool:
         self._real = self._real or os.path.realpath(self.path)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What tells one version of a file from the next: its size in bytes, and a text that changes with its content."""
+    """What tells one version of a file from the next: its size in bytes, and a text that changes with its content.
+
+    `inode` stays with a file whatever it is called; 0 where there is none.
+    """
 
     size: int
     version: str
+    inode: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
