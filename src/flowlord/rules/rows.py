@@ -18,6 +18,8 @@ Lines = Callable[[int], Iterator[tuple[str, int]]]
 Placed = tuple[dict[str, str], int, int]
 """A row, the offset behind it and the number of lines up to there."""
 
+MOST_EMPTY: Final = 100_000
+"""Empty lines that may follow each other."""
 _SMALL: Final = 1 << 63
 # Rows of texts, whole numbers and booleans are nearly all there are; what else there is, or wrong, goes the long way.
 _decode_plain = msgspec.json.Decoder(dict[str, str | int | bool | None]).decode
@@ -55,6 +57,7 @@ def rows_of_lines(lines: Iterable[str], *, kind: Kind) -> Iterator[dict[str, str
 
 
 def _of_json(lines: Iterator[tuple[str, int]], number: int) -> Iterator[Placed]:
+    empty = 0
     for line, end in lines:
         number += 1
         if number == 1:
@@ -65,8 +68,11 @@ def _of_json(lines: Iterator[tuple[str, int]], number: int) -> Iterator[Placed]:
         except (msgspec.MsgspecError, RecursionError, ValueError):
             text = line.rstrip("\r\n")
             if not text:
+                empty += 1
+                _check_empty(empty, number)
                 continue
             values = _read_json(text, number)
+        empty = 0
         yield values, end, number
 
 
@@ -124,11 +130,15 @@ def _of_csv(lines: Lines, offset: int, before: int) -> Iterator[Placed]:
         names = next(filter(None, csv.reader(_Told(lines(0), has_mark=True), strict=True)), [])
     told = _Told(lines(offset), has_mark=not offset)
     reader = csv.reader(told, strict=True)
+    empty = 0
     try:
         for fields in reader:
-            if not fields:
-                continue
             at = before + reader.line_num
+            if not fields:
+                empty += 1
+                _check_empty(empty, at)
+                continue
+            empty = 0
             if not names:
                 names = fields
                 if "" in names or len(set(names)) != len(names):
@@ -139,6 +149,12 @@ def _of_csv(lines: Lines, offset: int, before: int) -> Iterator[Placed]:
             yield dict(zip(names, fields, strict=True)), told.end, at
     except csv.Error as error:
         raise Unreadable(f"line {before + reader.line_num}: not CSV: {error}") from None
+
+
+def _check_empty(count: int, number: int) -> None:
+    """Refuse a file that goes on without any row: a small packed one may hold billions of empty lines."""
+    if count > MOST_EMPTY:
+        raise Unreadable(f"line {number}: more than {MOST_EMPTY:,} empty lines follow each other")
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
 
 from flowlord.bus.pauses import PauseWatch
 from flowlord.bus.port import Bus
@@ -21,6 +20,9 @@ from flowlord.storage.port import Unavailable
 from flowlord.taskmaster.chance import Chance, Stamps
 from flowlord.taskmaster.health import Health
 from flowlord.taskmaster.meta_files import rows_of_file
+
+HELD_BYTES = 32 << 20
+"""Text of meta-files that is held at most: rows may have a mebibyte each."""
 
 
 @dataclass(slots=True)
@@ -94,11 +96,22 @@ def read_sources(patterns: Iterable[str], storage: Storage | None = None) -> Map
 def _read(storage: Storage, pattern: str) -> Source | str:
     try:
         files = tuple(File(found.path, found.version) for found in storage.paths(pattern))
-        found = (row for file in files for row, _, _ in rows_of_file(storage, file))
-        rows = list(islice(found, HELD + 1))
+        return _source(storage, files)
     except ValueError as error:
         return f"meta-file {error}"
     except Unavailable as error:
         text = str(error)
         return f"meta-file {text}" if text.startswith(pattern) else f"meta-file {pattern}: {text}"
-    return Source(rows[:HELD], files, is_whole=len(rows) <= HELD)
+
+
+def _source(storage: Storage, files: tuple[File, ...]) -> Source:
+    rows: list[Mapping[str, str]] = []
+    before = 0
+    for file in files:
+        end = 0
+        for row, end, _ in rows_of_file(storage, file):
+            rows.append(row)
+            if len(rows) > HELD or before + end > HELD_BYTES:
+                return Source(rows[:HELD], files, is_whole=False)
+        before += end
+    return Source(rows, files)
