@@ -300,6 +300,16 @@ def test_only_the_newest_are_kept_and_strangers_are_left_alone(path, place):
     assert len(list(Path(place.path).iterdir())) == 3
 
 
+def test_a_backup_that_cannot_be_read_takes_no_place_among_those_that_are_kept(path, place):
+    names = [made(place, path, NOW + timedelta(hours=n))[0] for n in range(5)]
+    for bad in (names[4], names[1]):
+        damage_manifest(Path(place.path, bad))
+    assert place.keep(2, NOW) == [names[1], names[0]]
+    assert [each.name for each in place.generations()] == [names[4], names[3], names[2]]
+    damage_manifest(Path(place.path, names[3]))
+    assert place.keep(2, NOW) == [], "one that is whole is left, and stays"
+
+
 def test_a_history_that_is_damaged_is_not_backed_up(path, place):
     with path.open("r+b") as file:
         file.seek(8192)

@@ -277,6 +277,18 @@ def test_damage_deep_in_the_file_is_found(cache, filled):
     assert json.loads(ended.out)[0]["state"] == "damaged"
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_a_column_may_have_any_name_and_stays_a_name(cache, filled, form):
+    evil = "\x1b]0;owned\x07 \u202e,a\tb"
+    ended = cache("query", f"SELECT 1 AS \"{evil}\", 2 AS '=cmd()'", "-o", form)
+    assert ended.code == 0
+    assert not {"\x1b", "\x07", "\u202e"} & set(ended.out)
+    if form == "json":
+        assert json.loads(ended.out) == [{evil: 1, "=cmd()": 2}]
+    if form == "csv":
+        assert ended.out.splitlines()[0].endswith("'=cmd()")
+
+
 def test_a_locked_history_is_read_all_the_same(cache, filled):
     with closing(sqlite3.connect(filled, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -316,7 +328,8 @@ def test_a_backup_put_back_by_hand_sets_what_is_there_aside(cache, filled, home)
         historian.follow(journal([published("late")], first=66))
     assert cache("restore", "--from", "backups").code == 6
     assert cache("restore", "--from", "backups", "--force").code == 6
-    assert cache("restore", "--from", "backups", "--force", "--dry-run").code == 0
+    shown = cache("restore", "--from", "backups", "--force", "--dry-run", "-o", "json")
+    assert (shown.code, json.loads(shown.out)["result"]) == (0, "would be restored")
     assert not list(home.glob("*aside*"))
     ended = cache("restore", "--from", "backups", "--force", "-y")
     assert (ended.code, ended.out.strip()) == (0, name)
@@ -324,6 +337,18 @@ def test_a_backup_put_back_by_hand_sets_what_is_there_aside(cache, filled, home)
     assert json.loads(cache("query", count, "-o", "json").out) == [{"n": 30}]
     with closing(sqlite3.connect(home / "tasks.db.aside-1")) as db:
         assert db.execute(count).fetchone() == (31,)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_acts_on_the_history_tell_machines_what_they_did(cache, filled, home, form):
+    cache("backup", "--to", "backups")
+    for words in (("restore", "--from", "backups", "--force", "-y"), ("migrate",)):
+        ended = cache(*words, "-o", form)
+        assert ended.code == 0
+        if form == "json":
+            assert json.loads(ended.out)["result"] in ("restored", "up to date")
+        elif form != "table":
+            assert len(parsed(form, ended.out)) == 1
 
 
 def test_a_named_backup_that_is_damaged_is_told_and_nothing_changes(cache, filled, home):
@@ -360,8 +385,10 @@ def test_a_history_is_made_anew_out_of_the_journal(cache, home, filled):
     shown = cache("rebuild", "--dry-run")
     assert (shown.code, "the journal has 2 entries" in shown.err) == (0, True)
     assert "30 attempts from before" in shown.err
-    assert cache("rebuild").code == 6
-    assert cache("rebuild", "-y").code == 0
+    shown = cache("rebuild", "-o", "json")
+    assert (shown.code, json.loads(shown.out)["result"]) == (6, "would be rebuilt")
+    done_ = json.loads(cache("rebuild", "-y", "-o", "json").out)
+    assert done_ == {"result": "rebuilt", "file": str(home / "tasks.db"), "entries": 2}
     rows = json.loads(cache("query", "SELECT key, state FROM tasks", "-o", "json").out)
     assert rows == [{"key": "k", "state": "complete"}]
     assert [each.name for each in home.glob("tasks.db*") if "new" in each.name] == []
@@ -380,13 +407,14 @@ def test_tables_are_brought_up_to_date_after_a_copy(cache, home, monkeypatch):
         schema.open_writer(home / "tasks.db").close()
     told = cache("status")
     assert (told.code, "flowlord cache migrate" in told.err) == (1, True)
-    assert cache("migrate", "--dry-run").code == 0
+    shown = json.loads(cache("migrate", "--dry-run", "-o", "json").out)
+    assert (shown["result"], shown["before"]) == ("would be migrated", 2)
     assert not (home / "tasks.db.version-2").exists()
     ended = cache("migrate")
     assert (ended.code, ended.out.strip()) == (0, str(VERSION))
     assert (home / "tasks.db.version-2").exists()
     assert cache("status").code == 0
-    assert cache("migrate").code == 0
+    assert json.loads(cache("migrate", "-o", "json").out)["result"] == "up to date"
 
 
 def test_no_verb_and_a_wrong_one_are_told(cache, home):

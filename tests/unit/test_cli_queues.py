@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -70,14 +71,15 @@ def test_what_waits_is_moved_now_and_later_and_what_runs_stays(place, capsys):
     place.send(9, "s3://in/9", due=place.clock.now() + timedelta(seconds=9))
     place.bus.claim(["extract"], "w", 1)
     assert move(place, "extract", "slow", yes=False) == NOT_CONFIRMED
-    _, err = answer(capsys)
+    out, err = answer(capsys)
+    assert out == [{"topic": "extract", "to": "slow", "count": 4, "result": "would be moved"}]
     assert "4 from extract to slow: extract:users 4" in err
     assert "nothing has been on slow yet" in err
     assert move(place, "extract", "slow", yes=False, dry_run=True) == DONE
     assert counts(place, "extract") == (3, 1, 1)
     answer(capsys)
     assert move(place, "extract", "slow") == DONE
-    assert answer(capsys)[0] == [{"topic": "extract", "to": "slow", "count": 4}]
+    assert answer(capsys)[0] == [{"topic": "extract", "to": "slow", "count": 4, "result": "moved"}]
     assert (counts(place, "extract"), counts(place, "slow")) == ((0, 1, 0), (3, 0, 1))
     told = facts(place, FactKind.MOVED)
     assert all("moved by" in fact.text and fact.text.endswith(": why not") for fact in told)
@@ -127,7 +129,7 @@ def test_a_topic_is_purged_when_somebody_says_so(place, capsys):
     assert topics_act.purge(place.settings, "nope", topics_act.Options(yes=True)) == NO_SUCH_THING
     answer(capsys)
     assert topics_act.purge(place.settings, "extract", topics_act.Options("old", True, look=JSON)) == DONE
-    assert answer(capsys)[0] == [{"topic": "extract", "to": "", "count": 2}]
+    assert answer(capsys)[0] == [{"topic": "extract", "to": "", "count": 2, "result": "dropped"}]
     assert all(fact.text.endswith(": old") for fact in facts(place, FactKind.CANCELLED))
     assert topics_act.purge(place.settings, "extract", topics_act.Options(yes=True, look=JSON)) == DONE
 
@@ -191,6 +193,7 @@ def test_a_notice_goes_back_to_its_topic_as_it_was(place, capsys):
     set_aside(place, b"other", "another reason", origin="files")
     assert replay(place) == WRONG_USE
     assert replay(place, origin="files") == NOT_CONFIRMED
+    assert [row["result"] for row in answer(capsys)[0]] == ["would be replayed"] * 2
     assert replay(place, error="ANOTHER", yes=True, reason="mended the reader") == DONE
     rows = json.loads(capsys.readouterr().out)
     assert [(row["result"], row["from"], row["to"]) for row in rows] == [("replayed", "files", "files")]
@@ -231,6 +234,23 @@ def test_what_is_no_task_is_not_sent_back_to_the_results(place, tmp_path):
         replay(place, name, payload=str(tmp_path / "nowhere"))
     (tmp_path / "p").write_bytes(encode(Task(type="x", info="", result="warn")))
     assert replay(place, name, payload=str(tmp_path / "p")) == DONE
+
+
+def test_of_many_that_are_replayed_one_that_is_no_result_hinders_no_other(place, capsys):
+    good = encode(Task(type="extract", info="", id="r1", created="2026-08-01T12:00:00Z", result="complete"))
+    for payload in (good, b"{", good.replace(b"complete", b"fine"), good):
+        set_aside(place, payload)
+    assert replay(place, all_=True, dry_run=True) == DONE
+    out, err = answer(capsys)
+    assert Counter(row["result"] for row in out) == {"would be replayed": 2, "refused": 2}
+    assert "2 more would be refused" in err
+    assert replay(place, all_=True, yes=True) == ANSWER_IS_BAD
+    out, err = answer(capsys)
+    assert Counter((row["result"], row["to"]) for row in out) == {("replayed", "done"): 2, ("refused", ""): 2}
+    assert sum("is no result" in row["text"] or "which is none" in row["text"] for row in out) == 2
+    assert "2 replayed, 2 refused" in err
+    assert len(place.bus.peek(QUARANTINE, 9)) == 2
+    assert len(place.bus.peek("done", 9)) == 2
 
 
 def test_messages_are_dropped_by_name_or_all(place, capsys):

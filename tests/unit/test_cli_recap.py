@@ -88,7 +88,7 @@ def test_markdown_is_a_table_whatever_a_message_holds(tmp_path, capsys):
     )
     text = asked(tmp_path, capsys, form="markdown", look="table")
     assert "\x1b" not in text
-    assert {line.replace("\\|", "").count("|") for line in text.splitlines()[2:]} == {9}
+    assert {line.replace("\\|", "").count("|") for line in text.splitlines()[2:]} == {10}
 
 
 def test_times_that_are_none_are_refused(night):

@@ -10,6 +10,7 @@ from flowlord.cli.exits import ANSWER_IS_BAD, DONE, NO_SUCH_THING, NOT_CONFIRMED
 from flowlord.cli.printer import Look
 from flowlord.cli.taskfilter import Chosen
 from flowlord.config import resolve
+from flowlord.model.crashpoint import arm
 from flowlord.model.errors import FlowlordError
 from flowlord.model.plan import FactKind
 from flowlord.model.task import MAX_TASK_BYTES
@@ -150,12 +151,14 @@ def test_two_who_send_the_same_again_at_once_send_it_once(desk, monkeypatch):
 def test_filters_are_shown_first_and_nobody_in_a_pipe_says_yes(desk):
     desk.fail(1, 2)
     desk.fail(3, msg="other")
-    assert desk.act(retry, failed=True) == (NOT_CONFIRMED, [])
+    code, rows = desk.act(retry, failed=True)
+    assert (code, results(rows)) == (NOT_CONFIRMED, ["would be sent"] * 3)
+    assert desk.waiting() == []
     assert "3 tasks: extract:users 3" in desk.err
     assert "2 of them: no luck" in desk.err
     assert "-y" in desk.err
-    assert desk.act(retry, failed=True, dry_run=True) == (DONE, [])
-    assert desk.act(retry, "@failed", dry_run=True) == (DONE, [])
+    assert results(desk.act(retry, failed=True, dry_run=True)[1]) == ["would be sent"] * 3
+    assert results(desk.act(retry, "@failed", dry_run=True)[1]) == ["would be sent"]
     assert desk.waiting() == []
     code, rows = desk.act(retry, error="LUCK", yes=True)
     assert (code, results(rows)) == (DONE, ["sent", "sent"])
@@ -207,7 +210,8 @@ def test_waiting_tasks_are_taken_back_once(desk):
     desk.send(1)
     desk.send(2)
     desk.send(3, topic="load")
-    assert desk.act(cancel, topic="extract") == (NOT_CONFIRMED, [])
+    code, rows = desk.act(cancel, topic="extract")
+    assert (code, results(rows)) == (NOT_CONFIRMED, ["would be cancelled"] * 2)
     assert "2 waiting: extract:users 2" in desk.err
     code, rows = desk.act(cancel, topic="extract", yes=True, reason="wrong dates")
     assert (code, results(rows)) == (DONE, ["cancelled", "cancelled"])
@@ -273,3 +277,40 @@ def test_a_task_that_outgrows_a_message_is_refused_and_hinders_no_other(desk):
     assert code == ANSWER_IS_BAD
     assert sorted(results(rows)) == ["refused", "sent", "sent"]
     assert "cannot be sent again" in next(row["text"] for row in rows if row["result"] == "refused")
+
+
+class Killed(BaseException):
+    """Stands for a signal that nobody hears."""
+
+
+def test_a_retry_that_was_killed_before_the_letters_went_is_finished_by_the_next(desk):
+    desk.fail(1, 2, 3)
+    desk.fail(4, msg="another reason")
+
+    def die(name):
+        if name == "retry.sent":
+            raise Killed
+
+    arm(die)
+    try:
+        with pytest.raises(Killed):
+            desk.act(retry, error="no luck", yes=True)
+    finally:
+        arm(None)
+    assert len(desk.waiting()) == 3
+    assert len(desk.waiting("retry-failed")) == 4
+    assert desk.act(retry, failed=True, dry_run=True)[0] == DONE
+    assert len(desk.waiting("retry-failed")) == 4, "a preview changes nothing"
+    code, rows = desk.act(retry, error="no luck", failed=True, yes=True)
+    assert (code, rows) == (DONE, [])
+    [letter] = desk.waiting("retry-failed")
+    assert json.loads(letter.payload)["id"] == "00000004-run", "what nobody has dealt with stays"
+
+
+def test_what_a_preview_tells_machines_is_what_is_done_then(desk):
+    desk.fail(1, 2)
+    code, foreseen = desk.act(retry, failed=True, dry_run=True)
+    assert (code, results(foreseen)) == (DONE, ["would be sent"] * 2)
+    _, done = desk.act(retry, failed=True, yes=True)
+    assert results(done) == ["sent"] * 2
+    assert [row["new_key"] for row in foreseen] == [row["new_key"] for row in done]

@@ -159,13 +159,20 @@ def _told(step: Callable[[], T], limit_s: float) -> T:
             raise CacheUnusable(f"the history cannot be read: {error}") from error
         match getattr(error, "sqlite_errorcode", 0):
             case sqlite3.SQLITE_INTERRUPT:
-                raise TooLong(f"the question took longer than {limit_s:g} s") from error
+                raise TooLong(too_long(limit_s)) from error
+            case sqlite3.SQLITE_NOMEM:
+                raise MemoryError from error
             case sqlite3.SQLITE_AUTH:
                 raise WrongQuestion("only reading is allowed: SELECT, and nothing else") from error
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
                 raise CacheUnusable(f"the history is locked: {error}") from error
             case _:
                 raise WrongQuestion(f"that cannot be answered: {error}") from error
+
+
+def too_long(limit_s: float) -> str:
+    """Return the words for a question that took longer than that."""
+    return f"the question took longer than {limit_s:g} s"
 
 
 def _plain(value: object) -> object:

@@ -121,17 +121,27 @@ class Place:
     def keep(self, count: int, now: datetime) -> list[str]:
         """Take away all but the newest `count` backups, and old halves; returns the names of what went.
 
+        One whose manifest cannot be read is not counted among the newest, and goes with those that are older than they.
+
         Raises:
             CacheUnusable: the place cannot be listed, or does not let anything go.
         """
         gone: list[str] = []
         whole = 0
         for each, is_whole in self._found():
-            whole += is_whole
-            if whole > count if is_whole else made_at(each.name) < now - HALF_KEPT:
+            if whole >= count if is_whole else made_at(each.name) < now - HALF_KEPT:
                 self.drop(each.name)
                 gone.append(each.name)
+            elif is_whole:
+                whole += self._is_readable(each.name)
         return gone
+
+    def _is_readable(self, name: str) -> bool:
+        try:
+            self.manifest(name)
+        except Damaged:
+            return False
+        return True
 
     def drop(self, name: str) -> None:
         """Take one backup away, its manifest first: a half of it is none."""

@@ -173,6 +173,9 @@ def open_reader(path: str | Path) -> sqlite3.Connection:
             isolation_level=None,
             timeout=BUSY_S,
         )
+        connection.execute(
+            "PRAGMA cell_size_check = ON"
+        )  # a page that contradicts itself is told, not read past
         version = version_of(connection)
     except sqlite3.Error as error:
         if connection is not None:

@@ -12,6 +12,7 @@ from flowlord.bus.clock import SystemClock
 from flowlord.cache import ask
 from flowlord.cache.schema import CacheUnusable
 from flowlord.cli import printer
+from flowlord.cli.bounded import MOST_MEMORY, bounded
 from flowlord.cli.cachewords import nanoseconds, no_history, unusable
 from flowlord.cli.exits import DONE, TIMED_OUT, WRONG_USE
 from flowlord.cli.printer import Column, Look, Sheet
@@ -36,13 +37,24 @@ def query(
     text = sys.stdin.read() if sql == "-" else sql
     limit_s = nanoseconds(timeout) / 1e9
 
+    def late(told: str = "") -> int:
+        words = told or ask.too_long(limit_s)
+        printer.error(words, hint="--timeout gives it more; LIMIT makes it shorter")
+        return TIMED_OUT
+
     def body() -> int:
         try:
-            names, rows = ask.query(path, text, named, clock or SystemClock(), limit_s)
-            _print_rows(names, rows, look)
+            with bounded(limit_s, late):
+                names, rows = ask.query(path, text, named, clock or SystemClock(), limit_s)
+                _print_rows(names, rows, look)
         except ask.TooLong as error:
-            printer.error(str(error), hint="--timeout gives it more; LIMIT makes it shorter")
-            return TIMED_OUT
+            return late(str(error))
+        except MemoryError:
+            printer.error(
+                f"the question takes more than {MOST_MEMORY >> 20:,} MiB of memory",
+                hint="fewer and shorter columns, or LIMIT; nothing is wrong with the history",
+            )
+            return WRONG_USE
         except ask.WrongQuestion as error:
             printer.error(str(error), hint="docs/history.md lists the tables")
             return WRONG_USE

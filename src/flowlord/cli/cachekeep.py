@@ -88,7 +88,9 @@ def backups(settings: Settings, *, output: str = "") -> int:
     return DONE
 
 
-def restore_one(settings: Settings, name: str, *, force: bool, yes: bool, dry_run: bool, quiet: bool) -> int:
+def restore_one(
+    settings: Settings, name: str, *, force: bool, yes: bool, dry_run: bool, quiet: bool, output: str = ""
+) -> int:
     """Put a backup in the place of the history; returns the exit code."""
     path, place = Path(settings.cache.path), place_of(settings.cache, settings.storage)
     if place is None:
@@ -108,12 +110,14 @@ def restore_one(settings: Settings, name: str, *, force: bool, yes: bool, dry_ru
                 hint="the same with --force sets it aside and puts the backup in its place",
             )
             return NOT_CONFIRMED
-        return _restored(place, names, path, yes=yes, dry_run=dry_run, quiet=quiet)
+        return _restored(place, names, path, Look(output), yes=yes, dry_run=dry_run, quiet=quiet)
     except CacheUnusable as error:
         return unusable(error)
 
 
-def _restored(place: Place, names: list[str], path: Path, *, yes: bool, dry_run: bool, quiet: bool) -> int:
+def _restored(
+    place: Place, names: list[str], path: Path, look: Look, *, yes: bool, dry_run: bool, quiet: bool
+) -> int:
     """Put the first of these backups that is whole in the place of the history."""
     clock = SystemClock()
     now_us = to_us(clock.now())
@@ -121,18 +125,26 @@ def _restored(place: Place, names: list[str], path: Path, *, yes: bool, dry_run:
         try:
             manifest = place.manifest(name)
             printer.say(_preview(place, name, manifest, path, now_us))
-            if dry_run:
-                return DONE
-            if path.exists() and not confirmed("put the backup in its place?", yes=yes):
-                return NOT_CONFIRMED
+            if dry_run or (path.exists() and not confirmed("put the backup in its place?", yes=yes)):
+                if look.form:
+                    _tell_restored(place, name, manifest, path, look, "would be restored")
+                return DONE if dry_run else NOT_CONFIRMED
             with _alone(path), Progress("bytes", manifest.size, clock, quiet=quiet) as progress:
                 restore(place, name, path, _counted(progress), replace=True)
-            printer.lines([name])
+            _tell_restored(place, name, manifest, path, look, "restored")
             return DONE
         except Damaged as error:
             printer.error(f"the backup {name} cannot be used: {error}")
     printer.error("no backup that is whole was found: nothing was changed")
     return ANSWER_IS_BAD
+
+
+def _tell_restored(place: Place, name: str, manifest: Manifest, path: Path, look: Look, result: str) -> None:
+    found = {
+        "result": result, "name": name, "place": place.path, "file": str(path), "at": iso(manifest.made_us),
+        "rows": manifest.rows.get("tasks", 0), "bytes": manifest.size,
+    }  # fmt: skip
+    printer.act(found, name="name", look=look)
 
 
 @contextmanager

@@ -68,9 +68,9 @@ def trim(
     return DONE
 
 
-def rebuild(settings: Settings, *, yes: bool, dry_run: bool, quiet: bool = False) -> int:
+def rebuild(settings: Settings, *, yes: bool, dry_run: bool, quiet: bool = False, output: str = "") -> int:
     """Make the history anew out of the journal; returns the exit code."""
-    path = Path(settings.cache.path)
+    path, look = Path(settings.cache.path), Look(output)
     with opened(settings.bus, None, SystemClock()) as sources:
         bus = sources.bus()
         if bus is None:
@@ -85,18 +85,19 @@ def rebuild(settings: Settings, *, yes: bool, dry_run: bool, quiet: bool = False
             printer.say(f"the journal has {last - first + 1 if last else 0:,} entries, since {since}")
             if path.exists():
                 printer.say(f"{path} is set aside as {path.name}.aside-N and stays; {_lost(path, since)}")
-            if dry_run:
-                return DONE
-            if path.exists() and not confirmed("make the history anew?", yes=yes):
-                return NOT_CONFIRMED
-            return _rebuilt(bus, path, last - first + 1, quiet=quiet)
+            total = last - first + 1 if last else 0
+            if dry_run or (path.exists() and not confirmed("make the history anew?", yes=yes)):
+                if look.form:
+                    _tell_rebuilt("would be rebuilt", path, total, look)
+                return DONE if dry_run else NOT_CONFIRMED
+            return _rebuilt(bus, path, total, look, quiet=quiet)
         except CacheUnusable as error:
             return unusable(error)
 
 
-def migrate(settings: Settings, *, dry_run: bool) -> int:
+def migrate(settings: Settings, *, dry_run: bool, output: str = "") -> int:
     """Bring the tables up to date, after a copy; returns the exit code."""
-    path = Path(settings.cache.path)
+    path, look = Path(settings.cache.path), Look(output)
     if not path.exists():
         return no_history(path)
     copy = None
@@ -109,10 +110,14 @@ def migrate(settings: Settings, *, dry_run: bool) -> int:
                 raise CacheUnusable(f"the history {path} was written by a newer flowlord")
             if version == VERSION:
                 printer.say(f"the tables of {path} have version {version}, and that is the newest")
+                if look.form:
+                    _tell_migrated("up to date", path, version, None, look)
                 return DONE
             copy = path.with_name(f"{path.name}.version-{version}")
             printer.say(f"the tables of {path} have version {version}; {VERSION} is the newest; copy: {copy}")
             if dry_run:
+                if look.form:
+                    _tell_migrated("would be migrated", path, version, copy, look)
                 return DONE
             copy_to(reader, path, copy)
         open_writer(path).close()
@@ -120,11 +125,16 @@ def migrate(settings: Settings, *, dry_run: bool) -> int:
         return unusable(error)
     except sqlite3.Error as error:
         return unusable(CacheUnusable(f"the history {path} cannot be read: {error}"))
-    printer.lines([str(VERSION)])
+    _tell_migrated("migrated", path, version, copy, look)
     return DONE
 
 
-def _rebuilt(bus: Bus, path: Path, total: int, *, quiet: bool) -> int:
+def _tell_migrated(result: str, path: Path, before: int, copy: Path | None, look: Look) -> None:
+    found = {"result": result, "file": str(path), "before": before, "version": VERSION}
+    printer.act({**found, "copy": str(copy) if copy else ""}, name="version", look=look)
+
+
+def _rebuilt(bus: Bus, path: Path, total: int, look: Look, *, quiet: bool) -> int:
     """Follow the journal into a file of its own, and only then put it where the history is."""
     clock = SystemClock()
     with alone(path, wait=True):
@@ -146,8 +156,12 @@ def _rebuilt(bus: Bus, path: Path, total: int, *, quiet: bool) -> int:
         for left in path.parent.glob(f"{new.name}*"):
             left.unlink()
     printer.say(f"{done:,} entries of the journal make the history now")
-    printer.lines([str(path)])
+    _tell_rebuilt("rebuilt", path, done, look)
     return DONE
+
+
+def _tell_rebuilt(result: str, path: Path, entries: int, look: Look) -> None:
+    printer.act({"result": result, "file": str(path), "entries": entries}, name="file", look=look)
 
 
 def _lost(path: Path, since: str) -> str:

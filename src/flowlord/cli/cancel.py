@@ -14,7 +14,7 @@ from flowlord.bus.port import CHUNK, Bus
 from flowlord.cache.attempt import OPEN, Attempt, State
 from flowlord.cli import printer
 from flowlord.cli.buses import bus_at
-from flowlord.cli.chosen import Row, meant, nothing_chosen, told
+from flowlord.cli.chosen import Row, foreseen, meant, nothing_chosen, told
 from flowlord.cli.people import agreed, counted, who, words_of
 from flowlord.cli.printer import Look
 from flowlord.cli.sources import opened
@@ -65,6 +65,8 @@ def run(
                     f"{len(waits):,} waiting: {names_of}", "cancel?", yes=options.yes, dry_run=options.dry_run
                 )
                 if said is not None:
+                    rows += [Row("would be cancelled", each) for each in waits]
+                    foreseen(rows, options.look, name="key")
                     return said
         if waits:
             with closing(bus_at(settings.bus, by=who())) as bus:

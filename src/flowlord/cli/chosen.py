@@ -85,6 +85,12 @@ def meant(
     return filtered(sources, chosen, otherwise, clock)
 
 
+def foreseen(rows: Sequence[Row], look: Look, *, name: str) -> None:
+    """Print what would become of each, when a form for machines was asked for: the preview tells people."""
+    if look.form not in ("", "table"):
+        printer.rows((row.record() for row in rows), FIELDS, name=name, look=look)
+
+
 def told(rows: Sequence[Row], verb: str, look: Look, *, name: str) -> int:
     """Print what became of each, and count; `verb` is the good result, `name` the field that stands for a row."""
     columns = [

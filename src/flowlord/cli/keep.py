@@ -226,7 +226,7 @@ def restore(
     if listing:
         leave(backups(settings, output=output))
     else:
-        leave(restore_one(settings, name, force=force, yes=yes, dry_run=dry_run, quiet=quiet))
+        leave(restore_one(settings, name, force=force, yes=yes, dry_run=dry_run, quiet=quiet, output=output))
 
 
 @group.command()
@@ -257,6 +257,7 @@ def trim(
 def rebuild(
     yes: Yes = False,
     dry_run: DryRun = False,
+    output: Output = "",
     quiet: Quiet = False,
     bus: BusAddress = "",
     namespace: Namespace = "",
@@ -272,12 +273,13 @@ def rebuild(
     settings = _settings(path, config, bus, namespace)
     from flowlord.cli.cachemend import rebuild as body
 
-    leave(body(settings, yes=yes, dry_run=dry_run, quiet=quiet))
+    leave(body(settings, yes=yes, dry_run=dry_run, quiet=quiet, output=output))
 
 
 @group.command()
 def migrate(
     dry_run: DryRun = False,
+    output: Output = "",
     path: Cache = "",
     config: Config = "",
 ) -> None:
@@ -290,4 +292,4 @@ def migrate(
     settings = _settings(path, config)
     from flowlord.cli.cachemend import migrate as body
 
-    leave(body(settings, dry_run=dry_run))
+    leave(body(settings, dry_run=dry_run, output=output))

@@ -19,7 +19,7 @@ import msgspec
 
 from flowlord.cli.exits import DONE, INTERRUPTED
 from flowlord.cli.table import Column, Layout
-from flowlord.cli.texts import csv_cell, json_text, printable, tsv_cell, tsv_line
+from flowlord.cli.texts import csv_line, json_text, printable, tsv_cell, tsv_line
 from flowlord.model.errors import FlowlordError
 
 if TYPE_CHECKING:
@@ -78,6 +78,10 @@ def on_terminal() -> bool:
     return sys.stdout.isatty()
 
 
+Line = Callable[[Record], str]
+Header = Callable[[Iterable[object]], str]
+
+
 class Sheet:
     """A list on its way to stdout; rows may come in any number of portions.
 
@@ -115,11 +119,9 @@ class Sheet:
             case "jsonl":
                 self._lines(records, lambda record: json_text(self._picked(record)))
             case "csv":
-                self._lines(
-                    records, lambda record: ",".join(map(csv_cell, map(record.get, self._fields))), ","
-                )
+                self._lines(records, lambda record: csv_line(map(record.get, self._fields)), csv_line)
             case "tsv":
-                self._lines(records, lambda record: tsv_line(self._values(record)), "\t")
+                self._lines(records, lambda record: tsv_line(self._values(record)), tsv_line)
             case _:
                 self._lines(records, lambda record: tsv_cell(record.get(self._name)))
         sys.stdout.flush()
@@ -139,11 +141,11 @@ class Sheet:
         except KeyError:
             return map(record.get, self._fields)
 
-    def _lines(self, records: Iterable[Record], line: Callable[[Record], str], header: str = "") -> None:
+    def _lines(self, records: Iterable[Record], line: Line, header: Header | None = None) -> None:
         coming = iter(records)
         while some := [line(record) for record in islice(coming, _AT_ONCE)]:
             if not self.count and header and not self._look.no_headers:
-                some.insert(0, header.join(self._fields))
+                some.insert(0, header(self._fields))
                 self.count -= 1
             self.count += len(some)
             some.append("")
@@ -184,6 +186,16 @@ def rows(
 def document(value: object) -> None:
     """Print one JSON document."""
     _out(json_text(value) + "\n")
+
+
+def act(found: Record, *, name: str, look: Look) -> None:
+    """Print what one act did or would do: one document, one row, or, when no form is asked for, the field `name`."""
+    if look.form == "json":
+        document(found)
+    elif look.form:
+        rows([found], [*found], name=name, look=look)
+    else:
+        lines([printable(str(found[name]))])
 
 
 def lines(texts: Iterable[str]) -> None:

@@ -22,7 +22,7 @@ from flowlord.cli.sources import Sources, opened
 from flowlord.cli.table import Column
 from flowlord.cli.times import iso, relative, to_us
 from flowlord.model.clock import Clock
-from flowlord.model.errors import FlowlordError, InvalidTask
+from flowlord.model.errors import BusError, FlowlordError, InvalidTask
 from flowlord.model.message import REPLAYED
 from flowlord.model.task import Result, Task, decode
 
@@ -188,22 +188,26 @@ def _act(
     found = _named(lying, picked.ids) if picked.ids else [each for each in lying if picked.takes(each)]
     if isinstance(found, int):
         return found
-    moves = [move(each) for each in found]
+    moves, rows = _moves(found, move)
     done = {"replay": "replayed", "drop": "dropped"}[verb]
-    if found and (not picked.ids or options.dry_run):
+    columns = [Column(field) for field in RESULT_FIELDS]
+    if moves and (not picked.ids or options.dry_run):
+        some = counted(Counter(each.origin or "?" for each, _ in moves))
+        refused = f"\n  {len(rows):,} more would be refused" if rows else ""
         said = agreed(
-            f"{len(found):,} in quarantine: from {counted(Counter(each.origin or '?' for each in found))}",
+            f"{len(moves):,} in quarantine: from {some}{refused}",
             f"{verb}?",
             yes=options.yes,
             dry_run=options.dry_run,
         )
         if said is not None:
+            if options.look.form not in ("", "table"):
+                rows += [_result(f"would be {done}", each, to.to) for each, to in moves]
+                printer.rows(rows, RESULT_FIELDS, name="id", columns=columns, look=options.look)
             return said
-    rows: list[Record] = []
-    if found:
+    if moves:
         with closing(bus_at(where, by=who())) as bus:
-            rows = _moved(bus, found, moves, done, words_of(done, who(), options.reason))
-    columns = [Column(field) for field in RESULT_FIELDS]
+            rows += _moved(bus, moves, done, words_of(done, who(), options.reason))
     printer.rows(rows, RESULT_FIELDS, name="id", columns=columns, look=options.look)
     counts = Counter(str(row["result"]) for row in rows)
     printer.say(
@@ -212,21 +216,36 @@ def _act(
     return ANSWER_IS_BAD if counts["refused"] else DONE
 
 
-def _moved(bus: Bus, found: Sequence[Peeked], moves: Sequence[Move], done: str, words: str) -> list[Record]:
+def _moves(
+    found: Sequence[Peeked], move: Callable[[Peeked], Move]
+) -> tuple[list[tuple[Peeked, Move]], list[Record]]:
+    """Return what is to be done with each, and of which nothing can be done: one that is bad hinders no other."""
+    moves, refused = [], []
+    for each in found:
+        try:
+            moves.append((each, move(each)))
+        except BusError:
+            raise
+        except FlowlordError as error:
+            if len(found) == 1:
+                raise
+            text = f"{error}; {error.hint}" if error.hint else str(error)
+            refused.append(_result("refused", each, text=text))
+    return moves, refused
+
+
+def _moved(bus: Bus, moves: Sequence[tuple[Peeked, Move]], done: str, words: str) -> list[Record]:
     """One at a time, so that each is told as it went; there are never many."""
     rows: list[Record] = []
-    for each, move in zip(found, moves, strict=True):
+    for each, move in moves:
         went = bus.move([move], reason=words)
-        rows.append(
-            {
-                "result": done if went else "refused",
-                "id": id_of(each),
-                "from": each.origin,
-                "to": move.to,
-                "text": "" if went else "it is gone, or somebody holds it",
-            }
-        )
+        text = "" if went else "it is gone, or somebody holds it"
+        rows.append(_result(done if went else "refused", each, move.to, text))
     return rows
+
+
+def _result(result: str, of: Peeked, to: str = "", text: str = "") -> Record:
+    return {"result": result, "id": id_of(of), "from": of.origin, "to": to, "text": text}
 
 
 def _as_result(sources: Sources, found: Peeked, payload: bytes | None) -> tuple[str, str]:

@@ -190,6 +190,7 @@ def _columns() -> list[Column]:
             right=True,
         ),
         number("retried", "retried"),
+        number("cancelled", "cancelled"),
         seconds("ran_s", "took"),
         seconds("longest_s", "longest"),
         Column("dates", gives=True),
@@ -207,10 +208,10 @@ def _markdown(records: Iterable[Mapping[str, object]], first: int, last: int) ->
 
     yield f"**{_days(first, last)}**"
     yield ""
-    yield "| task | done | failed | retried | took | longest | dates | most often |"
-    yield "|---|---:|---:|---:|---:|---:|---|---|"
+    yield "| task | done | failed | retried | cancelled | took | longest | dates | most often |"
+    yield "|---|---:|---:|---:|---:|---:|---:|---|---|"
     for row in records:
-        shown = [row["task"], row["done"], row["failed"], row["retried"]]
+        shown = [row["task"], row["done"], row["failed"], row["retried"], row["cancelled"]]
         shown += [_took(row["ran_s"]), _took(row["longest_s"]), row["dates"], row["reason"]]
         yield f"| {' | '.join(map(cell, shown))} |"
 

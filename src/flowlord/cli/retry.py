@@ -14,16 +14,17 @@ from flowlord.bus.clock import SystemClock
 from flowlord.cache.attempt import FAILED, OPEN, Attempt, State
 from flowlord.cli import printer
 from flowlord.cli.buses import bus_at
-from flowlord.cli.chosen import Row, meant, nothing_chosen, told
+from flowlord.cli.chosen import Row, foreseen, meant, nothing_chosen, told
 from flowlord.cli.origin import load_known
 from flowlord.cli.people import agreed, counted, who, words_of
 from flowlord.cli.printer import Look
 from flowlord.cli.sources import opened
 from flowlord.cli.taskfilter import Chosen
-from flowlord.decide.again import again_mark, on_again
+from flowlord.decide.again import again_key, again_mark, on_again
 from flowlord.decide.context import Context
 from flowlord.decide.done import Done
 from flowlord.model.clock import Clock
+from flowlord.model.crashpoint import crashpoint
 from flowlord.model.errors import InvalidTask, LeaseLost, Refused
 from flowlord.model.plan import Commit, Committed
 from flowlord.model.task import Task
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 CHUNK = 200
 """Tasks of one round trip."""
+MOST_LETTERS = 10_000
+"""Dead letters that are looked at for such as are dealt with."""
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -77,11 +80,17 @@ def run(
             if (not names or options.dry_run) and again:
                 said = agreed(_preview(again), "send again?", yes=options.yes, dry_run=options.dry_run)
                 if said is not None:
+                    rows += [Row("would be sent", each, "", again_key(each.key)) for each in again]
+                    foreseen(rows, options.look, name="new_key")
                     return said
-        if again:
+            has_bus = sources.ask(lambda _: True, otherwise=False)
+        failed_topic = settings.taskmaster.failed_topic
+        if (again or has_bus) and not options.dry_run:
             with closing(bus_at(settings.bus, by=who())) as bus:
-                flows = load_known(settings.taskmaster.workflows, lambda: bus).flows
-                rows += _send(bus, again, flows, options, every_us, clock, settings.taskmaster.failed_topic)
+                if again:
+                    flows = load_known(settings.taskmaster.workflows, lambda: bus).flows
+                    rows += _send(bus, again, flows, options, every_us, clock, failed_topic)
+                _clear_left(bus, failed_topic, options.reason)
         return told(rows, "sent", options.look, name="new_key")
 
     return printer.quietly(body)
@@ -124,7 +133,6 @@ def _send(
     stamps = Stamps(clock, chance.digit())
     words = words_of("sent again", who(), options.reason)
     begin = clock.now()
-    ended: list[str] = []
     for at in range(0, len(again), CHUNK):
         some = again[at : at + CHUNK]
         dues = [_due(begin, every_us, at + n) for n in range(len(some))]
@@ -141,8 +149,8 @@ def _send(
                 yield Row("already sent", of, _where(bus, of), answer.found or "")
             else:
                 yield Row("refused", of, str(answer))
-        ended += [f"{of.key}:dead" for of in some]
-    _clear(bus, ended, failed_topic, words)
+        crashpoint("retry.sent")
+        _clear(bus, [f"{of.key}:dead" for of in some], failed_topic, words)
 
 
 def _landed(bus: Bus, commits: Sequence[Commit]) -> list[Committed | Refused | LeaseLost | InvalidTask]:
@@ -176,5 +184,14 @@ def _where(bus: Bus, of: Attempt) -> str:
 
 def _clear(bus: Bus, letters: Sequence[str], topic: str, words: str) -> None:
     """Take the dead letters of what was sent again off their topic: somebody has dealt with them."""
-    if any(state.topic == topic and state.waiting for state in bus.topics()):
+    if letters and any(state.topic == topic and state.waiting for state in bus.topics()):
         bus.cancel(letters, reason=words)
+
+
+def _clear_left(bus: Bus, topic: str, reason: str) -> None:
+    """Take off the dead letters that a command left which was killed between sending and clearing."""
+    if not any(state.topic == topic and state.waiting for state in bus.topics()):
+        return
+    letters = [each.key for each in bus.peek(topic, MOST_LETTERS, newest=True) if each.state == "waiting"]
+    marks = {again_mark(letter.removesuffix(":dead")): letter for letter in letters}
+    _clear(bus, [marks[mark] for mark in bus.marks([*marks])], topic, words_of("sent again", who(), reason))

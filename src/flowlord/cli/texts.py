@@ -8,7 +8,7 @@ from types import NoneType
 
 from flowlord.model.inert import UNSAFE, printable, written
 
-__all__ = ["csv_cell", "json_text", "printable", "some", "tsv_cell", "tsv_line"]
+__all__ = ["csv_cell", "csv_line", "json_text", "printable", "some", "tsv_cell", "tsv_line"]
 
 _DANGER = re.compile(f"[{UNSAFE}]")
 _DANGER_IN_TABS = re.compile(f"[\\\\{UNSAFE}]")
@@ -37,6 +37,11 @@ def tsv_line(values: Iterable[object]) -> str:
     if not (whole.isascii() and whole.isprintable() and "\\" not in whole):
         cells = [tsv_cell(value) for value in values]
     return "\t".join(cells)
+
+
+def csv_line(values: Iterable[object]) -> str:
+    """Return values as a line of CSV, each as `csv_cell` writes it."""
+    return ",".join(map(csv_cell, values))
 
 
 def csv_cell(value: object) -> str:

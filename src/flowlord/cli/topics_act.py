@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from flowlord.cache.filter import Filter
     from flowlord.config import Settings
 
-FIELDS = ("topic", "to", "count")
+FIELDS = ("topic", "to", "count", "result")
 MOST_LATER = 100_000
 """Messages that wait for their time, of which one command sees so many."""
 
@@ -66,6 +66,7 @@ def purge(settings: Settings, topic: str, options: Options) -> int:
                     dry_run=options.dry_run,
                 )
                 if said is not None:
+                    _foresee(topic, "", state.waiting + state.later, options.look, "dropped")
                     return said
                 count = bus.purge(topic, reason=words_of("purged", who(), options.reason))
             return _told(topic, "", count, options.look, "dropped")
@@ -101,6 +102,7 @@ def move(
                     dry_run=options.dry_run,
                 )
                 if said is not None:
+                    _foresee(topic, to, len(found), options.look, "moved")
                     return said
                 words = words_of("moved", who(), options.reason)
                 for at in range(0, len(found), CHUNK):
@@ -150,7 +152,15 @@ def _fitting(page: list[Peeked], state: str, wanted: Filter, now_us: int) -> Ite
                 yield each.entry, attempt.name
 
 
+def _foresee(topic: str, to: str, count: int, look: Look, verb: str) -> None:
+    """Print what would be done, when a form for machines was asked for: the preview tells people."""
+    if look.form not in ("", "table"):
+        row = {"topic": topic, "to": to, "count": count, "result": f"would be {verb}"}
+        printer.rows([row], FIELDS, name="count", look=look)
+
+
 def _told(topic: str, to: str, count: int, look: Look, verb: str) -> int:
-    printer.rows([{"topic": topic, "to": to, "count": count}], FIELDS, name="count", look=look)
+    row = {"topic": topic, "to": to, "count": count, "result": verb}
+    printer.rows([row], FIELDS, name="count", look=look)
     printer.say(f"{count:,} {verb}")
     return DONE

@@ -112,7 +112,8 @@ OPTIONS: Final = (
     ),
     Option(
         "catchup", "When", "word",
-        "What to do about starts that were missed while nothing ran: all of them, the newest, none.",
+        "What to do about starts that were missed while nothing ran: all of them, the newest, none. Up to ten seconds "
+        "late is on time.",
         "cron=0 * * * *&catchup=last", without="all, but none for rules that start more often than each minute",
         words=CATCHUPS, see=("catchup_window",),
     ),
