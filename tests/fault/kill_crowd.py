@@ -18,8 +18,6 @@ from fault.kill_victims import Ended, Victim, start
 
 TESTS = Path(__file__).resolve().parents[1]
 UNREACHABLE = 3
-BORN_S = {False: 2.5, True: 10.0}
-"""How long a start may take, warm and cold; who finds no server within it had no chance to work."""
 TRAPPED_WITHIN_S = 1.5
 """How long a victim that is to die or stop at a named place is left alone, so that it comes there."""
 REPORTS_S = 0.6
@@ -77,7 +75,7 @@ class Crowd:
             "FLOWLORD_MAX_DELIVERIES": "1000",
             "FLOWLORD_CRASHPOINT": trap,
         }
-        output = self.where / "logs" / f"{self._serial:06}-{kind}-{place}.log"
+        output = self._log_of(self._serial, kind, place)
         pid = start(argv, cold=cold, where=self.where, output=output, environment=environment)
         victim = Victim(self._serial, kind, place, pid, cold, time.monotonic(), trap or stop)
         self.alive[pid] = victim
@@ -171,8 +169,16 @@ class Crowd:
         if not self.ground.has_server:
             return victim.since < self.stood_still
         return victim.since < self.server_died + 0.2 and (
-            victim.kind == "send" or self.server_died < victim.since + BORN_S[victim.cold]
+            victim.kind == "send" or not self._has_begun(victim)
         )
+
+    def _has_begun(self, victim: Victim) -> bool:
+        """Whether a victim has said that it is there: how long that takes is up to the machine."""
+        said = self._log_of(victim.serial, victim.kind, victim.place).read_text("utf-8", "replace")
+        return any(line.startswith("flowlord ") or '"action": "start"' in line for line in said.splitlines())
+
+    def _log_of(self, serial: int, kind: str, place: int) -> Path:
+        return self.where / "logs" / f"{serial:06}-{kind}-{place}.log"
 
     def settle(self) -> None:
         """Let nothing more happen to anybody: who still has a trap before him is replaced by one who has none."""
@@ -197,9 +203,7 @@ class Crowd:
                 elif found:
                     del self.alive[pid]
                     told = f"{victim.kind} {victim.serial} ended with {Ended(victim, status).words} after SIGTERM"
-                    unready = (
-                        status == signal.SIGTERM and time.monotonic() - victim.since < BORN_S[victim.cold]
-                    )
+                    unready = status == signal.SIGTERM and not self._has_begun(victim)
                     self.figures.spoilt += [told] * (status != 0 and not unready)
         for pid, victim in self.alive.items():
             self.figures.spoilt.append(f"{victim.kind} {victim.serial} did not leave within 20 s of SIGTERM")
