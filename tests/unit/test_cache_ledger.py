@@ -145,7 +145,7 @@ def test_skipped_missed_files_and_loads_are_recorded():
         Fact(FactKind.RELOAD, phase="daily.toml", revision="2", text="changed"),
     )
     assert [row[1] for row in ledger.decisions] == ["skipped", "missed"]
-    assert [(row[1], row[-2]) for row in ledger.files] == [("/a.csv", "file:/a.csv:1")]
+    assert [(row[1], row[-3]) for row in ledger.files] == [("/a.csv", "file:/a.csv:1")]
     assert [row[:2] for row in ledger.workflows.values()] == [("daily.toml", "2")]
 
 

@@ -78,6 +78,8 @@ QUESTIONS: dict[str, Question] = {
     "groups by error": lambda history: groups.grouped(history, Filter(states=FAILED), "error", NOW_US),
     "days": lambda history: days.days(history, 20_000, 20_007),
     "files": lambda history: list(seen.files(history, seen.FileFilter(since_us=1))),
+    "files until": lambda history: list(seen.files(history, seen.FileFilter(since_us=1, until_us=2))),
+    "versions": lambda history: seen.versions(history, "/in/a.csv", 3),
     "decided of phases": lambda history: decided.of_phases(history, ["a.toml:load"], 1),
     "decided of keys": lambda history: decided.of_keys(history, ["k"]),
     "alerts_of": lambda history: decided.alerts_of(history, ["a.toml:load"], 1),
@@ -89,6 +91,7 @@ QUESTIONS: dict[str, Question] = {
 IN_ORDER = {
     "newest": "the last row alone",
     "begins_us": "the first row alone",
+    "files until": "the same",
     "files": "the newest first, for as long as somebody takes them; files are few",
 }
 """Questions that read rows in the order in which they lie, and why that is right."""

@@ -260,7 +260,8 @@ class Ledger:
     def _file(self, fact: Fact, at: int) -> None:
         seen = fact.file or Seen(fact.cause.removeprefix("file:").rpartition(":")[0])
         told = (seen.path, seen.state, seen.size, seen.version, seen.moment, seen.source, seen.tasks)
-        self.files.append((at, *told, ",".join(seen.names), ",".join(seen.keys), fact.cause, fact.text))
+        lists = (",".join(seen.names), ",".join(seen.keys))
+        self.files.append((at, *told, *lists, fact.cause, fact.text, ",".join(seen.groups)))
 
     def _decide(self, fact: Fact, at: int) -> None:
         told = (fact.kind.value, fact.key, fact.topic, fact.phase, fact.cause, fact.text, fact.due)

@@ -94,6 +94,8 @@ CREATE TABLE incidents (n INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, id TEXT N
     messages INTEGER NOT NULL, told_us INTEGER NOT NULL, channel TEXT NOT NULL, dates TEXT NOT NULL,
     acked_by TEXT NOT NULL, acked_us INTEGER NOT NULL, reason TEXT NOT NULL);
 CREATE INDEX incidents_id ON incidents (id);
+ALTER TABLE files ADD COLUMN in_groups TEXT NOT NULL DEFAULT '';
+CREATE INDEX files_groups ON files (at_us) WHERE in_groups <> '' AND state = 'started';
 CREATE INDEX tasks_backloaded ON tasks (phase, moment, number, batch) WHERE batch >= 'b-' AND batch < 'b.';
 """,
 )

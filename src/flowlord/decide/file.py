@@ -13,7 +13,7 @@ from flowlord.decide.absent import came, came_mark
 from flowlord.decide.context import Context
 from flowlord.decide.expand import Start, as_plan, root_messages
 from flowlord.decide.files import FilePhase, FilePhases, Match
-from flowlord.decide.group import Group, group_key, read_group, write_group
+from flowlord.decide.group import GROUP, Group, group_key, read_group, write_group
 from flowlord.decide.keys import after, created, dispatch_key, run_id, short_token
 from flowlord.decide.recipe import compiled
 from flowlord.decide.tick import failed
@@ -115,6 +115,7 @@ def decide_file(
     small: list[str] = []
     skipped: list[str] = []
     arrived: list[Phase] = []
+    begun, joined = list[str](), list[str]()
     for match in matches:
         phase = match.rules.phase
         key = file_mark(phase.identity, event.path)
@@ -146,7 +147,9 @@ def decide_file(
             plans.append(_group_started(match.rules, group, ctx, timing, _made(plans)))
             arrived.append(phase)
             group = group.begun()
+            begun.append(name)
         else:
+            joined.append(name)
             wanted = f" of {phase.rule.count}" if phase.rule.count else ""
             counted.append(f"{phase.base_name} has {group.files}{wanted}")
         guards.append(Mark(name, value, write_group(group), KEEP_S))
@@ -156,7 +159,7 @@ def decide_file(
     plan = merged(plans)
     messages = plan.messages
     state = "started" if messages or plan.opened else "counted" if counted else "skipped"
-    told = _record(event, state, messages)
+    told = _record(event, state, messages, begun if state == "started" else joined)
     fact = Fact(
         FactKind.FILE,
         cause=f"file:{event.path}:{event.version}",
@@ -207,7 +210,7 @@ def on_quiet(
         return None
     plan = _group_started(rules, group, ctx, timing or Timing(at_once=True), 0)
     event = FileEvent(group.path, group.version, group.size, "folder")
-    told = _record(event, "started" if plan.messages or plan.opened else "skipped", plan.messages)
+    told = _record(event, "started" if plan.messages or plan.opened else "skipped", plan.messages, [name])
     words = ", ".join(dict.fromkeys(message.task.name for message in plan.messages))
     text = f"{group.files} files, the newest {group.path}, started {words or 'nothing'}"
     fact = Fact(FactKind.FILE, cause=f"file:{group.path}:{group.version}", text=text, file=told)
@@ -282,7 +285,7 @@ def _starts_nothing(seen: str, event: FileEvent, on_rewrite: str) -> bool:
     return on_rewrite == "ignore" or is_known(seen, event.version, event.listed)
 
 
-def _record(event: FileEvent, state: str, messages: Sequence[Message]) -> Seen:
+def _record(event: FileEvent, state: str, messages: Sequence[Message], groups: Sequence[str] = ()) -> Seen:
     moment = time_of_path(event.path)
     some = messages[:_TOLD]
     return Seen(
@@ -295,6 +298,7 @@ def _record(event: FileEvent, state: str, messages: Sequence[Message]) -> Seen:
         names=tuple(dict.fromkeys(message.task.name for message in some)),
         keys=tuple(message.key for message in some),
         tasks=len(messages),
+        groups=tuple(name.removeprefix(GROUP) for name in groups),
     )
 
 

@@ -49,6 +49,7 @@ class Seen(msgspec.Struct, frozen=True, omit_defaults=True):
     `moment` is the data time in its path (RFC 3339, UTC; empty when there is none), `source` where it was heard of:
     folder, bucket, topic or hand. `names` and `keys` are of the first tasks that it started, `tasks` how many it
     started in all. `state` is started, counted (in a group), waits, skipped, known, vanished, deleted or unmatched.
+    `groups` are those that it started, or in which it counts.
     """
 
     path: str
@@ -60,6 +61,7 @@ class Seen(msgspec.Struct, frozen=True, omit_defaults=True):
     names: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     tasks: int = 0
+    groups: tuple[str, ...] = ()
 
 
 class Past(msgspec.Struct, frozen=True, omit_defaults=True):
