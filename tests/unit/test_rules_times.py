@@ -279,7 +279,7 @@ def test_jitter_comes_after_the_cap_and_stays_below_forty_percent():
 @pytest.mark.parametrize(
     "text, offset, told",
     [
-        ("", 0, "has 0 fields"),
+        ("", 0, "is empty"),
         ("* * * *", 0, "has 4 fields"),
         ("* * * * * * *", 0, "has 7 fields"),
         ("0 25 * * *", 2, '"25" is no hour: 0 to 23'),

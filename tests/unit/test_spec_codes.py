@@ -109,9 +109,9 @@ EXAMPLES: dict[str, list[tuple[str, str | bytes, tuple[int, int, int]]]] = {
         ("a.toml", rule("cron=@daily&no_alert=maybe"), (3, 30, 35)),
     ],
     "FL030": [
-        ("a.toml", rule("cron=0 25 * * *"), (3, 16, 24)),
-        ("a.toml", rule("cron=0%2025+*+*+*"), (3, 18, 26)),
-        ("a.yaml", 'phases:\n- task: t\n  rule: "cron=0 \\u0032\\x35 * * *"\n', (3, 17, 33)),
+        ("a.toml", rule("cron=0 25 * * *"), (3, 16, 18)),
+        ("a.toml", rule("cron=0%2025+*+*+*"), (3, 18, 20)),
+        ("a.yaml", 'phases:\n- task: t\n  rule: "cron=0 \\u0032\\x35 * * *"\n', (3, 17, 27)),
     ],
     "FL031": [("a.toml", rule("cron=@daily&tz=Mars/Olympus"), (3, 24, 36))],
     "FL032": [

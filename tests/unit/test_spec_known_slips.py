@@ -1,14 +1,22 @@
 """Slips in the written examples and test files of the system we follow: each is taken, or told with what to write.
 
-Those about other things than phase files (addresses of Redis, ports, names of topics) are not looked at here.
+One of them, a port for two servers, is about a server that is not there yet: its setting is noted.
 """
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from flowlord.config import resolve
+from flowlord.decide.context import Context
+from flowlord.decide.done import Done, on_done
+from flowlord.decide.tick import on_tick
+from flowlord.model.errors import InvalidConfig
 from flowlord.model.problem import Problem
+from flowlord.model.task import Result, Task
 from flowlord.spec.author.inspect import inspect, verdict
+from support.flows import flows_of, workflow
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 PARENT = '[[phase]]\ntask = "a"\nrule = "cron=@daily"\n'
@@ -63,3 +71,46 @@ def test_a_date_with_an_hour_is_told_with_the_option_that_says_hour():
     assert found.hint.startswith("write hour=")
     assert found.fix is not None
     assert [edit.text for edit in found.fix.edits] == ["hour"]
+
+
+def test_rows_of_a_batch_read_what_their_template_names_and_no_more_than_that():
+    rule, template = (
+        "cron=0 6 * * *&meta=name:a,b|value:1,2",
+        "?name={meta:name}&value={meta:value}&day={yyyy}-{mm}-{dd}",
+    )
+    [phase] = workflow("a.toml", [{"task": "t", "rule": rule, "template": template}]).phases
+    sent = on_tick(phase, datetime(2026, 8, 1, 6, tzinfo=UTC), Context(now=NOW)).publish
+    assert [each.task.info for each in sent] == [
+        "?name=a&value=1&day=2026-08-01", "?name=b&value=2&day=2026-08-01",
+    ]  # fmt: skip
+
+
+def test_the_address_of_a_bus_may_be_a_host_and_a_port():
+    assert resolve({}, {"REDIS_URL": "redis:6379"}).bus.address == "redis://redis:6379"
+
+
+def test_a_port_for_a_server_that_is_not_there_yet_is_noted_and_changes_nothing(tmp_path: Path):
+    (tmp_path / "flowlord.toml").write_text("[http]\nport = 8080\n", "utf-8")
+    settings = resolve({"config": str(tmp_path / "flowlord.toml")}, {})
+    assert [(each.code, each.severity) for each in settings.notes] == [("FL203", "note")]
+
+
+def test_topics_are_no_plain_lists_and_what_those_would_lose_is_told(tmp_path: Path):
+    (tmp_path / "flowlord.toml").write_text('[topics.load]\nkind = "list"\n', "utf-8")
+    with pytest.raises(InvalidConfig) as caught:
+        resolve({"config": str(tmp_path / "flowlord.toml")}, {})
+    [found] = caught.value.problems
+    assert found.code == "FL201"
+    assert "lose what a dead worker held" in found.hint
+
+
+@pytest.mark.parametrize("set_to, topic", [("", "retry-failed"), ("failed_tasks", "failed_tasks")])
+def test_dead_letters_lie_on_retry_failed_unless_another_topic_is_set(set_to, topic):
+    settings = resolve({}, {"FLOWLORD_FAILED_TOPIC": set_to} if set_to else {})
+    assert settings.taskmaster.failed_topic == topic
+    flows = flows_of({"a.toml": [{"task": "t", "rule": "cron=@daily"}]})
+    task = Task(
+        type="t", info="", id="1", created="2026-08-01T00:00:00Z", meta="workflow=a.toml", result=Result.ERROR
+    )
+    context = Context(now=NOW, failed_topic=settings.taskmaster.failed_topic)
+    assert [each.topic for each in on_done(Done(task, "k"), flows, context).dead] == [topic]

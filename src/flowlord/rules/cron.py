@@ -19,7 +19,7 @@ LONGEST_TEXT: Final = 1000
 SEARCHED_YEARS: Final = 8  # the longest wait of a date that does come: 29 February around 2100
 
 _EVERY: Final = "@every "
-_DESCRIPTORS: Final = {
+DESCRIPTORS: Final = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
     "@monthly": "0 0 1 * *",
@@ -80,10 +80,10 @@ class Cron:
         if body.startswith(_EVERY):
             return cls(text, name, _read_interval(body, start), False, None, tz)
         if body.startswith("@"):
-            if body not in _DESCRIPTORS:
-                known = ", ".join(_DESCRIPTORS)
+            if body not in DESCRIPTORS:
+                known = ", ".join(DESCRIPTORS)
                 raise Unreadable(f"{quote(body)} is not known: {known} and @every 5m are", offset=start)
-            fields = read_fields(_DESCRIPTORS[body])
+            fields = read_fields(DESCRIPTORS[body])
         else:
             fields = read_fields(text, start)
         return cls(text, name, None, fields.fixed, fields, tz)

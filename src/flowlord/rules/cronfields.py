@@ -87,8 +87,9 @@ def read_fields(text: str, start: int = 0) -> Fields:
     """
     parts = [(found[0], found.start()) for found in re.finditer(r"\S+", text[start:])]
     if len(parts) not in (5, 6):
+        has = f"has {len(parts)} field{'s' * (len(parts) != 1)}" if parts else "is empty"
         raise Unreadable(
-            f"{quote(text[start:])} has {len(parts)} fields: a schedule is "
+            f"{quote(text[start:])} {has}: a schedule is "
             '"minute hour day month weekday", with seconds in front if needed',
             offset=start,
         )
@@ -165,6 +166,9 @@ def _read_item(text: str, start: int, kind: _Kind) -> tuple[set[int], int, bool]
 def _read_value(text: str, start: int, kind: _Kind, highest: int) -> int:
     if text.lower() in kind.names:
         return kind.names.index(text.lower()) + kind.low
+    if kind.names and text and _NUMBER.fullmatch(text) is None:
+        words = f"{kind.names[0].upper()} to {kind.names[-1].upper()} are, and {kind.low} to {highest}"
+        raise Unreadable(f"{quote(text)} is no {kind.name}: {words}", offset=start)
     number = _read_number(text, start, f"the {kind.name}")
     if not kind.low <= number <= highest:
         raise Unreadable(f"{quote(text)} is no {kind.name}: {kind.low} to {highest} are", offset=start)

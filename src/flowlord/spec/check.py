@@ -23,22 +23,15 @@ from flowlord.spec.document import (
     kind_of,
     named,
 )
-from flowlord.spec.near import is_sure, near_miss, nearest
-from flowlord.spec.options import NO_MISSES, Options
+from flowlord.spec.elsewhere import token_for
+from flowlord.spec.keys import FIELDS, KNOWN_KEYS, stray_key
+from flowlord.spec.near import nearest
+from flowlord.spec.options import Options
 from flowlord.spec.rule import EMPTY, parse_rule, parse_table, rule_text
 from flowlord.spec.toml import TABLES
 
 MAX_KEYS: Final = 1_000  # beside the phases
 MOST_RETRIES: Final = 1_000_000
-FIELDS: Final = {
-    "task": "task",
-    "dependsOn": "dependsOn",
-    "dependson": "dependsOn",
-    "depends_on": "dependsOn",
-    "rule": "rule",
-    "retry": "retry",
-    "template": "template",
-}
 RESERVED: Final = {
     "done": "where a task would be taken for a result",
     "quarantine": "where messages are kept that nobody works on",
@@ -49,7 +42,6 @@ TOKENS: Final = (
 )  # fmt: skip
 
 _PLAIN: Final = {key: key for key in ("task", "dependsOn", "rule", "retry", "template")}
-_KNOWN_KEYS: Final = ("dependsOn", "dependson", "depends_on", "rule", "retry", "task", "template")
 # A word in braces that is no token of ours; JSON and other text in braces is left alone.
 _ODD_TOKEN: Final = re.compile(
     r"\{(?!meta:[0-9A-Za-z_]+\}|(?i:" + "|".join(TOKENS) + r")\})([A-Za-z][0-9A-Za-z_:.-]*)\}", re.ASCII
@@ -125,6 +117,7 @@ class _Reader:
     def __init__(self, document: Document, name: str) -> None:
         self.document = document
         self.name = name
+        self.in_yaml = name.lower().endswith((".yaml", ".yml"))
         self.options = Options()
         self.findings = Findings()
         self.parents: list[Fields] = []
@@ -157,11 +150,14 @@ class _Reader:
                 self.stray(key, (key,), TABLES)
             elif not isinstance(value, list):
                 text = f"{named(key)} is {kind_of(value)}, not a list of phases"
-                self.tell(
-                    "FL010", (key,), text, f"write [[{key}]] for each phase, or a list in YAML", on_key=True
+                hint = (
+                    "begin each phase with '- task:'" if self.in_yaml else f"write [[{key}]] for each phase"
                 )
+                self.tell("FL010", (key,), text, hint, on_key=True)
         if not self.document.items and not self.findings.kept:
-            self.tell("FL017", (), "the file has no phases")
+            self.tell(
+                "FL017", (), "the file has no phases", 'a phase is [[phase]] and task = "TOPIC" below it'
+            )
         return [phase for item in self.document.items if (phase := self.phase(item)) is not None]
 
     def stray(self, key: str, path: Path, known: tuple[str, ...]) -> None:
@@ -173,16 +169,16 @@ class _Reader:
                     "FL003", path, f"the file has more than {MAX_KEYS:,} different unknown keys", on_key=True
                 )
                 return
-            told = self.strays[key, known] = _stray(key, known, hinted=not self.findings.is_full("FL013"))
+            told = self.strays[key, known] = stray_key(key, known, hinted=not self.findings.is_full("FL013"))
         code, hint, better = told
         self.tell(code, path, f"unknown key {named(key)}", hint, on_key=True, better=better)
 
     def phase(self, item: Item) -> Phase | None:
+        errors, before = self.findings.counts[Severity.ERROR], len(self.findings.kept)
         fields = self.fields(item)
         if fields is None:
             return None
         values = fields.values
-        errors = self.findings.counts[Severity.ERROR]
         task = values.get("task")
         if type(task) is not str:
             task = self.text(fields, "task")
@@ -208,7 +204,7 @@ class _Reader:
         ):  # else it may be meant otherwise
             if rule.cron and "{meta:" in template:
                 self.empty_tokens(fields.where("template"), template, rule)
-            if not rule.cron and not rule.files and task:
+            if not rule.cron and not rule.files and task and not self.is_meant(before):
                 hint = "give it a cron or files in its rule, or dependsOn"
                 self.tell("FL101", fields.where("task"), f"nothing starts {named(task)} by itself", hint)
         name = f"{topic}:{job}" if job else topic
@@ -220,6 +216,10 @@ class _Reader:
             self.name, topic, job, name, parent, parent_job, rule, retry, template, task, depends_on, written,
             item.line, item.column,
         )  # fmt: skip
+
+    def is_meant(self, before: int) -> bool:
+        """Tell whether one of the findings from a number on says where the schedule that was written belongs."""
+        return any(found.code == "FL013" and "cron=" in found.hint for found in self.findings.kept[before:])
 
     def fields(self, item: Item) -> Fields | None:
         """Return the fields of a phase under their own names; None for what is no table."""
@@ -234,7 +234,7 @@ class _Reader:
         for key, value in table.items():
             field = FIELDS.get(key) or FIELDS.get(key.lower())
             if field is None:
-                self.stray(key, (*path, key), _KNOWN_KEYS)
+                self.stray(key, (*path, key), KNOWN_KEYS)
             elif field in values:
                 text = f"{named(key)} gives {named(field)} a second time; {named(keys[field])} did already"
                 self.tell("FL014", (*path, key), text, "keep one of them", on_key=True)
@@ -248,18 +248,23 @@ class _Reader:
         if isinstance(value, str):
             return value
         if value is not None:
-            hint, better = "", None
-            if isinstance(value, bool | int | float):
+            hint = better = None
+            if isinstance(value, list):
+                hint = "name one; give the phase once for each" if field == "task" else ""
+            elif not isinstance(value, dict) or self.in_yaml:  # where {yyyy} is a table
                 hint = "put it in quotes"
                 better = f'"{value}"' if type(value) is int else None
             text = f"{named(fields.keys[field])} is {kind_of(value)}, not text"
-            self.tell("FL010", fields.where(field), text, hint, better=better, raw=True)
+            self.tell("FL010", fields.where(field), text, hint or "", better=better, raw=True)
         return ""
 
     def no_topic(self, fields: Fields, task: str) -> None:
         if task.strip():
             self.tell(
-                "FL018", fields.where("task"), f"the task {named(task)} has no topic in front of the colon"
+                "FL018",
+                fields.where("task"),
+                f"the task {named(task)} has no topic in front of the colon",
+                'write task = "TOPIC:JOB"',
             )
         elif "task" not in fields.values:
             self.tell("FL011", fields.path, "the phase has no task", 'write task = "TOPIC" or "TOPIC:JOB"')
@@ -274,7 +279,7 @@ class _Reader:
             hint = "give it another topic, or send dead letters elsewhere: taskmaster.failed_topic"
             self.tell("FL105", fields.where("task"), text, hint)
             return
-        text = f"{named(task)} is on {named(topic)}, {RESERVED[topic]}"
+        text = f"the topic {named(topic)} is flowlord's own, {RESERVED[topic]}"
         self.tell("FL019", fields.where("task"), text, "give it another topic")
 
     def parent(self, fields: Fields) -> str:
@@ -288,19 +293,19 @@ class _Reader:
         depends_on = self.text(fields, "dependsOn")
         if depends_on and not depends_on.partition(":")[0].strip():
             text = f"dependsOn names {named(depends_on)}, which has no topic"
-            self.tell("FL018", fields.where("dependsOn"), text)
+            self.tell("FL018", fields.where("dependsOn"), text, 'write dependsOn = "TOPIC:JOB"')
         return depends_on
 
     def retry(self, where: Path, value: object) -> int:
         if not isinstance(value, int) or isinstance(value, bool):
             better = value if isinstance(value, str) and _INTEGER.fullmatch(value) else None
-            hint = "write it without quotes" if better else ""
+            hint = "write it without quotes" if better else "write how often, in digits: retry = 3"
             self.tell(
                 "FL010", where, f"retry is {kind_of(value)}, not an integer", hint, better=better, raw=True
             )
             return 0
         if not 0 <= value <= MOST_RETRIES:
-            shown = str(value) if abs(value) < 10**18 else "far"
+            shown = str(value) if abs(value) < 10**18 else "out of reach"
             self.tell("FL015", where, f"retry is {shown}: 0 to {MOST_RETRIES:,} are possible")
             return 0
         return value
@@ -308,6 +313,7 @@ class _Reader:
     def rule(self, fields: Fields) -> tuple[Rule, str]:
         value = fields.values["rule"]
         if isinstance(value, str):
+            value = value.rstrip("\n")  # as blocks in YAML end with
             known = self.rules.get(value)
             if known is None:
                 known = self.rules[value] = parse_rule(value, self.options)
@@ -319,7 +325,8 @@ class _Reader:
         elif value is None:
             return EMPTY, ""
         else:
-            self.tell("FL010", fields.where("rule"), f"rule is {kind_of(value)}, not text or a table")
+            hint = 'write rule = "cron=0 6 * * *&offset=-24h"'
+            self.tell("FL010", fields.where("rule"), f"rule is {kind_of(value)}, not text or a table", hint)
             return EMPTY, ""
         for each in found:
             self.findings.add(each._replace(path=(*fields.where("rule"), *each.path)))
@@ -348,9 +355,8 @@ class _Reader:
             if word.lower().startswith("meta:"):
                 hint = "it is {meta:name}, with letters, digits and _"
             else:
-                like = _like_token(word)
-                hint = f"did you mean '{{{like}}}'?" if like else "it stays as it is"
-                better = f"{{{like}}}" if like else None
+                better = token_for(word) or _like_token(word) or None
+                hint = f"did you mean {better!r}?" if better else "it stays as it is"
             text = f"unknown token {named(found[0])}"
             self.tell("FL040", where, text, hint, start=found.start(), end=found.end(), better=better)
 
@@ -378,17 +384,5 @@ class _Reader:
 
 @lru_cache(maxsize=1024)
 def _like_token(word: str) -> str:
-    return nearest(word, TOKENS)
-
-
-def _stray(key: str, known: tuple[str, ...], *, hinted: bool) -> tuple[str, str, str | None]:
-    """Return code, hint and the better key for an unknown key."""
-    low = key.lower()
-    meant = "" if low in NO_MISSES else near_miss(low, known)
-    if meant:
-        others = [each.lower() for each in known if FIELDS.get(each, each) != FIELDS.get(meant, meant)]
-        sure = is_sure(low, meant.lower(), others)
-        return "FL012", f"did you mean {meant!r}?", meant if sure else None
-    like = nearest(key, known) if hinted else ""
-    hint = f"did you mean {like!r}?" if like else "nobody reads it"
-    return "FL013", hint, like if like and low not in NO_MISSES else None
+    like = nearest(word, TOKENS)
+    return f"{{{like}}}" if like else ""

@@ -11,6 +11,7 @@ from flowlord.rules.bounds import first_instant, last_instant
 from flowlord.rules.deadline import Deadline
 from flowlord.rules.durations import short_duration
 from flowlord.rules.errors import Unreadable, quote
+from flowlord.rules.sizes import parse_size
 from flowlord.rules.zones import zone_of
 from flowlord.spec.near import nearest
 
@@ -20,6 +21,7 @@ NUMBER: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
 MOST: Final = 10_000_000
 ALERTS: Final = ("every", "edge", "digest", "none")
 _CHANNEL: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_FACTOR: Final = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6})?", re.ASCII)
 
 
 class Reader(Protocol):
@@ -103,6 +105,23 @@ def choice(name: str, words: Sequence[str]) -> Take:
         options.say("FL023", number, text, hint, better=like or None)
 
     return take
+
+
+def factor(options: Reader, number: int, value: str) -> None:
+    """Take by how much each wait is longer than the one before."""
+    found = float(value) if _FACTOR.fullmatch(value) else 0.0
+    if 1 <= found <= 1000:
+        options.given["backoff"] = found
+    else:
+        options.say("FL023", number, f"{quote(value)} is no factor from 1 to 1000, such as 2 or 1.5")
+
+
+def size(options: Reader, number: int, value: str) -> None:
+    """Take how large a file must be."""
+    try:
+        options.given["min_size"] = parse_size(value)
+    except Unreadable as error:
+        options.complain("FL023", number, value, error)
 
 
 def deadline(options: Reader, number: int, value: str) -> None:

@@ -13,11 +13,11 @@ from flowlord.rules.cron import Cron
 from flowlord.rules.durations import parse_duration
 from flowlord.rules.errors import Unreadable, quote
 from flowlord.rules.globs import Glob
-from flowlord.rules.sizes import parse_size
 from flowlord.rules.template import Template
 from flowlord.rules.zones import zone_of
 from flowlord.spec import kinds
 from flowlord.spec.document import named
+from flowlord.spec.elsewhere import TRAVELS, hint_of, option_hint, span_of
 from flowlord.spec.near import is_sure, near_miss, nearest
 
 MOST_STRANGERS: Final = 1_000  # names of unknown options in one file
@@ -32,7 +32,6 @@ ALIASES: Final = {"meta_file": "meta-file"}
 _TOKEN: Final = re.compile(r"\{meta:([^{}]*)\}")
 _NAME: Final = re.compile(r"[0-9A-Za-z_]+", re.ASCII)
 _BETWEEN: Final = re.compile(r"[\s,]*")
-_FACTOR: Final = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6})?", re.ASCII)
 _SCHEDULE: Final = re.compile(r"(?:[-*?/,0-9A-Za-z]+[ \t]+){4,5}[-*?/,0-9A-Za-z]+|@[a-z]+(?: [0-9a-z.]+)?")
 
 
@@ -93,9 +92,11 @@ class Options:
             elif name in _REPEATED:
                 take(self, number, value)
             elif name == "no_alert" and kinds.is_yes(value) != self.given["no_alert"]:
-                self.say("FL076", number, "'no_alert' is given again and says the opposite", on_key=True)
+                text = "'no_alert' is given again and says the opposite"
+                self.say("FL076", number, text, "keep one of them", on_key=True)
             else:
-                self.say("FL024", number, f"{named(name)} is given again; the first one counts", on_key=True)
+                text = f"{named(name)} is given again; the first one counts"
+                self.say("FL024", number, text, "keep one of them", on_key=True)
         zone = self._zone() if "tz" in at else ""
         if "cron" in at:
             self._schedule(zone)
@@ -129,8 +130,8 @@ class Options:
 
     def complain(self, code: str, number: int, value: str, error: Unreadable) -> None:
         """Note that a value could not be read, with the place in it that the error names; its end is no place."""
-        start = error.offset if error.offset < len(value) else 0
-        self.say(code, number, str(error), start=start, end=len(value))
+        start, end = span_of(value, error)
+        self.say(code, number, str(error), hint_of(code, value), start=start, end=end)
 
     # --- keys that are no options ---------------------------------------------------------------------------------
 
@@ -164,8 +165,9 @@ class Options:
             text = f"{named(key)} looks like a schedule and starts nothing"
             self.say("FL026", number, text, f"did you mean {named(f'cron={key}')}?", on_key=True)
         else:
-            like = nearest(name, _MEANT) if len(self.strangers) <= _MOST_HINTS else ""
-            hint = f"did you mean {like!r}?" if like else "it only travels into the meta of file tasks"
+            known = option_hint(name)
+            like = "" if known or len(self.strangers) > _MOST_HINTS else nearest(name, _MEANT)
+            hint = f"did you mean {like!r}?" if like else known or TRAVELS
             better = like if like and name not in NO_MISSES else None
             self.say("FL020", number, f"unknown rule option {named(key)}", hint, on_key=True, better=better)
 
@@ -184,7 +186,8 @@ class Options:
             self.complain("FL050", number, value, known)
             return None
         if known < 0 and not negative:
-            self.say("FL051", number, f"{quote(value)} is negative", start=0, end=len(value))
+            text = f"{quote(value)} is negative"
+            self.say("FL051", number, text, "take the sign out", start=0, end=len(value))
             return None
         return known
 
@@ -215,7 +218,7 @@ class Options:
         patterns = self.given.get("files", ())
         assert isinstance(patterns, tuple)
         if not value:
-            self.say("FL070", number, "'files' names no pattern", on_key=True)
+            self.say("FL070", number, "'files' names no pattern", "write files=/in/**/*.csv", on_key=True)
             return
         try:
             Glob.compile(value)
@@ -232,19 +235,6 @@ class Options:
         else:
             words = ", ".join(PRIORITIES)
             self.say("FL023", number, f"{quote(value)} is no priority: 0 to 10 are, and {words}")
-
-    def _backoff(self, number: int, value: str) -> None:
-        factor = float(value) if _FACTOR.fullmatch(value) else 0.0
-        if 1 <= factor <= 1000:
-            self.given["backoff"] = factor
-        else:
-            self.say("FL023", number, f"{quote(value)} is no factor from 1 to 1000, such as 2 or 1.5")
-
-    def _min_size(self, number: int, value: str) -> None:
-        try:
-            self.given["min_size"] = parse_size(value)
-        except Unreadable as error:
-            self.complain("FL023", number, value, error)
 
     def _marker(self, number: int, value: str) -> None:
         if not value or "/" in value or value == ".":
@@ -364,11 +354,11 @@ _TAKE: Final[dict[str, _Take]] = {
     "group": Options._group,
     "marker": Options._marker,
     "ignore": Options._ignore,
-    "min_size": Options._min_size,
+    "min_size": kinds.size,
     "on_rewrite": kinds.choice("on_rewrite", REWRITES),
     "require": Options._require,
     "retry_delay": kinds.lasting("retry_delay_ns"),
-    "backoff": Options._backoff,
+    "backoff": kinds.factor,
     "max_delay": kinds.lasting("max_delay_ns"),
     "no_alert": Options._no_alert,
     "alert": kinds.choice("alert", kinds.ALERTS),

@@ -7,12 +7,13 @@ from typing import Final
 
 from flowlord.model.workflow import Rule
 from flowlord.rules.metastring import unescape
-from flowlord.spec.document import Finding, Table, named
+from flowlord.spec.document import Finding, Table, kind_of, named
 from flowlord.spec.options import Options, Pair, Remark
 
 _BITS: Final = re.compile(r"(?:%[0-9A-Fa-f]{2})+|\+")
 EMPTY: Final = Rule()
 MOST_OPTIONS: Final = 500
+_ROWS: Final = "many values for many tasks are rows: meta= or meta-file="
 
 
 def parse_rule(text: str, options: Options | None = None) -> tuple[Rule, tuple[Finding, ...]]:
@@ -31,7 +32,7 @@ def parse_rule(text: str, options: Options | None = None) -> tuple[Rule, tuple[F
     plain = "%" not in body and "+" not in body
     pieces = body.split("&")
     if len(pieces) > MOST_OPTIONS:
-        return EMPTY, (Finding("FL003", (), f"a rule with more than {MOST_OPTIONS} options"),)
+        return EMPTY, (Finding("FL003", (), f"a rule with more than {MOST_OPTIONS} options", _ROWS),)
     for number, piece in enumerate(pieces):
         if not piece:
             continue
@@ -60,19 +61,18 @@ def parse_table(table: Table, options: Options | None = None) -> tuple[Rule, tup
         for path, each in values:
             text = _word(each)
             if text is None:
-                wanted = (
-                    "a list holds texts"
-                    if len(path) > 1
-                    else "an option is text, a number, true or false, or a list of them"
-                )
-                findings.append(
-                    Finding("FL010", path, f"the rule option {named(key)} cannot be read", wanted)
-                )
+                wanted = "an option is text, a number, true or false, or a list of them"
+                if not isinstance(each, dict | list):
+                    wanted = "put it in quotes"
+                elif len(path) > 1:
+                    wanted = "a list holds texts"
+                words = f"the rule option {named(key)} is {kind_of(each)}, which cannot be read"
+                findings.append(Finding("FL010", path, words, wanted))
                 continue
             pairs.append((len(paths), key.strip(), text))
             paths.append(path)
     if len(pairs) > MOST_OPTIONS:
-        return EMPTY, (Finding("FL003", (), f"a rule with more than {MOST_OPTIONS} options"),)
+        return EMPTY, (Finding("FL003", (), f"a rule with more than {MOST_OPTIONS} options", _ROWS),)
     options = options or Options()
     rule = options.read(pairs)
     for code, number, text, hint, on_key, start, end, better in options.remarks:

@@ -16,6 +16,7 @@ MAX_LINE: Final = 64 * 1024  # characters
 MAX_PHASES: Final = 5_000  # in one file
 MAX_DEPTH: Final = 32  # of lists and tables in each other
 _BOM: Final = b"\xef\xbb\xbf"
+_OTHERS: Final = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\x1f\x8b": "packed by gzip"}
 
 
 class Refused(Exception):
@@ -48,14 +49,18 @@ class Source:
             text = data.decode("utf-8")
         except UnicodeDecodeError as error:
             line, column = _place_of_byte(data, error.start)
-            text = f"byte 0x{data[error.start]:02x} is not UTF-8"
-            raise Refused(
-                problem("FL002", path, line, column, text=text, hint="save the file as UTF-8")
-            ) from error
+            text, hint = f"byte 0x{data[error.start]:02x} is not UTF-8", "save the file as UTF-8"
+            for beginning, what in _OTHERS.items():
+                if data.startswith(beginning):
+                    line, column, text = 1, 1, f"the file is {what}, not UTF-8"
+            raise Refused(problem("FL002", path, line, column, text=text, hint=hint)) from error
         source = cls(path, text.replace("\r\n", "\n") if "\r" in text else text)
         nul = source.text.find("\0")
         if nul >= 0:
-            raise Refused(source.problem("FL002", nul, nul + 1, "a NUL character; this is no text file"))
+            text, hint = "a NUL character; this is no text file", ""
+            if source.text[:8:2].count("\0") == 4 or source.text[1:8:2].count("\0") == 4:
+                text, hint = "the file is UTF-16, not UTF-8", "save the file as UTF-8"
+            raise Refused(source.problem("FL002", nul, nul + 1, text, hint))
         return source
 
     @cached_property

@@ -10,7 +10,6 @@ import tomllib
 from itertools import repeat
 from typing import Final
 
-from flowlord.model.problem import Problem
 from flowlord.spec.document import Document, Item, Table
 from flowlord.spec.source import MAX_DEPTH, MAX_LINE, MAX_PHASES, Refused, Source
 from flowlord.spec.toml_places import scan, spell
@@ -18,11 +17,12 @@ from flowlord.spec.toml_plain import read_plain, scan_plain
 
 MAX_HEADERS: Final = 4 * MAX_PHASES
 MAX_DOTS: Final = 16  # in one key; tomllib takes seconds for thousands
+FLAT: Final = "a phase is flat: its fields are texts, its rule a text or a table"
 TABLES: Final = ("phase", "phases")  # in any case
 
 # Strings and comments, closed or not: what is left of a text without them are keys, numbers and brackets. Never goes
 # back (possessive), so it takes a time that grows with the length of the text only.
-_STRINGS: Final = re.compile(
+STRINGS: Final = re.compile(
     r'"(?:""(?:[^"\\]++|\\.|"{1,2}(?!"))*+(?:"{3,5}|\\?\Z)|(?:[^"\\\n]++|\\[^\n])*+(?:"|\\?(?=\n|\Z)))'
     r"|'(?:''(?:[^']++|'{1,2}(?!'))*+(?:'{3,5}|\Z)|[^'\n]*+'?)"
     r"|#[^\n]*+",
@@ -32,7 +32,6 @@ _HEADER: Final = re.compile(r"([ \t]*)\[\[[ \t]*([A-Za-z]+)[ \t]*\]\]")
 _KEY: Final = re.compile(r"[^=\n,{}\[\]]++")  # or a value; no number has many dots
 _NESTED: Final = frozenset((dict, list))
 _BRACKET: Final = re.compile(r"[\[{\]}]")
-_PLACE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)\Z")
 _LONG_NUMBER: Final = re.compile(r"[0-9][0-9_]{4000,}")
 
 
@@ -47,7 +46,9 @@ def read(source: Source) -> Document:
         plain = read_plain(source.text, source.lines)
         data: Table = tomllib.loads(source.text) if plain is None else plain.data
     except tomllib.TOMLDecodeError as error:
-        raise Refused(_syntax(source, str(error))) from error
+        from flowlord.spec.toml_syntax import told
+
+        raise Refused(told(source, str(error))) from error
     except RecursionError:
         _limit_depth(source)
         raise  # deep down ourselves, with a file that is not
@@ -87,7 +88,7 @@ def _limit(source: Source) -> None:
         raise Refused(source.problem("FL003", 0, 0, f"the file has more than {MAX_HEADERS:,} tables"))
     if max(map(str.count, lines, repeat("."))) <= MAX_DOTS:
         return
-    for found in _KEY.finditer(_STRINGS.sub(_blank, source.text)):
+    for found in _KEY.finditer(STRINGS.sub(_blank, source.text)):
         if found[0].count(".") > MAX_DOTS:
             text = f"a key with more than {MAX_DOTS} dots"
             raise Refused(source.problem("FL004", found.start(), found.end(), text))
@@ -101,11 +102,11 @@ def _blank(found: re.Match[str]) -> str:
 def _limit_depth(source: Source) -> None:
     """Refuse lists and tables that lie too deep in each other; headers close what they open."""
     depth = 0
-    for found in _BRACKET.finditer(_STRINGS.sub(_blank, source.text)):
+    for found in _BRACKET.finditer(STRINGS.sub(_blank, source.text)):
         depth = depth + 1 if found[0] in "[{" else depth - 1
         if depth > MAX_DEPTH:
             text = f"lists and tables more than {MAX_DEPTH} deep"
-            raise Refused(source.problem("FL004", found.start(), found.end(), text))
+            raise Refused(source.problem("FL004", found.start(), found.end(), text, FLAT))
 
 
 def _items(document: Document, headers: list[tuple[str, int]] | None) -> list[Item]:
@@ -123,7 +124,7 @@ def _items(document: Document, headers: list[tuple[str, int]] | None) -> list[It
         return _items_by_header(lists, headers, source.lines)
     lines = source.lines
     if '"""' in source.text or "'''" in source.text:  # a line of a long string may look like a header
-        lines = _STRINGS.sub(_blank, source.text).split("\n")
+        lines = STRINGS.sub(_blank, source.text).split("\n")
     items: list[Item] = []
     used = dict.fromkeys(lists, 0)
     seen: dict[
@@ -171,39 +172,6 @@ def _items_by_place(document: Document, lists: dict[str, list[object]]) -> list[
     return [Item(path, value, *document.source.place(start)) for start, path, value in found]
 
 
-_HINTS: Final = {
-    "Invalid value": "text stands in quotes: \"…\" or '…'",
-    "Expected '=' after a key in a key/value pair": "a line is KEY = VALUE or [[phase]]; text stands in quotes",
-    "Unescaped '\\' in a string": "write \\\\ for a backslash, or use '…' in which it is ordinary text",
-}
-
-
-def _syntax(source: Source, message: str) -> Problem:
-    found = _PLACE.search(message)
-    text = message[: found.start()] if found else message
-    at = len(source.text)
-    if found and found[1]:
-        at = source.offset(int(found[1]), int(found[2]))
-    if text == "Illegal character '\\n'" or text == "Unterminated string" or text.startswith("Expected \"'"):
-        opened = _unclosed(source.text, at)
-        if opened >= 0:
-            return source.problem(
-                "FL005", opened, at, "the string is not closed", "its closing quote is missing"
-            )
-    hint = _HINTS.get(text, "")
-    return source.problem("FL005", at, at + 1, text[:1].lower() + text[1:], hint)
-
-
-def _unclosed(text: str, at: int) -> int:
-    """Return where the string opens that is still open at `at`; -1 when none is."""
-    for found in _STRINGS.finditer(text):
-        if found.start() >= at:
-            break
-        if found.end() >= at and not found[0].startswith("#"):
-            return found.start()
-    return -1
-
-
 def comments_of(text: str) -> list[int]:
     """Return where the comments of a valid text begin."""
-    return [found.start() for found in _STRINGS.finditer(text) if found[0].startswith("#")]
+    return [found.start() for found in STRINGS.finditer(text) if found[0].startswith("#")]

@@ -11,15 +11,15 @@ from typing import Any, Final, NoReturn
 
 import yaml
 
-from flowlord.model.problem import Problem
 from flowlord.spec.document import Document, Item, Node, Table, kind_of, named
 from flowlord.spec.source import MAX_DEPTH, MAX_PHASES, Refused, Source
-from flowlord.spec.toml import TABLES
+from flowlord.spec.toml import FLAT, TABLES
 from flowlord.spec.yaml_places import spell
 
 MAX_NODES: Final = 100_000
 MAX_ALIASES: Final = 100
 _CORE: Final = "tag:yaml.org,2002:"
+_UNTAGGED: Final = "take it out: a value is text, a number, true or false, a list or a table"
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}", re.ASCII)
 _WORDS: Final = {
     "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
@@ -37,7 +37,9 @@ def read(source: Source) -> Document:
     try:
         data, root = compose.run()
     except yaml.YAMLError as error:
-        raise Refused(_syntax(source, error)) from error
+        from flowlord.spec.yaml_syntax import told
+
+        raise Refused(told(source, error)) from error
     except RecursionError as error:
         raise Refused(source.problem("FL004", 0, 0, "the file is nested too deeply")) from error
     document = Document(source, data, lambda: root, lambda node, text: spell(source.text, node, text))
@@ -89,7 +91,7 @@ class _Compose:
         if isinstance(event, yaml.ScalarEvent):
             data = self.scalar(event)
         elif depth >= MAX_DEPTH:
-            self.refuse("FL004", event, f"lists and tables more than {MAX_DEPTH} deep")
+            self.refuse("FL004", event, f"lists and tables more than {MAX_DEPTH} deep", FLAT)
         elif isinstance(event, yaml.SequenceStartEvent):
             data = self.sequence(event, node, depth)
         else:
@@ -108,7 +110,8 @@ class _Compose:
         if self.aliases > MAX_ALIASES:
             self.refuse("FL007", event, f"the file has more than {MAX_ALIASES} aliases")
         if event.anchor not in self.anchors:
-            self.refuse("FL006", event, f"no anchor {named(event.anchor)} stands above")
+            hint = "text that begins with * stands in quotes"
+            self.refuse("FL006", event, f"no anchor {named(event.anchor)} stands above", hint)
         known = self.anchors[event.anchor]
         if known is None:
             self.refuse("FL007", event, f"the anchor {named(event.anchor)} holds itself")
@@ -151,7 +154,12 @@ class _Compose:
         if not isinstance(event, yaml.ScalarEvent):
             self.refuse("FL007", event, "a key must be a word")
         if event.value == "<<" and not event.style:
-            self.refuse("FL007", event, "merge keys (<<) are not taken", "write the fields out")
+            self.refuse(
+                "FL007",
+                event,
+                "merge keys (<<) are not taken",
+                "write the fields out, or use an alias for each value",
+            )
         self.value(event, MAX_DEPTH)  # counted, and its tag and anchor seen
         return str(event.value)
 
@@ -165,16 +173,21 @@ class _Compose:
         if (plain or tag == "int") and _INTEGER.fullmatch(text):
             return int(text)
         if tag not in ("", "!", "str"):
-            self.refuse("FL007", event, f"the tag {named(event.tag)} is not taken for {named(text)}")
+            self.refuse("FL007", event, f"the tag {_tag(event)} is not taken for {named(text)}", _UNTAGGED)
         return text
 
     def tagged(self, event: Any, wanted: str) -> None:
         if event.tag not in (None, "!", _CORE + wanted):
-            self.refuse("FL007", event, f"the tag {named(event.tag)} is not taken")
+            self.refuse("FL007", event, f"the tag {_tag(event)} is not taken", _UNTAGGED)
 
     def refuse(self, code: str, event: Any, text: str, hint: str = "") -> NoReturn:
         start, end = _span(event)
         raise Refused(self.source.problem(code, start, max(end, start + 1), text, hint))
+
+
+def _tag(event: Any) -> str:
+    """Return a tag as people write it."""
+    return named(event.tag.replace(_CORE, "!!", 1))
 
 
 def _span(event: Any) -> tuple[int, int]:
@@ -195,14 +208,3 @@ def _items(document: Document) -> list[Item]:
                 place = source.place(document.node((key, number)).start)
                 items.append(Item((key, number), value, *place))
     return items
-
-
-def _syntax(source: Source, error: yaml.YAMLError) -> Problem:
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    text = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
-    at = mark.index if mark else getattr(error, "position", 0)
-    context = getattr(error, "context", None)
-    if context:
-        text = f"{text} ({context})"
-    at = min(at if isinstance(at, int) else 0, len(source.text))
-    return source.problem("FL006", at, at + 1, str(text))

@@ -16,6 +16,24 @@ _META: Final = re.compile(r"\{meta:([0-9A-Za-z_]+)\}", re.ASCII)
 _TIME: Final = re.compile(r"(?i)\{(?:yyyy|yy|mm|dd|hh|min|ts|slug|hour_slug|day_slug|month_slug)\}", re.ASCII)
 _MINUTES: Final = re.compile(r"(?i)\{(?:min|ts)\}", re.ASCII)
 _HOUR_AS_DAY: Final = re.compile(r"(?i)(?:^|[?&])(date|day)=\{yyyy\}-\{mm\}-\{dd\}T\{hh\}(?![:{])")
+# Tokens with a slip in their braces: blanks, doubled, behind a dollar, never closed.
+_NAMES: Final = (
+    r"(?:yyyy|yy|mm|dd|hh|min|ts|slug|hour_slug|day_slug|month_slug|host|pod|uuid|meta:[0-9A-Za-z_]+)"
+)
+_SLIP: Final = re.compile(
+    rf"(?i)(?P<blanks>\{{[ ]*+(?:{_NAMES}[ ]++|(?<=[ ]){_NAMES})\}})"
+    rf"|(?P<doubled>\{{\{{{_NAMES}\}}\}})(?!\}})|(?P<dollar>\$\{{{_NAMES}\}})"
+    rf"|(?P<open>\{{{_NAMES}(?=[-/_{{]|$)(?![0-9A-Za-z_:.-]*+\}}))"
+    r"|(?P<meta>\{meta:(?![0-9A-Za-z_:.-]*+\})[^{}\"]*+\})",
+    re.ASCII,
+)
+_SLIPS: Final = {
+    "blanks": "has blanks in its braces and stays as it is",
+    "doubled": "has its braces twice: one pair of them stays",
+    "dollar": "stands behind a $, which stays",
+    "open": "is never closed and stays as it is",
+}
+_META_HINT: Final = "it is {meta:name}, with letters, digits and _"
 _WILD: Final = re.compile(r"[*?\[\\]")
 _OWN: Final = frozenset(("workflow", "cron", "job"))
 _OF_FILES: Final = frozenset(
@@ -37,6 +55,8 @@ def check(advice: Advice) -> None:
             _required(advice, number, phase, given, likeness)
         if "{" not in template or (advice.misread and advice.fields[number].path in advice.misread):
             continue
+        if _SLIP.search(template):
+            _slips(advice, number, template)
         if "{meta:" in template and (phase.parent or phase.rule.files):
             _values(advice, number, phase, given or givers.to(phase), likeness)
         if not phase.rule.cron and (found := _TIME.search(template)):
@@ -54,6 +74,18 @@ def check(advice: Advice) -> None:
             advice.at_field(
                 "FL049", number, "template", text, "put it in front of the #", start=start, end=end
             )
+
+
+def _slips(advice: Advice, number: int, template: str) -> None:
+    for found in _SLIP.finditer(template):
+        kind = found.lastgroup or ""
+        start, end = found.span()
+        if kind == "meta":
+            text, hint, better = f"unknown token {named(found[0])}", _META_HINT, None
+        else:
+            better = f"{{{found[0].strip('{}$ ')}}}"
+            text, hint = f"{named(found[0])} {_SLIPS[kind]}", f"did you mean {better!r}?"
+        advice.at_field("FL040", number, "template", text, hint, start=start, end=end, better=better)
 
 
 def _values(advice: Advice, number: int, phase: Phase, given: Set[str] | None, likeness: _Likeness) -> None:

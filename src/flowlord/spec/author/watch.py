@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from flowlord.model.problem import Problem
+from flowlord.model.workflow import Rule
 from flowlord.rules.errors import Unreadable
 from flowlord.rules.globs import Glob, share
 from flowlord.spec.author.advice import Advice
@@ -46,7 +47,27 @@ def check(advice: Advice) -> list[tuple[str, int, int]]:
             if rule.ignore and all(_left_out(each, rule.ignore) for each in rule.files) and nth == 0:
                 text = "every file that 'files' matches is left out again by 'ignore'"
                 advice.at_option("FL074", number, "ignore", text, "make one of them narrower")
+        if rule.files and rule.ignore:
+            _ignored(advice, number, rule)
     return found
+
+
+def _ignored(advice: Advice, number: int, rule: Rule) -> None:
+    """Tell the patterns of paths under which no file of the phase can be known."""
+    spellings = {_spelling(each) for each in rule.files}
+    for nth, each in enumerate(rule.ignore):
+        spelling = _spelling(each)
+        if "/" in each and spelling and not spellings & {spelling, ""}:
+            text = f"{named(each)} is {spelling}, and 'files' is {' or '.join(sorted(spellings))}: it matches nothing"
+            hint = "spell it as 'files' is spelled, or begin it with **/"
+            advice.at_option("FL072", number, "ignore", text, hint, nth=nth)
+
+
+def _spelling(pattern: str) -> str:
+    """Return how a pattern begins: in a bucket, absolute or relative; empty when it may be any of them."""
+    if scheme := _SCHEME.match(pattern):
+        return f"in {scheme[0].lower()}"
+    return "" if _WILD.match(pattern) else "absolute" if pattern.startswith("/") else "relative"
 
 
 def _pattern(advice: Advice, number: int, nth: int, pattern: str) -> None:

@@ -16,7 +16,7 @@ PAGES: Final = {
         "A schedule has five fields (minute hour day month weekday), six with seconds in front, or a word"
         " such as @daily or @every 10m. One that cannot be read, or that never comes (30 February), would"
         " start nothing.",
-        _rule("cron=0 «25 * * *»"),
+        _rule("cron=0 «25» * * *"),
         _rule("cron=0 23 * * *"),
     ),
     "FL031": Page(

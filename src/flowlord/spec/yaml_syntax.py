@@ -1,0 +1,57 @@
+"""What libyaml says of a text that is no YAML, told to the person who wrote it: where, and what to write."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from flowlord.model.problem import Problem
+from flowlord.spec.document import named
+from flowlord.spec.source import Source
+
+_KEY: Final = re.compile(r"[ ]*(?:- +)?[^\s:]+:\s")
+_BLANKS: Final = "indent with blanks"
+_INDENT: Final = "lines of one table begin below each other: look at the blanks in front"
+_HINTS: Final = {
+    "could not find expected ':'": "a line is KEY: VALUE, with a blank behind the colon",
+    "did not find expected ',' or ']'": "its closing bracket is missing, or a comma",
+    "did not find expected ',' or '}'": "its closing brace is missing, or a comma",
+    "found unknown escape character": r"write \\ for a backslash, or use '…' in which it is ordinary text",
+    "did not find expected '-' indicator": _INDENT,
+    "mapping values are not allowed in this context": _INDENT,
+}
+
+
+def told(source: Source, error: Exception) -> Problem:
+    """Return the problem that an error of libyaml tells."""
+    mark: Any = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    opened: Any = getattr(error, "context_mark", None)
+    text = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
+    at = mark.index if mark else getattr(error, "position", 0)
+    at = min(at if isinstance(at, int) else 0, len(source.text))
+    here = source.text[at : at + 1]
+    line = source.lines[source.place(at)[0] - 1]
+    hint = _HINTS.get(text, "")
+    context = str(getattr(error, "context", None) or "")
+    if here == "\t" or "tab character" in text:
+        at = source.text.find("\t", at) if here != "\t" and "\t" in source.text[at:] else at
+        text, hint = "a tab stands where YAML takes blanks only", _BLANKS
+    elif source.lines[0].lstrip().startswith("[["):
+        hint = "this looks like TOML: give the file a name that ends in .toml"
+    elif "unexpected end of stream" in text and opened:
+        at, text, hint = opened.index, "the string is not closed", "its closing quote is missing"
+    elif "cannot start any token" in text and here:
+        text, hint = f"a value cannot begin with {named(here)}", "put it in quotes"
+    elif "while scanning a" in context and ("alias" in context or "anchor" in context):
+        at = max(at - 1, 0)
+        mark_of = source.text[at : at + 1]
+        text, hint = f"a value that begins with {named(mark_of)} is an alias or an anchor", "put it in quotes"
+    elif "mapping values" in text and (key := _KEY.match(line)) and key.end() <= source.place(at)[1] - 1:
+        text, hint = "a second ': ' in one line", "put the value in quotes"
+    elif "did not find expected key" in text:
+        before = source.text[at - 1 : at]
+        closed = bool(before) and before in "}]\"'"
+        hint = "text follows a closing brace or quote: put the whole value in quotes" if closed else _INDENT
+    elif context:
+        text = f"{text} ({context})"
+    return source.problem("FL006", at, at + 1, text, hint)

@@ -1,0 +1,200 @@
+"""Slips of authors who are new here: each is told at its character, in words that say what to write instead."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from flowlord.model.problem import Problem
+from flowlord.spec.author.inspect import inspect, verdict
+from flowlord.spec.author.mend import mend
+
+NOW = datetime(2026, 11, 27, tzinfo=UTC)
+
+
+def told(data: bytes, name: str) -> list[Problem]:
+    found = inspect(data, name, name, NOW)
+    return verdict([found], found.problems, looked_at_files=False)
+
+
+def first(text: str, name: str = "f.toml") -> tuple[str, str, str]:
+    each = told(text.encode(), name)[0]
+    return each.place.removeprefix(f"{name}:"), each.code, f"{each.text} | {each.hint}"
+
+
+TOML = {
+    '[[phase]\ntask = "a"\n': ("1:8", "FL005", "write [[phase]]"),
+    'task: "a"\n': ("1:5", "FL005", "looks like YAML"),
+    "phases:\n- task: a\n": ("1:7", "FL005", "looks like YAML"),
+    '{"phase": []}\n': ("1:1", "FL005", "looks like JSON"),
+    '// words\n[[phase]]\ntask = "a"\n': ("1:1", "FL005", "a comment begins with #"),
+    "[[phase]]\ntask = 'a\"\n": ("2:8", "FL005", "closing quote"),
+    "[[phase]]\nrule = '''a\n": ("2:8", "FL005", "closing quote"),
+    '[[phase]]\ntask = "a", retry = 3\n': ("2:11", "FL005", "take the comma out"),
+    '[[phase]]\ntask = "a" retry = 3\n': ("2:12", "FL005", "a line of its own"),
+    '[[phase]]\ntask = "a"\ntask = "b"\n': ("3:1", "FL008", "line 2 has it already"),
+    "[[phase]]\ntask = “a”\n": ("2:8", "FL005", "plain ones"),
+    "[[phase]]\nretry = 03\n": ("2:10", "FL005", "does not begin with 0"),
+    "[[phase]]\nretry = True\n": ("2:9", "FL005", "small letters"),
+    "[[phase]]\ntask =\n": ("2:7", "FL005", "the value is missing"),
+    '[[phase]]\ntask\xa0= "a"\n': ("2:5", "FL005", "does not show"),
+    '[[phase]]\rtask = "a"\r': ("1:10", "FL005", "carriage return"),
+    '[[phase]]\nrule = {cron = "@daily",\n tz = "UTC"}\n': ("2:25", "FL005", "stands on one line"),
+}  # fmt: skip
+YAML = {
+    "phases:\n\t- task: a\n": ("2:1", "FL006", "a tab stands where"),
+    "phases:\n- task: a\n\trule: x\n": ("3:1", "FL006", "a tab stands where"),
+    "phases:\n- task: a\n   rule: x\n": ("3:8", "FL006", "look at the blanks in front"),
+    "phases:\n- task: a\n rule: x\n": ("3:2", "FL006", "look at the blanks in front"),
+    "phases:\n- task: a\n  rule: @daily\n": ("3:9", "FL006", "put it in quotes"),
+    "phases:\n- task: a\n  rule: {cron: */5 * * * *}\n": ("3:16", "FL006", "put it in quotes"),
+    "phases:\n- task: *x\n": ("2:9", "FL006", "stands in quotes"),
+    "phases:\n- task: a\n  template: {yyyy}/x\n": ("3:19", "FL006", "the whole value in quotes"),
+    "phases:\n- task: a\n  template: {yyyy}\n": ("3:13", "FL010", "put it in quotes"),
+    "phases:\n- task: a: b\n": ("2:10", "FL006", "put the value in quotes"),
+    'phases:\n- task: a\n  rule: "cron=@daily\n': ("3:9", "FL006", "closing quote"),
+    "base: &b\n  task: a\nphases:\n- <<: *b\n": ("4:3", "FL007", "write the fields out"),
+    "phases:\n- task: !!set {a}\n": ("2:9", "FL007", "'!!set'"),
+    '[[phase]]\ntask = "a"\n': ("2:1", "FL006", "looks like TOML"),
+    "phases:\n  task: a\n": ("1:1", "FL010", "begin each phase with '- task:'"),
+    "phases:\n- task: a\n  retry: yes\n": ("3:10", "FL010", "in digits"),
+}
+KEYS = {
+    'cron = "@daily"': ("3:1", "FL013", 'rule = "cron=…"'),
+    'schedule = "@daily"': ("3:1", "FL013", 'rule = "cron=…"'),
+    'meta-file = "x"': ("3:1", "FL013", 'rule = "meta-file=…"'),
+    'timezone = "UTC"': ("3:1", "FL013", 'rule = "tz=…"'),
+    'job = "b"': ("3:1", "FL013", "TOPIC:JOB"),
+    'rules = "cron=@daily"': ("3:1", "FL012", "did you mean 'rule'?"),
+    'rule = {cron = "@daily", from = 2026-01-01}': ("3:33", "FL010", "put it in quotes"),
+    "rule = 5": ("3:8", "FL010", "write rule ="),
+    "retry = 3.0": ("3:9", "FL010", "in digits"),
+}
+RULES = {
+    "cron=0 25 * * *": ("3:16", "FL030", "0 to 23"),
+    "cron=0 0 * JAM *": ("3:20", "FL030", "JAN to DEC"),
+    "cron=@dayly": ("3:14", "FL030", "did you mean '@daily'?"),
+    "cron=0 0 L * *": ("3:18", "FL030", "L, W and #"),
+    "cron=0 0 * * FRI#2": ("3:22", "FL030", "L, W and #"),
+    "cron=H/5 * * * *": ("3:14", "FL030", "jitter="),
+    "cron='0 6 * * *'": ("3:14", "FL030", "take the quotes out"),
+    "cron=@daily, offset=1h": ("3:14", "FL030", "joined by '&'"),
+    "cron=@daily;offset=1h": ("3:14", "FL030", "joined by '&'"),
+    "cron=@daily & offset=1h": ("3:14", "FL030", "did you mean '@daily'?"),
+    "cron=": ("3:14", "FL030", "is empty"),
+    "cron:0 6 * * *": ("3:9", "FL020", "did you mean 'cron=0 6 * * *'?"),
+    "schedule=0 6 * * *": ("3:9", "FL020", "did you mean 'cron'?"),
+    "cron=@daily&timezone=UTC": ("3:21", "FL020", "did you mean 'tz'?"),
+    "cron=@daily&retries=3": ("3:21", "FL020", "a field of the phase"),
+    "cron=@daily&tz=berlin": ("3:24", "FL031", "did you mean 'Europe/Berlin'?"),
+    "cron=@daily&tz=europe/berlin": ("3:24", "FL031", "did you mean 'Europe/Berlin'?"),
+    "cron=@daily&tz=%2B02:00": ("3:24", "FL031", "an offset is no zone"),
+    "cron=@daily&offset=1 day": ("3:29", "FL050", "unit"),
+}
+TOKENS = {
+    "{date}": ("4:13", "{yyyy}-{mm}-{dd}"),
+    "{ds}": ("4:13", "{yyyy}-{mm}-{dd}"),
+    "{YYYY-MM-DD}": ("4:13", "{yyyy}-{mm}-{dd}"),
+    "?x={meta.file}": ("4:16", "{meta:file}"),
+    "{ yyyy }": ("4:13", "{yyyy}"),
+    "{{yyyy}}": ("4:13", "{yyyy}"),
+    "a/${yyyy}": ("4:15", "{yyyy}"),
+    "{yyyy-{mm}": ("4:13", "{yyyy}"),
+    "{hour}": ("4:13", "{hh}"),
+}
+
+
+@pytest.mark.parametrize("text", TOML)
+def test_a_slip_in_toml_is_told_with_what_to_write(text):
+    place, code, words = TOML[text]
+    assert first(text)[:2] == (place, code)
+    assert words in first(text)[2]
+
+
+@pytest.mark.parametrize("text", YAML)
+def test_a_slip_in_yaml_is_told_with_what_to_write(text):
+    place, code, words = YAML[text]
+    assert first(text, "f.yaml")[:2] == (place, code)
+    assert words in first(text, "f.yaml")[2]
+
+
+@pytest.mark.parametrize("line", KEYS)
+def test_a_word_in_the_wrong_place_is_told_where_it_belongs(line):
+    place, code, words = KEYS[line]
+    text = f'[[phase]]\ntask = "a"\n{line}\n'
+    [found] = [each for each in told(text.encode(), "f.toml") if each.code != "FL101"]
+    assert (found.place, found.code) == (f"f.toml:{place}", code)
+    assert words in found.text + found.hint
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_slip_in_a_rule_is_told_with_what_to_write(rule):
+    place, code, words = RULES[rule]
+    text = f'[[phase]]\ntask = "a"\nrule = "{rule}"\n'
+    found = next(each for each in told(text.encode(), "f.toml") if each.code != "FL101")
+    assert (found.place, found.code) == (f"f.toml:{place}", code)
+    assert words in found.text + found.hint
+
+
+@pytest.mark.parametrize("template", TOKENS)
+def test_a_slip_in_a_token_is_told_and_mended(template):
+    place, better = TOKENS[template]
+    text = f'[[phase]]\ntask = "a"\nrule = "cron=@daily&meta=file:a"\ntemplate = "{template}"\n'.encode()
+    found = [each for each in told(text, "f.toml") if each.code == "FL040"]
+    assert [each.place for each in found] == [f"f.toml:{place}"]
+    assert better in found[0].hint
+    mended = mend(text, "f.toml", "f.toml", NOW, told=found, wanted=lambda _: True).data
+    assert better in mended.decode()
+    assert not [each for each in told(mended, "f.toml") if each.code == "FL040"]
+
+
+@pytest.mark.parametrize("template", [
+    '{"day": "{yyyy}-{mm}-{dd}", "x": {"y": {"z": {hh}}}}', "{a}{0}{}", "echo ${HOME_DIR} {yyyy}", "{host-name}x",
+    '{"mm": 3}', "{min_rows}", "{meta:file}{meta:file}",
+])  # fmt: skip
+def test_other_texts_in_braces_are_no_slips(template):
+    text = f"[[phase]]\ntask = 'a'\nrule = 'cron=@daily&meta=file:a'\ntemplate = '{template}'\n"
+    assert not [
+        each for each in told(text.encode(), "f.toml") if "braces" in each.text or "never closed" in each.text
+    ]
+
+
+@pytest.mark.parametrize("data, words", [
+    ('[[phase]]\ntask = "a"\n'.encode("utf-16"), "UTF-16"),
+    ('[[phase]]\ntask = "a"\n'.encode("utf-16-le"), "UTF-16"),
+    ('[[phase]]\ntask = "a"\n'.encode("utf-16-be"), "UTF-16"),
+    (b"\x1f\x8b\x08\x00", "gzip"),
+    (b"[[phase]]\ntask = \"\xe9\"\n", "byte 0xe9"),
+])  # fmt: skip
+def test_other_encodings_are_told_by_their_names(data, words):
+    [found] = told(data, "f.toml")
+    assert found.code == "FL002"
+    assert words in found.text
+    assert found.hint == "save the file as UTF-8"
+
+
+def test_a_block_of_yaml_ends_its_rule_without_the_end_of_the_line():
+    text = "phases:\n- task: a\n  rule: >\n    cron=@daily&\n    offset=-6h\n"
+    assert told(text.encode(), "f.yaml") == []
+
+
+@pytest.mark.parametrize("text", [
+    '[[phase]]\ntask = "a"\ncron = "0 6 * * *"\n',
+    '[[phase]]\ntask = "a"\ndepends-on = "b"\n',
+])  # fmt: skip
+def test_one_slip_is_told_once(text):
+    assert len(told(text.encode(), "f.toml")) == 1
+
+
+@pytest.mark.parametrize("rule, told_at", [
+    ("files=/in/*.csv&ignore=in/old/*.csv", 32), ("files=in/*.csv&ignore=/in/old/*", 31),
+    ("files=s3://b/x/*&ignore=/x/y", 33),
+])  # fmt: skip
+def test_an_ignored_pattern_that_is_spelled_otherwise_than_the_files_is_told(rule, told_at):
+    assert first(f'[[phase]]\ntask = "a"\nrule = "{rule}"\n')[:2] == (f"3:{told_at}", "FL072")
+
+
+@pytest.mark.parametrize("rule", [
+    "files=/in/*&ignore=**/x/*", "files=/in/*&ignore=*.tmp", "files=**/*.csv&ignore=in/x", "files=/in/*&ignore=/in/x",
+])  # fmt: skip
+def test_an_ignored_pattern_that_may_match_is_not(rule):
+    assert told(f'[[phase]]\ntask = "a"\nrule = "{rule}"\n'.encode(), "f.toml") == []
