@@ -197,3 +197,21 @@ def test_a_group_for_which_the_bus_was_away_starts_when_it_is_back(monkeypatch: 
             loop.step(0.0)
     loop.step(0.0)
     assert [delivery.task().info for delivery in farm.bus.claim(["load"], "w", 100)] == ["1"]
+
+
+def test_what_is_told_of_an_object_without_a_new_content_starts_nothing_and_is_recorded() -> None:
+    """Where the mark of the object has lapsed nothing else would tell that it is an old one."""
+    farm = Farm()
+    record = {"s3": {"bucket": {"name": "b"}, "object": {"key": "x.csv", "eTag": "e"}}}
+    flows = flows_of({"f.toml": [{"task": "load", "rule": "files=s3://b/*.csv", "template": "x"}]})
+    told = [
+        json.dumps({"Records": [record | {"eventName": name}]})
+        for name in ("ObjectTagging:Put", "ObjectRestore:Post")
+    ]
+    farm.bus.publish([Message("files", Task(type="files", info=each), each[-30:]) for each in told])
+    NoticeLoop(farm.daemon(flows), "files").step(0.0)
+    assert farm.bus.claim(["load"], "w", 9) == []
+    assert farm.facts(FactKind.FILE) == [
+        "s3://b/x.csv told of ObjectTagging:Put, which starts nothing",
+        "s3://b/x.csv told of ObjectRestore:Post, which starts nothing",
+    ]

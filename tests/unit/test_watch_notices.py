@@ -151,3 +151,35 @@ BROKEN: dict[str, bytes] = {
 def test_what_tells_of_no_file_is_refused_with_the_reason(payload):
     with pytest.raises(NoNotice, match=r"\w+"):
         read_notices(payload)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        "ObjectTagging:Put",
+        "ObjectAcl:Put",
+        "ObjectRestore:Completed",
+        "s3:ObjectAccessed:Get",
+        "LifecycleTransition",
+    ],
+)
+def test_an_event_of_s3_that_writes_nothing_is_told_as_what_it_is(event: str) -> None:
+    [notice] = read_notices(json.dumps(with_event(event)).encode())
+    assert (notice.other, notice.deleted) == (event.removeprefix("s3:"), False)
+
+
+@pytest.mark.parametrize("event", ["ObjectCreated:Copy", "s3:ObjectCreated:CompleteMultipartUpload", ""])
+def test_an_event_of_s3_that_writes_is_a_file(event: str) -> None:
+    assert read_notices(json.dumps(with_event(event)).encode()) == [PUT]
+
+
+def test_new_metadata_of_an_object_of_google_are_no_new_file() -> None:
+    told = pushed(GCS, eventType="OBJECT_METADATA_UPDATE", bucketId="in", objectId="a/x y.csv")
+    [notice] = read_notices(json.dumps(told).encode())
+    assert (notice.path, notice.other, notice.deleted) == (OBJECT.path, "OBJECT_METADATA_UPDATE", False)
+
+
+def test_tags_told_by_eventbridge_are_no_new_file() -> None:
+    thing = {"bucket": {"name": "in"}, "object": {"key": "a.csv", "size": 1, "etag": "d"}}
+    [notice] = read_notices(json.dumps({"detail-type": "Object Tags Added", "detail": thing}).encode())
+    assert notice.other == "Object Tags Added"

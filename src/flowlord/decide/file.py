@@ -12,7 +12,7 @@ import msgspec
 from flowlord.decide.absent import came, came_mark
 from flowlord.decide.context import Context
 from flowlord.decide.expand import Start, as_plan, root_messages
-from flowlord.decide.files import FilePhase, FilePhases, Match
+from flowlord.decide.files import FilePhase, FilePhases, Match, Timing
 from flowlord.decide.group import GROUP, Group, group_key, read_group, write_group
 from flowlord.decide.keys import after, created, dispatch_key, run_id, short_token
 from flowlord.decide.recipe import compiled
@@ -49,21 +49,6 @@ class FileEvent:
     source: str = "topic"
     listed: str = ""
     was: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """When the tasks of files start for phases that have a `cron` beside `files`.
-
-    Args:
-        zone: of schedules that name none.
-        at_once: nobody will be there at the next instant.
-        overdue: identities of phases whose last instant passed while nobody looked.
-    """
-
-    zone: str = ""
-    at_once: bool = False
-    overdue: frozenset[str] = frozenset()
 
 
 def file_mark(identity: str, path: str) -> str:
@@ -219,11 +204,13 @@ def on_quiet(
     return Commit(plan, marks=(Mark(name, value, write_group(group.begun()), KEEP_S), *arrived))
 
 
-def on_deleted(event: FileEvent) -> Plan:
-    """Return the record of a notice that a file is gone: it starts nothing."""
-    text = f"{event.path} was deleted, which starts nothing"
-    told = _record(event, "deleted", ())
-    return Plan(facts=(Fact(FactKind.FILE, cause=f"file:{event.path}:deleted", text=text, file=told),))
+def on_deleted(event: FileEvent, other: str = "") -> Plan:
+    """Return the record of a notice that a file is gone, or that `other` happened to it: it starts nothing."""
+    text = f"{event.path} {f'told of {other}' if other else 'was deleted'}, which starts nothing"
+    told = _record(event, "skipped" if other else "deleted", ())
+    return Plan(
+        facts=(Fact(FactKind.FILE, cause=f"file:{event.path}:{other or 'deleted'}", text=text, file=told),)
+    )
 
 
 def by_hand(event: FileEvent, matches: Sequence[Match], token: str, who: str, ctx: Context) -> Plan:

@@ -73,6 +73,21 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
+class Timing:
+    """When the tasks of files start for phases that have a `cron` beside `files`.
+
+    Args:
+        zone: of schedules that name none.
+        at_once: nobody will be there at the next instant.
+        overdue: identities of phases whose last instant passed while nobody looked.
+    """
+
+    zone: str = ""
+    at_once: bool = False
+    overdue: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class FilePhases:
     """All phases that files start, in the order of files and phases."""
 

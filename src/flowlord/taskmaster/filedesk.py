@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from flowlord.decide.context import Context
-from flowlord.decide.file import FileEvent, Timing, decide_file, marks_of
-from flowlord.decide.files import FilePhases, Match
+from flowlord.decide.file import FileEvent, decide_file, marks_of
+from flowlord.decide.files import FilePhases, Match, Timing
 from flowlord.decide.group import GROUP
 from flowlord.decide.tick import failed
 from flowlord.model.crashpoint import crashpoint

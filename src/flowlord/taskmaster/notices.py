@@ -78,8 +78,8 @@ class NoticeLoop:
         # Without a version each message is an event of its own, and its acknowledgement lets it count once.
         version = _short(notice.version) or f"notice-{delivery.key or delivery.entry}"
         event = FileEvent(notice.path, version, notice.size, "topic", self._listed(notice))
-        if notice.deleted:
-            return [on_deleted(event)]
+        if notice.deleted or notice.other:
+            return [on_deleted(event, notice.other)]
         phases = self._desk.phases
         matches = phases.matching(notice.path)
         plain = [match for match in matches if not match.rules.phase.rule.marker]

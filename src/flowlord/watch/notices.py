@@ -19,6 +19,10 @@ DEEPEST = 6
 _ZERO = "0001-01-01T00:00:00Z"
 _NO_BUCKET = ("s3:///", "gs:///")
 _GONE = ("OBJECT_DELETE", "OBJECT_ARCHIVE")
+_NEW_IN_GCS = "OBJECT_FINALIZE"
+_GONE_FROM_S3 = ("ObjectRemoved", "LifecycleExpiration")
+_NEW_IN_S3 = "ObjectCreated"
+"""What services call the writing of an object; they also tell of tags, rights, restores and, some, of each reading."""
 
 
 class NoNotice(FlowlordError):
@@ -30,7 +34,8 @@ class Notice:
     """What a message tells of one file. `version` is empty when the sender does not know it.
 
     `listed` is the version by which a listing of its bucket tells the same file, when that is another one and known.
-    `deleted` when it is no longer there. `created` is the text that the message has; for buckets whole seconds in UTC.
+    `deleted` when it is no longer there; `other` names what happened when its content is not new, as with a tag or a
+    right. `created` is the text that the message has; for buckets whole seconds in UTC.
     """
 
     path: str
@@ -44,6 +49,7 @@ class Notice:
     is_folder: bool = False
     deleted: bool = False
     listed: str = ""
+    other: str = ""
 
 
 def read_notices(payload: bytes) -> list[Notice]:
@@ -107,9 +113,9 @@ def _pubsub(message: Mapping[str, Any], depth: int) -> Iterator[Notice]:
     bucket, name = attributes.get("bucketId"), attributes.get("objectId")
     if kind and isinstance(bucket, str) and isinstance(name, str) and bucket and name:
         told = {"id": "x", "bucket": bucket, "name": name, "generation": attributes.get("objectGeneration")}
-        yield _gcs({**told, **inner}, deleted=kind in _GONE)
+        yield _gcs({**told, **inner}, kind)
     elif kind in _GONE:
-        yield _gcs(inner, deleted=True)
+        yield _gcs(inner, kind)
     else:
         yield from _of(inner, depth + 1)
 
@@ -134,7 +140,8 @@ def _record(record: Mapping[str, Any], depth: int) -> Iterator[Notice]:
         checksum=_text(thing.get("eTag")),
         created=_seconds(_text(record.get("eventTime"))),
         is_folder=key.endswith("/"),
-        deleted=event.startswith(("ObjectRemoved", "LifecycleExpiration")),
+        deleted=event.startswith(_GONE_FROM_S3),
+        other="" if not event or event.startswith((_NEW_IN_S3, *_GONE_FROM_S3)) else event,
     )
 
 
@@ -151,6 +158,7 @@ def _object_of_s3(told: Mapping[str, Any]) -> tuple[str, str, Mapping[str, Any]]
 def _event_bridge(found: Mapping[str, Any], detail: Mapping[str, Any]) -> Notice:
     """S3 by way of EventBridge: keys are as they are."""
     name, key, thing = _object_of_s3(detail)
+    event = str(found.get("detail-type", ""))
     return Notice(
         path=f"s3://{name}/{key}",
         size=_number(thing.get("size")),
@@ -158,7 +166,8 @@ def _event_bridge(found: Mapping[str, Any], detail: Mapping[str, Any]) -> Notice
         checksum=_text(thing.get("etag")),
         created=_seconds(_text(found.get("time"))),
         is_folder=key.endswith("/"),
-        deleted=str(found.get("detail-type", "")) == "Object Deleted",
+        deleted=event == "Object Deleted",
+        other="" if event in ("", "Object Created", "Object Deleted") else event,
     )
 
 
@@ -172,7 +181,7 @@ def _plain(found: Mapping[str, Any]) -> Notice:
         and folded["name"]
     ):
         kind = _text(folded.get("eventtype"))
-        return _gcs(folded, deleted=kind in _GONE)
+        return _gcs(folded, kind)
     path = _text(folded.get("path"))
     if not path:
         raise NoNotice("the message names no file: it has neither path, nor bucket and name, nor records")
@@ -193,7 +202,7 @@ def _plain(found: Mapping[str, Any]) -> Notice:
     )
 
 
-def _gcs(found: Mapping[str, Any], *, deleted: bool) -> Notice:
+def _gcs(found: Mapping[str, Any], kind: str) -> Notice:
     folded = {key.lower(): value for key, value in found.items()}
     bucket, name = _text(folded.get("bucket")), _text(folded.get("name"))
     if not name or not bucket:
@@ -208,7 +217,8 @@ def _gcs(found: Mapping[str, Any], *, deleted: bool) -> Notice:
         checksum=checksum,
         created=_seconds(_text(folded.get("timecreated"))) or _ZERO,
         is_folder=name.endswith("/"),
-        deleted=deleted,
+        deleted=kind in _GONE,
+        other="" if kind in ("", _NEW_IN_GCS, *_GONE) else kind,
         listed=md5_of(checksum) if generation else "",
     )
 
