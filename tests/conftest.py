@@ -52,8 +52,7 @@ for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
 
 # No deadline: the machine is shared, and a slow example is no wrong example. Chance stays chance: a failure prints
 # the example and the database in .hypothesis remembers it.
-settings.register_profile("dev", deadline=None, max_examples=50)
-settings.register_profile(
-    "ci", deadline=None, max_examples=200, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
-)
+slow = [HealthCheck.too_slow]
+settings.register_profile("dev", deadline=None, max_examples=50, suppress_health_check=slow)
+settings.register_profile("ci", deadline=None, max_examples=200, print_blob=True, suppress_health_check=slow)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")

@@ -177,15 +177,15 @@ def test_what_is_paused_is_told_as_long_as_the_pause_holds(tmp_path):
         flowlord("pause", "a.toml:extract:users", "--for", "90m", "--reason", "moving", cwd=tmp_path).code
         == 0
     )
-    assert flowlord("pause", "bill", cwd=tmp_path).code == 0
+    assert flowlord("pause", "lake", cwd=tmp_path).code == 0
     rows = flowlord(
         "next", "w", "--from", "+0s", "--for", "3h", "--topic", "extract", "-o", "json", cwd=tmp_path
     ).data
     assert [row["paused"] for row in rows] in ([True, False, False], [True, True, False])
     assert rows[0]["notes"][0].startswith("a.toml:extract:users was paused")
     assert rows[0]["notes"][0].endswith(": moving")
-    [bill] = flowlord("next", "w", "-n", "1", "--topic", "bill", "-o", "json", cwd=tmp_path).data
-    assert (bill["paused"], bill["notes"][0][:21]) == (False, "topic:bill was paused")
+    [lake] = flowlord("next", "w", "-n", "1", "--topic", "lake", "-o", "json", cwd=tmp_path).data
+    assert (lake["paused"], lake["notes"][0][:21]) == (False, "topic:lake was paused")
     unasked = flowlord(
         "next", "w", "--for", "3h", "--topic", "extract", "--offline", "-o", "json", cwd=tmp_path
     ).data

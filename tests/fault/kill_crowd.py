@@ -173,9 +173,12 @@ class Crowd:
         )
 
     def _has_begun(self, victim: Victim) -> bool:
-        """Whether a victim has said that it is there: how long that takes is up to the machine."""
+        """Whether a victim has said all that it says before it works: how long that takes is up to the machine.
+
+        A taskmaster asks the bus about itself while it speaks, and ends when it is away.
+        """
         said = self._log_of(victim.serial, victim.kind, victim.place).read_text("utf-8", "replace")
-        return any(line.startswith("flowlord ") or '"action": "start"' in line for line in said.splitlines())
+        return any(line.startswith("  alerts  ") or '"action": "start"' in line for line in said.splitlines())
 
     def _log_of(self, serial: int, kind: str, place: int) -> Path:
         return self.where / "logs" / f"{serial:06}-{kind}-{place}.log"

@@ -25,7 +25,7 @@ VERBS = (
     "publish", "commit_many", "claim", "renew", "release", "reclaim", "promote", "advance", "cancel", "purge",
     "move",    "beat", "sweep",
 )  # fmt: skip
-SHARE = 0.1
+SHARE = 0.25
 """Of exchanges that are spoilt."""
 MANY = {"sweep": 20, "cancel": 4, "advance": 3, "purge": 3}
 """Verbs of many exchanges, which would hardly ever come through."""

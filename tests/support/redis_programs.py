@@ -16,7 +16,7 @@ import pytest
 Engine = Literal["redis", "valkey"]
 HOST = "127.0.0.1"
 OLDEST = (7, 0)
-LIMIT_S = 20.0
+LIMIT_S = 40.0
 # Below the range from which the kernel takes ports for outgoing connections, so that none sits on the port of a
 # server that is down for a moment.
 PORTS = range(15_000, 32_000)
