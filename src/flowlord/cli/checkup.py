@@ -139,7 +139,7 @@ def _paused(bus: Bus, now: datetime) -> Iterator[Finding]:
 
 
 def cache(visit: Visit) -> Iterator[Finding]:
-    """Whether the history can be read, and how far it follows the bus."""
+    """Whether the history can be backed up and read, and how far it follows the bus."""
     from flowlord.cache.queries import History
     from flowlord.cache.schema import VERSION, CacheUnusable
 
@@ -147,6 +147,10 @@ def cache(visit: Visit) -> Iterator[Finding]:
     if not settings.enabled:
         yield Finding("history", Level.OK, "none is kept: cache.enabled is false")
         return
+    from flowlord.cli.backupcheck import backups
+    from flowlord.taskmaster.chance import Chance
+
+    yield from backups(visit.settings, Chance().token)
     try:
         history = History.open(settings.path)
     except CacheUnusable as error:
