@@ -20,7 +20,7 @@ from flowlord.cache.historian import Historian
 from flowlord.cache.schema import VERSION
 from flowlord.cli.entry import enter
 from flowlord.model.message import Message
-from flowlord.model.plan import Fact, FactKind, PhaseText, Plan
+from flowlord.model.plan import Fact, FactKind, Past, PhaseText, Plan
 from support.clock import VirtualClock
 from support.journal import done, journal, published, task, told
 
@@ -61,7 +61,15 @@ def fill(path: Path, attempts: int = 30) -> None:
         Fact(FactKind.RELOAD, phase="a.toml", revision="1", text="loaded", phases=(PhaseText("load"),)),
         told(FactKind.FILE, "", cause="file:/in/a.csv:v1"),
         told(FactKind.ALERT, "k0", "late"),
-        told(FactKind.SKIPPED, "", "paused"),
+        (
+            told(FactKind.SKIPPED, "", "paused"),
+            Fact(
+                FactKind.INCIDENT,
+                key="i1",
+                phase="a.toml:load",
+                incident=Past("failed", "load", "over", 1, 2, 3, 4),
+            ),
+        ),
     ]
     for n in range(attempts):
         commits += [
