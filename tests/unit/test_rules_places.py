@@ -78,6 +78,7 @@ GLOBS = [Glob.compile(text) for text in ("/out/*", "/in/*/*/*.csv", "/in/*.json"
         ("/in/users.yaml", "nearest: /in/*.json, fails at 'yaml' where it wants 'json'"),
         ("/in/2026/08", "nearest: /in/*/*/*.csv, which wants '/*.csv' more"),
         ("/ou", "nearest: /out/*, which wants 't/*' more"),
+        ("/in/users.JSON", "nearest: /in/*.json, fails at 'JSON' where it wants 'json': case matters"),
     ],
 )
 def test_the_nearest_pattern_and_where_a_path_differs(path, words):
@@ -98,3 +99,13 @@ def test_a_pattern_knows_which_folders_may_hold_a_file():
     assert [deep.leads_into(folder) for folder in folders] == [True, True, True, True, False]
     assert [deep.holds(folder) for folder in folders] == [False, False, True, True, False]
     assert (here.leads_into(""), here.holds(""), here.leads_into("a/")) == (True, True, False)
+
+
+def test_names_that_look_alike_and_are_other_characters_are_told_as_such():
+    written, asked = "/in/Zu\u0308rich-1.csv", "/in/Z\xfcrich-*.csv"
+    for path, pattern in ((written, asked), (asked.replace("*", "1"), written.replace("1", "*"))):
+        near = nearest_glob(path, [Glob.compile(pattern)])
+        assert near is not None
+        words = told(path, near)
+        assert "looks alike but is other characters" in words
+        assert r"\u0308" in words

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
+from unicodedata import normalize
 
 from flowlord.rules.globs import Glob
 
 _FOLDER: Final = 8
 """Characters that count as much as being a folder too deep or not deep enough."""
+_LOOKED_AT: Final = 16
+_SHOWN: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,27 @@ def nearest_glob(path: str, globs: Iterable[Glob]) -> Near | None:
 def told(path: str, near: Near) -> str:
     """Return in words where a path differs from the pattern: `nearest: /in/*.csv, fails at '.gz'`."""
     rest = path[near.offset :]
+    if alike := _alike(rest, near.wants):
+        return f"nearest: {near.pattern}, {alike}"
     if not rest:
         return f"nearest: {near.pattern}, which wants {near.wants!r} more"
     if not near.wants:
         return f"nearest: {near.pattern}, which ends before {rest!r}"
     return f"nearest: {near.pattern}, fails at {rest!r} where it wants {near.wants!r}"
+
+
+def _alike(rest: str, wants: str) -> str:
+    """Tell when two texts that look the same, or nearly so, begin to differ all the same; else nothing.
+
+    Apple's file systems and those who copy from them write `é` as two characters, keyboards as one.
+    """
+    if not rest or not wants:
+        return ""
+    written, asked = normalize("NFC", rest[:_LOOKED_AT]), normalize("NFC", wants[:_LOOKED_AT])
+    if written[0] == asked[0] and rest[0] != wants[0]:
+        named = f"{rest[:2]!a} where it wants {wants[:2]!a}"
+        return f"fails at {rest[:_SHOWN]!r}, which looks alike but is other characters: {named}"
+    plain = re.split(r"[*?\[]", asked, maxsplit=1)[0].casefold()
+    if plain and written.casefold().startswith(plain):
+        return f"fails at {rest!r} where it wants {wants!r}: case matters"
+    return ""
