@@ -29,6 +29,7 @@ from flowlord.cache.queries import Filter, History
 from flowlord.model.message import Report
 from flowlord.model.plan import Fact, FactKind
 from flowlord.model.task import Task
+from flowlord.taskmaster.follower import BATCH as TAKEN
 from flowlord.taskmaster.follower import MOST
 
 ROWS = 100_000
@@ -46,7 +47,13 @@ def rows(count: int = ROWS, batch: int = BATCH, lag: int = LAG) -> list[Row]:
     """Measure following in portions as the daemon takes them, and large ones; then the commands on what was written."""
     found = []
     few = min(count, 20_000)
-    for size, goal in ((batch, RATE_GOAL), (1_000, RATE_GOAL), (MOST, RATE_GOAL_BEHIND)):
+    sizes = (
+        (batch, RATE_GOAL),
+        (1_000, RATE_GOAL),
+        (TAKEN, RATE_GOAL_BEHIND),
+        (MOST, RATE_GOAL_BEHIND),
+    )
+    for size, goal in sizes:
         ours, floor, ratio = medians(
             alternately(lambda size=size: follow(few, size, lag), lambda size=size: by_hand(few, size, lag))
         )

@@ -8,7 +8,7 @@ from flowlord.cache import schema
 from flowlord.cache.days import DAY_US, Slot, Sums, days
 from flowlord.cache.historian import Historian
 from flowlord.cache.queries import History
-from flowlord.cache.schema import MIGRATIONS
+from flowlord.cache.schema import APPLICATION, MIGRATIONS
 from flowlord.model.plan import Fact, FactKind, PhaseText
 from support.clock import VirtualClock
 from support.journal import BEGIN_US, SECOND_US, done, journal, published, task, told
@@ -52,23 +52,19 @@ def test_what_is_heard_of_again_on_a_later_day_counts_there(historian):
     assert set(days(History(historian.connection), TODAY, TODAY + 1)) == {slot("dead", TODAY + 1)}
 
 
-def test_a_file_of_an_older_version_gets_its_days_out_of_its_rows(tmp_path, monkeypatch):
+def test_a_file_of_an_older_version_gets_its_days_out_of_its_rows(tmp_path):
     path = tmp_path / "tasks.db"
-    now = Historian(path, VirtualClock())
+    now = Historian(None, VirtualClock())
     commits = [published("a"), done("a"), published("b"), done("b", result="error"), published("c")]
     now.follow(journal(commits))
     kept = now.connection.execute("SELECT * FROM days ORDER BY state").fetchall()
-    for table in ("days", "phases", "revisions"):
-        now.connection.execute(f"DROP TABLE {table}")
-    now.connection.execute("DROP VIEW attempts")
-    indexes = now.connection.execute("SELECT name FROM sqlite_master WHERE type = 'index' AND sql <> ''")
-    for (index,) in indexes.fetchall():
-        if not any(f" {index} " in script for script in MIGRATIONS[:2]):
-            now.connection.execute(f"DROP INDEX {index}")
-    for table, column in (("tasks", "late_us"), ("tasks", "lost"), ("decisions", "last_us")):
-        now.connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
-    now.connection.execute("PRAGMA user_version = 2")
-    now.close()
+    old = sqlite3.connect(path)
+    old.executescript("".join(MIGRATIONS[:2]))
+    columns = ", ".join(row[1] for row in old.execute("PRAGMA table_info(tasks)"))
+    rows = now.connection.execute(f"SELECT {columns} FROM tasks").fetchall()
+    old.executemany(f"INSERT INTO tasks VALUES ({', '.join('?' * len(rows[0]))})", rows)
+    old.executescript(f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = 2")
+    old.close()
     assert len(kept) == 2
     again = Historian(path, VirtualClock())
     assert again.connection.execute("SELECT * FROM days ORDER BY state").fetchall() == kept

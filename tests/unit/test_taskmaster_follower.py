@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from flowlord.bus.port import JournalEntry
 from flowlord.cache.historian import Historian
-from flowlord.taskmaster.follower import BATCH, LONG_NS, Follower
+from flowlord.taskmaster.follower import BATCH, LONG_NS, MOST, Follower
 from support.clock import VirtualClock
 from support.journal import Kept, done, journal, published, task
 
@@ -32,28 +32,25 @@ def follower_of(bus: Bus, clock: VirtualClock, keep: timedelta = timedelta(days=
     return Follower(bus, clock, lambda: historian, keep)  # type: ignore[arg-type]
 
 
-def test_a_follower_that_is_behind_takes_more_at_a_time_and_few_again_when_it_has_caught_up():
-    bus = Bus(many(3_000))
+def test_a_follower_takes_what_is_there_and_more_at_a_time_when_that_is_not_all():
+    bus = Bus(many(5_000))
     follower = follower_of(bus, VirtualClock())
     copied = []
     while step := follower.step(0.5):
         copied.append(step)
-    assert sum(copied) == 6_000
-    assert [limit for limit, _ in bus.asked][:5] == [BATCH * 2**n for n in range(5)]
-    bus.entries += journal([published("late")], first=6_001)
-    follower.step(0.5)
-    follower.step(0.5)
-    assert bus.asked[-1][0] == BATCH
+    assert copied == [BATCH, MOST, MOST]
+    bus.entries += journal([published("late")], first=10_001)
+    assert follower.step(0.5) == 1
 
 
 def test_steps_that_take_long_become_smaller_again():
     clock = VirtualClock()
-    bus = Bus(many(2_000))
+    bus = Bus(many(4_000))
     historian = Historian(None, clock)
     follow = historian.follow
 
     def slowly(entries):
-        clock.advance(LONG_NS / 1e9 * (1.5 if len(entries) > 4 * BATCH else 0.1))
+        clock.advance(LONG_NS / 1e9 * (1.5 if len(entries) > 500 else 0.1))
         return follow(entries)
 
     historian.follow = slowly  # type: ignore[method-assign]
@@ -61,8 +58,8 @@ def test_steps_that_take_long_become_smaller_again():
     while follower.step(0.5):
         pass
     limits = [limit for limit, _ in bus.asked]
-    assert max(limits) == 8 * BATCH
-    assert limits[4] == 4 * BATCH
+    assert limits[:4] == [BATCH, BATCH // 2, BATCH // 4, BATCH // 2]
+    assert min(limits) == BATCH // 4
 
 
 def test_while_there_is_something_to_forget_it_waits_less_and_then_not_for_an_hour():

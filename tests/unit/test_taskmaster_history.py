@@ -6,7 +6,7 @@ import threading
 from flowlord.bus.clock import SystemClock
 from flowlord.model.errors import BusUnavailable
 from flowlord.taskmaster.chronicle import Chronicle
-from flowlord.taskmaster.copying import How, State, copy
+from flowlord.taskmaster.copying import FEW, GATHER_S, How, State, copy
 from flowlord.taskmaster.health import Health
 
 
@@ -42,6 +42,25 @@ def test_a_state_is_told_when_it_changes_and_the_rest_is_copied_at_the_end(monke
         State(How.WORKS),
     ]
     assert script.is_finished
+
+
+class Watched(threading.Event):
+    """An end that is never waited for, and what was asked of it."""
+
+    def __init__(self):
+        super().__init__()
+        self.waits: list[float] = []
+
+    def wait(self, timeout=None):
+        self.waits.append(timeout)
+        return self.is_set()
+
+
+def test_after_few_entries_more_are_gathered_and_after_many_or_none_there_is_no_wait():
+    script = Script(1, FEW - 1, FEW, 0, 5_000, 0)
+    script.ending = Watched()
+    assert copy(lambda: script, lambda _: None, script.ending)
+    assert script.ending.waits == [GATHER_S, GATHER_S]
 
 
 def test_a_bus_that_cannot_be_opened_is_tried_again(monkeypatch):

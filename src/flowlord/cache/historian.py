@@ -7,13 +7,12 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
 
-from msgspec.json import decode
+from msgspec.json import Decoder
 from msgspec.structs import astuple
 
 from flowlord.cache import days
@@ -35,13 +34,29 @@ _CHANGING = (
     "happened_us", "worker", "deliveries", "output", "late_us", "lost",
 )  # fmt: skip
 _changing = attrgetter("n", *_CHANGING)
-# All rows in one answer, for the same reason as in `many`: Python asks for each row of an answer anew.
-_SELECT = f"SELECT json_group_array(json_array({', '.join(COLUMNS)})) FROM tasks WHERE key IN "
 # What says who a task is stays as it is in a row that was written at its publication, and is long: it is not read.
-_LEARNT = ("n", "key", "type", "job", *_CHANGING)
-_SELECT_CHANGING = (
-    f"SELECT json_group_array(json_array({', '.join(_LEARNT)})) FROM tasks WHERE published_us AND key IN "
-)
+_LEARNT = {"n", "key", "type", "job", *_CHANGING}
+_DEFAULTS = {
+    name: "''" if isinstance(value, str) else str(value)
+    for name, value in zip(COLUMNS, astuple(Attempt()), strict=True)
+}
+
+
+class _Row(Attempt, array_like=True):
+    """An attempt as it is read: made of the answer at once, without a step of Python for each value."""
+
+
+_rows = Decoder(list[_Row]).decode
+
+
+def _select(names: Collection[str], condition: str) -> str:
+    """Return the question for rows by their keys, in one answer: Python would ask for each row of several anew."""
+    values = ", ".join(name if name in names else _DEFAULTS[name] for name in COLUMNS)
+    return f"SELECT json_group_array(json_array({values})) FROM tasks WHERE {condition}key IN "
+
+
+_SELECT = _select(COLUMNS, "")
+_SELECT_CHANGING = _select(_LEARNT, "published_us AND ")
 
 
 def _update(names: Sequence[str]) -> Many:
@@ -237,23 +252,20 @@ class Historian:
 
     def _known(self, keys: Iterable[str]) -> list[Attempt]:
         wanted = [key for key in keys if key.isascii() or _can_be_kept(key)]
-        found = [
-            Attempt(**dict(zip(_LEARNT, told, strict=True)))
-            for told in self._selected(_SELECT_CHANGING, wanted)
-        ]
+        found: list[Attempt] = list(self._selected(_SELECT_CHANGING, wanted))
         if len(found) < len(wanted):  # the others are new here, or were first heard of by their end
             known = {attempt.key for attempt in found}
             missing = [key for key in wanted if key not in known]
-            found += [Attempt(*told) for told in self._selected(_SELECT, missing)]
+            found += self._selected(_SELECT, missing)
         return found
 
-    def _selected(self, sql: str, keys: Sequence[str]) -> Iterator[list[Any]]:
+    def _selected(self, sql: str, keys: Sequence[str]) -> Iterator[Attempt]:
         for at in range(0, len(keys), SIZES[0]):
             some = keys[at : at + SIZES[0]]
             size = min(size for size in SIZES if size >= len(some))
             padded = [*some, *[None] * (size - len(some))]
             [[told]] = self.connection.execute(sql + row(size), padded)
-            yield from decode(told)
+            yield from _rows(told)
 
     def _write(self, ledger: Ledger, insert: Many) -> None:
         db = self.connection

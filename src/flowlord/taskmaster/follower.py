@@ -10,7 +10,8 @@ from flowlord.cache.historian import Historian
 from flowlord.model.clock import Clock
 from flowlord.model.errors import BusUnavailable
 
-BATCH = 200
+LEAST = 200
+BATCH = 2_000
 MOST = 4_000
 """Entries that are copied at once while many wait: what began and ended among them is written once instead of twice."""
 LONG_NS = 400_000_000
@@ -69,7 +70,7 @@ class Follower:
         if self._bus.generation() != self._generation:
             # Another loop may have taken the reset up. Numbers begin again, so what came cannot be told by its number.
             self._attach(historian)
-            entries = self._bus.journal(historian.cursor(), BATCH)
+            entries = self._bus.journal(historian.cursor(), self._batch)
         if entries:
             begin_ns = self._clock.monotonic_ns()
             historian.follow(entries)
@@ -122,8 +123,6 @@ class Follower:
     def _suit(self, copied: int, took_ns: int) -> None:
         """Choose how many entries the next step copies."""
         if took_ns > LONG_NS:
-            self._batch = max(BATCH, self._batch // 2)
+            self._batch = max(LEAST, self._batch // 2)
         elif copied == self._batch:
             self._batch = min(MOST, self._batch * 2)
-        elif copied < BATCH:
-            self._batch = BATCH
