@@ -30,7 +30,18 @@ EMBEDDED = (
     "same_second",
     "fire",
 )
-REDIS = ("publish", "worker", "taskmaster", "chain", "pickup", "startup", "flat", "same_second", "fire")
+REDIS = (
+    "publish",
+    "worker",
+    "taskmaster",
+    "chain",
+    "pickup",
+    "startup",
+    "flat",
+    "same_second",
+    "fire",
+    "alerts",
+)
 ON_DISK = "chain.disk"
 PARTS = (*EMBEDDED, *(f"redis.{part}" for part in (*REDIS, ON_DISK)))
 

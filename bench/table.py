@@ -141,6 +141,10 @@ is the median of the ratios pair by pair, which other load on the machine distur
 - **Commands**: a command worker that runs `/bin/true`, against `subprocess.run` with pipes and the same bytes on stdin.
 - **Start-up**: whole processes, from start to exit; the floor is a bare interpreter.
 - **Loading**: 1,000 phases from TOML to checked workflows, against `tomllib.loads` of the same text.
+- **Alerts**: 100,000 results that are failures, of 20 phases and each with a number of its own in the reason, are
+  decided, and the messages that Slack gets of them are counted. What following them costs stands beside reading the
+  same journal. While Slack hangs (it takes a message and says nothing), failures are decided and tasks are picked up
+  beside the same without a channel.
 - **History**: facts of the journal written into the cache, against the same rows inserted and updated by hand; then
   commands that read it. A large one, as a quarter of a year of 200 phases leaves it (`bench/million.py` makes one of
   any size, `bench/history.py FOLDER` measures on it): its backup while another process writes, against a copy by

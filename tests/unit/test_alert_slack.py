@@ -7,9 +7,11 @@ from msgspec import structs
 
 from flowlord.alert.answers import rest_of
 from flowlord.alert.channels import channels_of
+from flowlord.alert.http import MOST_HOPS
 from flowlord.alert.port import Line, Notice, NoticeKind, Severity, Undelivered
 from flowlord.alert.slack import is_slack, payload_of
 from flowlord.bus.clock import SystemClock
+from flowlord.cli.alerting import REQUESTS
 from flowlord.model.channel import ChannelKind, ChannelSpec, SecretRef
 from support.slack import cut_after, standing_in, status
 
@@ -144,6 +146,40 @@ def test_a_form_that_is_refused_as_plain_text_too_is_lasting_and_ends(slack):
         channels_of([hook], SystemClock())["hook"].send(NEW)
     assert caught.value.lasting
     assert len(slack.received()) == before + 2
+
+
+def test_a_page_in_place_of_the_answer_to_a_webhook_is_no_delivery(slack):
+    hook = ChannelSpec("hook", ChannelKind.SLACK, SecretRef("u", slack.hook), form="blocks")
+    slack.next(status(200, " <!doctype html><title>Log in to the network</title>" + "x" * 200_000))
+    with pytest.raises(Undelivered) as caught:
+        channels_of([hook], SystemClock())["hook"].send(NEW)
+    assert (caught.value.lasting, caught.value.doubtful) == (False, False)
+    assert "Log in" not in str(caught.value)
+
+
+def test_half_a_character_in_an_answer_is_neither_a_handle_nor_an_error_that_cannot_be_kept(slack):
+    channel = bot(slack)
+    slack.next(status(200, '{"ok": true, "channel": "C0\\ud800", "ts": "1.2"}'))
+    assert channel.send(NEW) == ""
+    slack.next(status(200, '{"ok": false, "error": "odd\\ud800"}'))
+    with pytest.raises(Undelivered) as caught:
+        channel.send(NEW)
+    assert str(caught.value).encode() == b"slack: Slack answered odd\\ud800"
+
+
+def test_a_slow_bot_with_every_detour_is_done_before_its_lease_ends(slack):
+    """The form is refused, the message is gone, and the form of the new one is refused: so many requests."""
+    words = ("invalid_blocks", "message_not_found", "invalid_blocks", "internal_error")
+    slack.next(*(status(200, json.dumps({"ok": False, "error": word})) for word in words))
+    before = len(slack.received())
+    with pytest.raises(Undelivered):
+        bot(slack).send(structs.replace(STILL, thread="C0OPS:1.2"))
+    made = len(slack.received()) - before
+    assert made == len(words)
+    detours = sum(
+        1 / MOST_HOPS**hop for hop in range(MOST_HOPS)
+    )  # of redirects, each with a third of the time before
+    assert made * detours <= REQUESTS
 
 
 def test_a_cut_answer_to_a_webhook_that_was_taken_is_no_doubt(slack):

@@ -31,6 +31,22 @@ def test_the_first_failure_is_told_at_once_and_further_ones_in_digests_at_growin
     )
 
 
+def test_a_digest_counts_what_came_since_the_message_before_and_all_there_ever_was():
+    desk = Desk()
+    desk.hear(failure(START))
+    for at in (1, 2, 6):
+        desk.until(START + at * MINUTE)
+        desk.hear(*(failure(START + at * MINUTE + n, hour=n) for n in range(10)))
+    desk.until(START + 16 * MINUTE)
+    counts = [(line.count, line.total) for notice in desk.sent for line in notice.lines]
+    assert counts == [(1, 1), (20, 21), (10, 31)]
+    assert [notice.title for notice in desk.sent] == [
+        "load:users failed",
+        "load:users still failed (20 more, 21 in all)",
+        "load:users still failed (10 more, 31 in all)",
+    ]
+
+
 def test_after_a_quiet_window_the_interval_is_the_least_again():
     desk = Desk()
     desk.live(every(1, 0.5))

@@ -77,6 +77,13 @@ class SlackHook:
             if error.lasting:
                 self._vault.forget()
             raise _without_secrets(error, self._vault)
+        is_slacks = self._spec.form == BLOCKS or is_slack(url)
+        if is_slacks and word.startswith(
+            "<"
+        ):  # somebody between, such as the login of a network, who lost it
+            raise Undelivered(
+                f"{self.name}: {host_of(url)} answered {reply.status} with a page, which Slack never does"
+            )
 
 
 def _handle_of(answer: Json) -> str:
