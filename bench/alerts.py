@@ -55,6 +55,7 @@ MOST = 1.1
 RATE_GOAL = 10_000
 """Failures a second: more than a taskmaster decides."""
 LIMIT_S = 120.0
+LOOK_S = 0.05
 
 
 def redis_rows(server: Server, storm: int = STORM, tasks: int = TASKS) -> list[Row]:
@@ -141,7 +142,14 @@ def decide(server: Server, where: Path, failures: int, alerts: AlertSettings) ->
         while around.health.faults():
             history.step()
         try:
-            return handle(bus, where, failures)
+            rate = handle(bus, where, failures)
+            begin, last = time.monotonic(), bus.journal_bounds()[1]
+            while here.cursor() < last:
+                time.sleep(LOOK_S)
+                assert time.monotonic() - begin < LIMIT_S, (
+                    f"history has {here.cursor():,} of {last:,} entries"
+                )
+            return rate
         finally:
             history.finish()
     finally:
@@ -218,6 +226,6 @@ def _daemon(server: Server, url: str) -> Iterator[None]:
         stack.enter_context(running([flowlord("run", "flow", "--bus", server.url, "-q")], where))
         begin = time.monotonic()
         while not any(key.startswith("alerts:incident:") for key in bus.marks_like("alerts:")):
-            time.sleep(0.05)
+            time.sleep(LOOK_S)
             assert time.monotonic() - begin < LIMIT_S, "nobody heard of the failure"
         yield

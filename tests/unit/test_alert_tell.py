@@ -42,8 +42,8 @@ def test_a_digest_counts_what_came_since_the_message_before_and_all_there_ever_w
     assert counts == [(1, 1), (20, 21), (10, 31)]
     assert [notice.title for notice in desk.sent] == [
         "load:users failed",
-        "load:users still failed (20 more, 21 in all)",
-        "load:users still failed (10 more, 31 in all)",
+        "load:users still fails (20 more, 21 in all)",
+        "load:users still fails (10 more, 31 in all)",
     ]
 
 

@@ -14,6 +14,7 @@ SIGNS: Final = {Severity.ERROR: "\N{LARGE RED CIRCLE}", Severity.WARNING: "\N{LA
                 Severity.INFO: "\N{LARGE GREEN CIRCLE}"}  # fmt: skip
 ROOM: Final = 20_000
 _TEXT: Final = 3_000
+_UNIT = 20
 _NAME, _ERROR, _DATES, _COMMAND = 120, 400, 300, 300
 
 
@@ -55,6 +56,35 @@ def text_of(notice: Notice, room: int = ROOM) -> str:
     return "\n".join([*found, *(printable(each) for each in last if each)])
 
 
+def columns_of(notice: Notice, room: int = ROOM) -> str:
+    """Return what stands below the title of a notice of several incidents, for letters of one width.
+
+    Counts and dates as columns, then the reasons, then what to type: what existing receivers know, and shorter than
+    `text_of`, which tells the same of a single one.
+    """
+    lines, more = shown(notice)
+    if len(lines) < 2 or words(notice):
+        return text_of(notice, room)
+    table = [printable(row) for row in cut(notice.text, room // 2).split("\n")]
+    reasons: list[str] = []
+    left = room // 2
+    for line in lines:
+        reason = printable(_reason(cut(line.name, _NAME), cut(line.error, _ERROR)))
+        left -= len(reason)
+        if line.error and left >= 0:
+            reasons.append(reason)
+    last = (
+        and_more(more) if more else "",
+        f"$ {cut(notice.command, _COMMAND)}" if notice.command else "",
+        notice.link,
+    )
+    return "\n".join([*table, "", *reasons, *(printable(each) for each in last if each)])
+
+
+def _reason(name: str, error: str) -> str:
+    return error if error.startswith((f"{name} ", f"{name}:")) else f"{name}: {error}"
+
+
 def _rows(line: Line, at_us: int) -> list[str]:
     name = printable(cut(line.name, _NAME))
     rows = ["  ".join(filter(None, (name, counted(line), printable(cut(line.dates, _DATES)))))]
@@ -73,10 +103,11 @@ def and_more(more: int) -> str:
 
 
 def counted(line: Line) -> str:
-    """Return how many tasks a line is about."""
+    """Return how many tasks a line is about, or how many times something happened."""
     if not line.count:
         return ""
-    return f"{line.count:,} {'task' if line.count == 1 else 'tasks'}"
+    unit = cut(printable(line.unit), _UNIT) or "task"
+    return f"{line.count:,} {unit}{'' if line.count == 1 else 's'}"
 
 
 def details(line: Line, at_us: int) -> str:

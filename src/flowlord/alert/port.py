@@ -37,8 +37,8 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     """One incident in a notice.
 
     `name` is `type` or `type:job`, `error` the reason with its numbers as they came last, `dates` the data times as
-    ranges, `count` how many tasks since the notice before. Times are microseconds since 1970 UTC. `command` can be
-    pasted into a shell to see more.
+    ranges, `count` how many tasks (or what `unit` says) since the notice before. Times are microseconds since 1970
+    UTC. `command` can be pasted into a shell to see more.
     """
 
     incident: str
@@ -51,6 +51,7 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     last_us: int = 0
     workflow: str = ""
     command: str = ""
+    unit: str = ""
 
 
 class Notice(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -9,7 +9,18 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from flowlord.alert.plain import SIGNS, and_more, counted, cut, details, shown, text_of, titled, words
+from flowlord.alert.plain import (
+    SIGNS,
+    and_more,
+    columns_of,
+    counted,
+    cut,
+    details,
+    shown,
+    text_of,
+    titled,
+    words,
+)
 from flowlord.alert.port import Line, Notice, Severity
 from flowlord.model.inert import printable
 
@@ -48,7 +59,10 @@ def blocks_of(notice: Notice, prefix: str = "", title: str = "") -> Json:
 def attachments_of(notice: Notice, prefix: str = "", title: str = "") -> Json:
     """Return what the Go program sent, and what receivers that are like Slack take: one attachment of plain fields."""
     head = _unmentioned(escaped(titled(notice, prefix, title), 1_000))
-    text = _unmentioned(_fenced(text_of(notice, _ATTACHMENT // 6), _ATTACHMENT))
+    shown = columns_of(notice, _ATTACHMENT // 2)
+    if len(escaped(shown, 2 * _ATTACHMENT)) > _ATTACHMENT - 10:  # as many entities as a hostile text has
+        shown = columns_of(notice, _ATTACHMENT // 6)
+    text = _unmentioned(_fenced(shown, _ATTACHMENT))
     return {
         "attachments": [{
             "title": head,
@@ -89,7 +103,7 @@ def _body(notice: Notice) -> list[Json]:
 
 
 def _line(line: Line) -> str:
-    parts = [f"*{code(line.name, _NAME)}*", counted(line), escaped(line.dates, _DATES)]
+    parts = [f"*{code(line.name, _NAME)}*", escaped(counted(line), _NAME), escaped(line.dates, _DATES)]
     rows = ["  ·  ".join(filter(None, parts))]
     if line.error:
         rows.append(f">{code(line.error, _ERROR)}")

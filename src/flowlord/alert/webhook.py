@@ -14,7 +14,7 @@ from msgspec import structs
 
 from flowlord.alert.answers import failure
 from flowlord.alert.http import Request, ask, host_of
-from flowlord.alert.plain import cut
+from flowlord.alert.plain import cut, text_of
 from flowlord.alert.port import Line, Notice, Undelivered
 from flowlord.alert.secrets import Vault
 from flowlord.model.channel import ChannelSpec
@@ -64,7 +64,7 @@ def body_of(notice: Notice) -> bytes:
     lines = tuple(_bounded(line) for line in notice.lines[:MOST_LINES])
     more = notice.more + len(notice.lines) - len(lines)
     notice = structs.replace(
-        notice, lines=lines, more=more, text=cut(notice.text, _TEXT), title=cut(notice.title, _FIELD)
+        notice, lines=lines, more=more, text=text_of(notice, _TEXT), title=cut(notice.title, _FIELD)
     )
     told: dict[str, Any] = msgspec.to_builtins(notice)
     told.pop("to", None)

@@ -21,6 +21,23 @@ _ZERO: Final = datetime(1, 1, 1, tzinfo=UTC)
 _MILD: Final = frozenset({EventKind.LATE, EventKind.MISSED, EventKind.ABSENT, EventKind.PROCESS})
 _NO_DATA: Final = {EventKind.MISSED: "planned", EventKind.PHASE: "planned", EventKind.ABSENT: "due"}
 """Kinds of which no task tells a data time: what is known is when it should have been."""
+_STILL: Final = {
+    EventKind.TASK: "still fails",
+    EventKind.RESULT: "still asks for attention",
+    EventKind.LATE: "is still late",
+    EventKind.MISSED: "still misses starts",
+    EventKind.ABSENT: "still has no file",
+    EventKind.PHASE: "still cannot start",
+    EventKind.WORKFLOW: "is still broken",
+    EventKind.MESSAGE: "still sends what cannot be understood",
+    EventKind.BATCH: "stopped again",
+    EventKind.PROCESS: "vanished again",
+    EventKind.BACKUP: "still fails",
+    EventKind.BUS: "was out of reach again",
+    EventKind.OTHER: "still needs a look",
+}
+_TASKS: Final = frozenset({EventKind.TASK, EventKind.RESULT, EventKind.LATE})
+"""Kinds of which each event is one task."""
 _AGAIN: Final = {EventKind.MISSED: "starts again", EventKind.ABSENT: "gets files again"}
 """What has begun anew without what was left out having been made up."""
 _FAILED: Final = {
@@ -84,6 +101,7 @@ def line_of(incident: Incident, *, recovered: bool = False) -> Line:
         last_us=incident.good_us if recovered else incident.last_us,
         workflow=incident.workflow,
         command=f"flowlord alerts show {incident.id}",
+        unit="" if incident.kind in _TASKS else "message" if incident.kind is EventKind.MESSAGE else "time",
     )
 
 
@@ -154,7 +172,7 @@ def _title(kind: NoticeKind, found: Sequence[Incident]) -> str:
                 if first.fresh < first.total
                 else _times(first.total)
             )
-            return f"{first.name} still {what} ({told})"
+            return f"{first.name} {_STILL[first.kind]} ({told})"
         case _:
             return f"{first.name} {what}" + (f" ({_times(first.fresh)})" if first.fresh > 1 else "")
 
