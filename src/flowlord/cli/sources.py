@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FRESH_S = 3.0
 """A daemon that follows the bus says at least so often that it has everything."""
+COARSE_NS = 20_000_000
+"""By how much the time of a file may lag behind the clock: file systems go by its last tick."""
 T = TypeVar("T")
 _SQLITE = "sqlite:///"
 
@@ -127,7 +129,10 @@ class Sources:
             return True
         if not self._address.startswith(_SQLITE):
             return self._is_followed_by_nobody()
-        return _written(self._file()) >= _written(self._cache_path)
+        # Written last does not mean that it has everything: what was told while it wrote comes with its next step.
+        told_ns = int(_told(self._cache_path) * 1e9) - COARSE_NS
+        written = _written(self._file())
+        return written > 0 and written >= min(_written(self._cache_path), told_ns)
 
 
 @contextmanager
