@@ -147,6 +147,7 @@ is the median of the ratios pair by pair, which other load on the machine distur
   beside the same without a channel.
 - **History**: facts of the journal written into the cache, against the same rows inserted and updated by hand; then
   commands that read it. A large one, as a quarter of a year of 200 phases leaves it (`bench/million.py` makes one of
-  any size, `bench/history.py FOLDER` measures on it): its backup while another process writes, against a copy by
-  SQLite alone; steps of forgetting, by the wall and by processor time; commands, against a bare interpreter.
+  any size, `bench/history.py FOLDER` measures on it): its backup while another process writes as fast as it can,
+  against a copy by SQLite alone, with the longest step of that writer before and beside; steps of forgetting, by the
+  wall and by processor time; commands, against a bare interpreter, with their processor time.
 """
