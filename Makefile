@@ -79,6 +79,7 @@ kill: $(VENV)/.dev.stamp ## kill workers, taskmasters and Redis at random and co
 		echo "== $$bus"; \
 		$(BIN)/python tests/fault/kill.py --bus $$bus --kills $(KILLS) \
 			$$([ $(KILLS) -lt 1000 ] || echo --write docs/proof.md); \
+		$(BIN)/python tests/fault/trigger_kill.py --bus $$bus --kills $$(( $(KILLS) / 5 + 1 )); \
 	done
 
 .PHONY: fuzz

@@ -27,6 +27,9 @@ REPORTS_S = 0.6
 class Crowd:
     """All processes of one run. `is_raging` is on while kills go on: then victims are trapped, cold or stopped."""
 
+    app = "fault.kill_tasks"
+    """The module of the workers' tasks."""
+
     def __init__(
         self, size: Size, where: Path, ground: Ground, chance: random.Random, figures: Figures
     ) -> None:
@@ -46,7 +49,7 @@ class Crowd:
         common = ["--bus", self.ground.address, "--lease", f"{size.lease_s:g}s", "--grace", "5s"]
         common += ["--log-format", "json"]
         if kind == "worker":
-            argv = ["worker", "--app", "fault.kill_tasks", "--concurrency", str(size.concurrency), *common]
+            argv = ["worker", "--app", self.app, "--concurrency", str(size.concurrency), *common]
         else:
             argv = ["run", "flow", "--cache", "tasks.db", *common]
         spared = kind == "taskmaster" and self._spare()

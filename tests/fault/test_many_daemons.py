@@ -167,7 +167,7 @@ def test_daemons_side_by_side_miss_nothing_and_double_nothing_though_files_diffe
 @pytest.mark.parametrize(("bug", "shows_as"), [("no-marks", "came twice"), ("mark-first", "are missing")])
 def test_a_bug_in_the_race_is_found(bug: str, shows_as: str, tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match=shows_as):
-        judge(*storm("sqlite", 2, 400, tmp_path, bug))
+        judge(*storm("sqlite", 2, 200, tmp_path, bug))
 
 
 def _published(bus: Bus) -> int:
