@@ -8,6 +8,7 @@ import logging
 import pytest
 
 from flowlord.alert import keep
+from flowlord.alert.events import LONGEST_MUTE_US
 from flowlord.alert.policy import Policy
 from flowlord.alert.port import Undelivered
 from flowlord.bus.memory import MemoryBus
@@ -345,3 +346,65 @@ def test_strange_values_in_marks_keep_nobody_from_hearing_what_comes(bus, clock,
     work(two, clock, 600)
     assert any("other" in notice.title for notice in slack.got[told:])
     assert len(slack.got) < told + 5
+
+
+def test_a_clock_that_is_set_back_by_a_day_silences_nobody(bus, clock, slack, caplog):
+    one = alerter(bus, clock, slack)
+    work(one, clock)
+    for n in range(3):
+        fail(bus, text=f"reason {'abc'[n]}")
+        work(one, clock)
+    slack.answers = [Undelivered("429", retry_after_s=3_600.0)]
+    fail(bus, text="reason d")
+    work(one, clock)
+    clock.jump(-86_400)
+    fail(bus, text="after the jump")
+    work(one, clock)
+    told = [line.error for notice in slack.got for line in notice.lines]
+    assert told[-2:] == ["reason d", "after the jump"]
+    assert "the clock of the bus was set back by" in caplog.text
+    succeed(bus)
+    work(one, clock, 900)
+    assert slack.got[-1].kind == "recovered"
+
+
+def test_a_hostile_name_makes_no_large_mark_and_its_end_is_known(bus, clock, slack):
+    one = alerter(bus, clock, slack)
+    work(one, clock)
+    for end in "ab":
+        phase = "x" * 400_000 + end
+        task = Task(type=phase, job="j" * 400_000, info="", result="error", msg="m" * 400_000)
+        told = Fact(
+            FactKind.ALERT, key="k", topic="t", phase=phase, text=task.msg, task=task, to="c" * 400_000
+        )
+        bus.commit(Plan(facts=(told,)))
+    bus.commit(Plan(facts=(Fact(FactKind.MUTED, key="k" * 400_000, text="t" * 400_000, due=1 << 62),)))
+    work(one, clock)
+    state = known(bus)
+    assert len(state.incidents) == 2
+    [mute] = state.mutes.values()
+    assert mute.until_us <= bus.now_us() + LONGEST_MUTE_US
+    assert sum(len(value) for value in bus.marks_like("alerts:").values()) < 40_000
+    good = Task(type="t", info="", result="complete")
+    bus.commit(Plan(facts=(Fact(FactKind.DONE, key="n", topic="t", phase="x" * 400_000 + "a", task=good),)))
+    work(one, clock)
+    assert sorted(bool(each.good_us) for each in known(bus).incidents.values()) == [False, True]
+
+
+def test_ten_thousand_reasons_are_bounded_in_memory_and_on_the_bus(bus, clock, slack):
+    one = alerter(bus, clock, slack)
+    work(one, clock)
+    facts = [
+        Fact(
+            FactKind.ALERT, key="k", topic="t", phase=f"f{n % 97}.toml:t:j{n}", text=f"bad {chr(97 + n % 26)}"
+        )
+        for n in range(10_000)
+    ]
+    for at in range(0, len(facts), 500):
+        bus.commit(Plan(facts=tuple(facts[at : at + 500])))
+        work(one, clock)
+    state = known(bus)
+    assert sum(each.total for each in state.incidents.values()) == 10_000
+    assert len(state.incidents) <= 1_002
+    assert sum(len(value) for value in bus.marks_like("alerts:").values()) < 2_000_000
+    assert len(slack.got) <= 12

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable, Sequence
 from datetime import datetime
+from hashlib import blake2b
 from typing import Final, Protocol
 
 from flowlord.alert.state import Act, ActKind, Ending, Event, EventKind, Happening, Mode
@@ -15,6 +16,10 @@ from flowlord.rules.moments import time_of_task
 
 LONGEST: Final = 600
 """Characters of a reason that are kept."""
+LONGEST_MUTE_US: Final = 31 * 86_400_000_000
+"""No mute lasts longer, whoever wrote it."""
+_LONGEST_NAME: Final = 300
+"""Characters of a name; longer ones, which only a hostile message has, are told apart by a digest of the rest."""
 _INSTANT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{5,15}Z$", re.ASCII)
 _KINDS: Final = {
     FactKind.DEAD: EventKind.TASK,
@@ -68,7 +73,7 @@ def happenings(entries: Iterable[Entry], subjects: Container[str]) -> list[Happe
         for fact in entry.facts:
             kind = fact.kind
             if kind is FactKind.DONE:
-                subject = fact.phase or (fact.task.name if fact.task else fact.topic)
+                subject = _bounded(fact.phase or (fact.task.name if fact.task else fact.topic))
                 if fact.task is None or fact.task.result != Result.COMPLETE or subject in well:
                     continue
                 if subject in failed or subject in subjects:
@@ -82,12 +87,21 @@ def happenings(entries: Iterable[Entry], subjects: Container[str]) -> list[Happe
             elif kind is FactKind.RELOAD:
                 # Of a file that is broken, an older version may run; it is named by its path where it is broken.
                 if not any(f"/{path}".endswith(f"/{fact.phase}") for path in broken):
-                    found.append(Ending(f"file:{fact.phase}", at))
+                    found.append(Ending(_bounded(f"file:{fact.phase}"), at))
             elif kind is FactKind.BACKUP:
                 found.append(Ending(EventKind.BACKUP.value, at))
             elif (act := _ACTS.get(kind)) is not None:
                 by = fact.cause.removeprefix("person:")
-                found.append(Act(act, at, fact.key, by, fact.text, fact.due))
+                found.append(
+                    Act(
+                        act,
+                        at,
+                        fact.key[:LONGEST],
+                        _bounded(by),
+                        fact.text[:LONGEST],
+                        min(fact.due, at + LONGEST_MUTE_US),
+                    )
+                )
     return found
 
 
@@ -105,14 +119,21 @@ def _event(fact: Fact, at_us: int, around: Sequence[Fact]) -> Event:
         kind,
         at_us,
         fact.text[:LONGEST] or kind.value,
-        subject,
-        name,
-        workflow=fact.phase.partition(":")[0] or (_workflow_of(fact) if task else ""),
-        phase=fact.phase,
+        _bounded(subject),
+        _bounded(name),
+        workflow=_bounded(fact.phase.partition(":")[0] or (_workflow_of(fact) if task else "")),
+        phase=_bounded(fact.phase),
         hour=_hour(fact),
         mode=_MODES.get(fact.mode, Mode.EDGE),
-        to=fact.to,
+        to=_bounded(fact.to),
     )
+
+
+def _bounded(name: str) -> str:
+    if len(name) <= _LONGEST_NAME:
+        return name
+    digest = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+    return f"{name[: _LONGEST_NAME - 13]}…{digest}"
 
 
 def _kind(fact: Fact, around: Sequence[Fact]) -> EventKind:

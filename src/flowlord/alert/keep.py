@@ -120,6 +120,43 @@ def plausible(state: State, now_us: int, last: int) -> State:
     )
 
 
+def rewound(state: State, now_us: int) -> State:
+    """Return the state for a clock that was set back to `now_us`: nothing has to wait until it is there again.
+
+    What was going to be done is done at once or in its usual time; when people muted something until stays.
+    """
+    incidents = {
+        id_: each
+        if max(each.first_us, each.last_us, each.good_us) <= now_us
+        else replace(
+            each,
+            first_us=min(each.first_us, now_us),
+            last_us=min(each.last_us, now_us),
+            good_us=min(each.good_us, now_us),
+        )
+        for id_, each in state.incidents.items()
+    }
+    paces = {
+        to: replace(
+            pace,
+            due_us=min(pace.due_us, now_us + pace.wait_us),
+            news_us=min(pace.news_us, now_us),
+            results_us=min(pace.results_us, now_us),
+            rest_us=min(pace.rest_us, now_us),
+        )
+        for to, pace in state.paces.items()
+    }
+    pending = {id_: replace(each, due_us=min(each.due_us, now_us)) for id_, each in state.pending.items()}
+    return replace(
+        state,
+        begun_us=min(state.begun_us, now_us - SOON_US),
+        wake_us=min(state.wake_us, now_us),
+        incidents=incidents,
+        paces=paces,
+        pending=pending,
+    )
+
+
 def written(before: State, after: State) -> tuple[dict[str, str], list[str]]:
     """Return the marks that are to be set, the head among them, and those that are to be removed."""
     head = Head(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from flowlord.alert.events import LONGEST, LONGEST_MUTE_US
 from flowlord.alert.state import State, names_of
 from flowlord.alert.words import what_of
 from flowlord.cli import printer
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
     from flowlord.bus.port import Bus
     from flowlord.config.settings import Settings
 
-LONGEST = 1_000
-LONGEST_MUTE_NS = 31 * 86_400 * 1_000_000_000
+LONGEST_MUTE_NS = LONGEST_MUTE_US * 1_000
 
 
 FIELDS = ("act", "target", "until", "by", "reason", "known")

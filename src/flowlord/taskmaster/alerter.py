@@ -38,6 +38,8 @@ WAIT_S: Final = 1.0
 SAVE_AFTER: Final = 20_000
 """Entries without any news after which the place in the journal is written down all the same."""
 FINISH_S: Final = 5.0
+BACK_US: Final = 30_000_000
+"""By how much the clock of the bus must go back to matter."""
 YOUNG_US: Final = 900_000_000
 """Where nobody ever followed, what is older than this is no news."""
 
@@ -70,6 +72,7 @@ class Alerter:
         self._held = ""  # the value of our lease; empty: it is not ours
         self._seen = ("", 0)  # a lease of somebody else, and since when it stands still
         self._saved_ns = 0
+        self._latest_us = 0  # by the clock of the bus
         self._resting = threading.Event()
         self._state = State()
         self._saved = State()
@@ -157,7 +160,14 @@ class Alerter:
     def _follow(self, wait_s: float) -> bool:
         found, cursor, moved = self._heard(self._patience(wait_s))
         state = self._state
-        now = self._bus.now_us() if found or state.wake_us else 0
+        now = self._bus.now_us() if found or state.wake_us or state.pending else 0
+        if now and now + BACK_US < self._latest_us:
+            log.warning(
+                "the clock of the bus was set back by %d s; alerts go on by the new time",
+                (self._latest_us - now) // 1_000_000, extra={"action": "alerts.clock"},
+            )  # fmt: skip
+            self._state = state = keep.rewound(state, now)
+        self._latest_us = now or self._latest_us
         is_due = bool(found) or 0 < state.wake_us <= now
         if is_due:
             state = tell(take(state, found, self._policy), self._policy, now)
