@@ -21,6 +21,7 @@ def test_a_key_is_a_page_or_its_schema(tmp_path):
         "phase.rule.catchup    word",
         "",
         "  What to do about starts that were missed while nothing ran: all of them, the newest, none.",
+        "  Up to ten seconds late is on time.",
         "",
         "  allowed    none, last, all",
         "  default    all, but none for rules that start more often than each minute",
