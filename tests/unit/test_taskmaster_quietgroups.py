@@ -114,6 +114,24 @@ def test_a_file_that_is_gone_before_it_is_complete_holds_up_nobody(tmp_path: Pat
     assert counts(farm) == ["1"]
 
 
+def test_what_came_elsewhere_counts_as_noise_also_for_one_that_takes_back_its_own_word(
+    tmp_path: Path,
+) -> None:
+    farm, (one, other) = hosts(tmp_path)
+    one.put(1)
+    one.pass_time(6)
+    gone = one.put(2)
+    other.put(3)
+    other.pass_time(6)  # it joins just now
+    gone.unlink()
+    for root in one.loop._watch.roots.values():
+        root.next_ns = farm.clock.monotonic_ns() + 60_000_000_000  # no listing looks at what others did
+    one.look()
+    assert counts(farm) == []
+    one.pass_time(6)
+    assert counts(farm) == ["2"]
+
+
 def test_a_daemon_that_ends_takes_back_what_it_said(tmp_path: Path) -> None:
     farm, (one, other) = hosts(tmp_path)
     one.put(1)

@@ -96,8 +96,11 @@ class Groups:
                     left.add(name)
                     continue
                 (self._announced.add if name in coming else self._announced.discard)(name)
-                if new is not None and name in self._waiting:
-                    self._waiting[name].value = new  # that it was quiet until now goes on to count
+                known = self._waiting.get(name)
+                if known is not None and known.value == values.get(name) and new is not None:
+                    known.value = new  # that it was quiet until now goes on to count
+                else:
+                    self.wait_for(name, new or "")
 
     def adopt(self) -> None:
         """Take up the groups that wait on the bus: after a restart, or those of a daemon that is no more."""
