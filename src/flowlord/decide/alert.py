@@ -16,5 +16,9 @@ def alert_of(fact: Fact, rule: Rule = PLAIN) -> Fact:
 
     Whether there is to be one is decided before: what is told in spite of `alert=none` is told as soon as it is news.
     """
-    mode = "" if rule.no_alert else rule.alert
-    return replace(fact, kind=FactKind.ALERT, mode=mode, to=rule.alert_to)
+    return replace(fact, kind=FactKind.ALERT, mode=manner_of(rule), to=rule.alert_to)
+
+
+def manner_of(rule: Rule) -> str:
+    """Return how an alert of a phase is told, as facts carry it: empty for the usual way, as soon as it is news."""
+    return "" if rule.no_alert or rule.alert == "edge" else rule.alert

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from flowlord.decide.alert import manner_of
 from flowlord.decide.context import Context
 from flowlord.decide.expand import HELD, Rows, rows_of, with_rows
 from flowlord.decide.recipe import NO_ROW, Maker, Pace, Recipe, Row, Span
@@ -186,7 +187,7 @@ def on_backload(request: Request, flows: Workflows, ctx: Context, id_: str = "")
         limit=rule.batch_limit,
         holds=f"backload:{id_}",
         pace=request.pace,
-        alert="" if rule.no_alert else rule.alert,
+        alert=manner_of(rule),
         alert_to=rule.alert_to,
     )
     try:

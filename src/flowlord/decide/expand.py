@@ -9,6 +9,7 @@ from itertools import islice
 
 import msgspec
 
+from flowlord.decide.alert import manner_of
 from flowlord.decide.context import Context, Source
 from flowlord.decide.keys import created, dispatch_key, run_id, short_token
 from flowlord.decide.recipe import (
@@ -305,7 +306,7 @@ def _recipe(phase: Phase, start: Start, ctx: Context, revision: str, *, span: Sp
         meta_file=phase.rule.meta_file,
         limit=phase.rule.batch_limit,
         holds=start.holds,
-        alert="" if phase.rule.no_alert else phase.rule.alert,
+        alert=manner_of(phase.rule),
         alert_to=phase.rule.alert_to,
     )
 

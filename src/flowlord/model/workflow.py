@@ -27,7 +27,7 @@ class Rule(msgspec.Struct, frozen=True):
     backoff: float | None = None
     max_delay_ns: int | None = None
     no_alert: bool = False  # also `alert=none`
-    alert: str = ""  # every, edge, digest, none: how its failures are told; empty: edge
+    alert: str = "edge"  # every, edge, digest, none: how its failures are told
     alert_to: str = ""  # the channel that is told; whether there is one, the configuration knows
     for_ns: int = 0
     by: str = ""

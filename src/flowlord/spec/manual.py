@@ -240,7 +240,7 @@ OPTIONS: Final = (
         "alert", "Alerts", "word",
         "How people are told of what fails: edge tells the first at once and what goes on in digests, every tells each "
         "one at once, digest waits for the next digest, none tells nobody and is the same as no_alert.",
-        "cron=@daily&alert=every", without="as with edge", words=ALERTS, see=("alert_to", "no_alert"),
+        "cron=@daily&alert=every", default="edge", words=ALERTS, see=("alert_to", "no_alert"),
     ),
     Option(
         "alert_to", "Alerts", "text",
