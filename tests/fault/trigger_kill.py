@@ -24,7 +24,7 @@ from fault.kill_size import REDIS, SQLITE, Size, Stuck
 from fault.kill_victims import warm_up
 from fault.trigger_check import FAULTS, Verdict
 from fault.trigger_plants import BETWEEN, SPOILS, plant
-from fault.trigger_run import TRAPS, Storm
+from fault.trigger_run import TRAPS, Storm, at_places, offered_again
 
 PACE_S = 0.3
 LEASE_S = {SQLITE: 2.0, REDIS: 1.0}
@@ -120,10 +120,10 @@ def shortfalls(storm: Storm, verdict: Verdict) -> list[str]:
     floors = {
         "random kills": (seen.random_kills, size.kills),
         "kills of taskmasters": (seen.kills["taskmaster"], size.kills // 3),
-        "kills at named places": (storm.died_at.total(), max(1, size.kills // 15)),
+        "kills at named places": (storm.died_at.total(), at_places(size.kills)),
         "named places": (len(storm.died_at), min(len(TRAPS), 1 + size.kills // 50)),
         "kills that hit work in hand": (seen.in_flight, size.kills // 25),
-        "tasks offered again": (storm.log.redelivered, max(1, size.kills // 25)),
+        "tasks offered again": (storm.log.redelivered, offered_again(size.kills)),
         "starts that stood in line": (verdict.waited, 1),
     }
     told = [f"{name}: {found}, floor {floor}" for name, (found, floor) in floors.items() if found < floor]

@@ -34,8 +34,20 @@ TRAPS = (
 TRAPPED_S = 6.0
 STILL_S = 3.0
 """Kills wait so long for the next sign of work, so that they hit work also on a machine that has much else to do."""
+RESENT = 3
+"""Commands that are killed and given again, at most."""
 QUIET_S = 60.0
 """Without any line for so long, what is missing never comes; a machine that has much else to do may take a while."""
+
+
+def at_places(kills: int) -> int:
+    """How many victims must have died at a named place, of so many random kills."""
+    return max(1, kills // 15)
+
+
+def offered_again(kills: int) -> int:
+    """How many tasks must have been taken over from the dead, of so many random kills."""
+    return max(1, kills // 25)
 
 
 class Triggers(Crowd):
@@ -122,15 +134,15 @@ class Storm:
     def _rage(self) -> None:
         next_kill = killed = time.monotonic()
         lines = 0
-        while self.figures.random_kills < self.size.kills or self.asked.files < self.size.kills:
+        while not self._is_enough():
             self._wait(0.02)
             now = self._look()
-            self._feed(self.figures.random_kills / self.size.kills)
+            self._feed(min(1.0, self._kills / self.size.kills))
             moves = self.log.lines > lines or now - killed > STILL_S
-            if now >= next_kill and moves and self.figures.random_kills < self.size.kills:
+            if now >= next_kill and moves:
                 lines, killed = self.log.lines, now
                 due = self.size.server_every * (self.figures.kills["server"] + 1)
-                if self.ground.has_server and self.figures.random_kills + 1 >= due:
+                if self.ground.has_server and self._kills + 1 >= due:
                     self._crowd.kill_server()
                 else:
                     victim = self._crowd.pick("worker" if self.chance.random() < 0.4 else "taskmaster", now)
@@ -139,6 +151,21 @@ class Storm:
                 next_kill = max(next_kill + self.chance.expovariate(1 / self.size.pace_s), now - 0.2)
             if now > self._stop_at:
                 raise Stuck(f"{self.figures.random_kills} kills in {self.size.limit_s:.0f} s")
+
+    @property
+    def _kills(self) -> int:
+        """Kills that the driver sent to those who start things or do them."""
+        return self.figures.random_kills - self.figures.kills["send"]
+
+    def _is_enough(self) -> bool:
+        """Whether there were as many kills, of each kind and with an effect, as a run must have to prove anything."""
+        kills, died = self.size.kills, self.figures.kills
+        return (
+            min(self._kills, self.asked.files) >= kills
+            and died["taskmaster"] >= kills // 3
+            and self.died_at.total() >= at_places(kills)
+            and self.log.redelivered >= offered_again(kills)
+        )
 
     def _look(self) -> float:
         for ended in self._crowd.reap():
@@ -178,7 +205,7 @@ class Storm:
             victim = self._crowd.spawn("send", 0, argv)
             self._sending = kind, victim
             setattr(asked, f"has_{kind}", True)
-            if self._crowd.is_raging and self.chance.random() < 0.5:
+            if self._crowd.is_raging and self.figures.resent < RESENT and self.chance.random() < 0.5:
                 self._wait(self.chance.uniform(0.05, 0.3))
                 self._crowd.kill(victim)
 

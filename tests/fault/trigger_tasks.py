@@ -38,7 +38,7 @@ def work(told: Context) -> None:
     """Take a while: starts that stand in line take longer than the time between two of them now and then."""
     Evidence.tell("start", told)
     chance = crc32(told.info.encode()) % 100
-    seconds = {"line": chance / 40, "skip": chance / 40, "row": 0.0}.get(told.type, chance / 2_000)
+    seconds = {"line": chance / 33, "skip": chance / 33, "row": 0.0}.get(told.type, chance / 2_000)
     if seconds and told.cancelled.wait(seconds):
         return
     Evidence.tell("end", told)
