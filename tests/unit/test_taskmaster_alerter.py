@@ -408,3 +408,21 @@ def test_ten_thousand_reasons_are_bounded_in_memory_and_on_the_bus(bus, clock, s
     assert len(state.incidents) <= 1_002
     assert sum(len(value) for value in bus.marks_like("alerts:").values()) < 2_000_000
     assert len(slack.got) <= 12
+
+
+def test_who_ends_does_not_try_a_channel_that_failed_last_and_leaves_its_message_to_the_next(
+    bus, clock, slack
+):
+    one = alerter(bus, clock, slack)
+    slack.answers = [Undelivered("it does not answer"), Undelivered("tried at the end")]
+    fail(bus)
+    work(one, clock)
+    clock.advance(10)
+    fail(bus)
+    one.finish()
+    assert len(slack.answers) == 1
+    assert len(known(bus).pending) == 1
+    assert sum(each.total for each in known(bus).incidents.values()) == 2
+    slack.answers = []
+    work(alerter(bus, clock, slack, "d2|1"), clock, 30)
+    assert len(slack.got) == 1

@@ -73,6 +73,8 @@ class Alerter:
         self._seen = ("", 0)  # a lease of somebody else, and since when it stands still
         self._saved_ns = 0
         self._latest_us = 0  # by the clock of the bus
+        self._is_ending = False
+        self._failing: set[str] = set()  # channels of which the last message of ours did not arrive
         self._resting = threading.Event()
         self._state = State()
         self._saved = State()
@@ -101,7 +103,11 @@ class Alerter:
         return followed or sent
 
     def finish(self) -> None:
-        """Follow and deliver what is there, for FINISH_S at most, and let another process go on."""
+        """Follow and deliver what is there, for FINISH_S at most, and let another process go on.
+
+        A channel that failed last is not tried again: it may hang, and who waits for our end has little patience.
+        """
+        self._is_ending = True
         end_ns = self._clock.monotonic_ns() + int(FINISH_S * 1e9)
         while self.step(0.0) and self._clock.monotonic_ns() < end_ns:
             pass
@@ -219,7 +225,7 @@ class Alerter:
             return False
         now = self._bus.now_us()
         id_, _ = outbox.next_notice(self._state, now)
-        if not id_:
+        if not id_ or (self._is_ending and self._state.pending[id_].notice.to in self._failing):
             self._say_health()
             return False
         self._state = outbox.sending(self._state, id_, now)
@@ -230,11 +236,13 @@ class Alerter:
             handle = self._send(notice)
         except Undelivered as error:
             now = self._bus.now_us()
+            self._failing.add(notice.to)
             self._state = outbox.refused(self._state, id_, error, now, self._policy.min_us)
             self._complain(id_, error, now)
         else:
             crashpoint("alerts.send.after")
             now = self._bus.now_us()
+            self._failing.discard(notice.to)
             self._state = outbox.delivered(self._state, id_, handle)
             log.info("told %s: %s", notice.to, notice.title, extra={"action": "alerts.told", "notice": id_})
         self._state = tell(self._state, self._policy, now)
