@@ -102,12 +102,12 @@ def test_a_number_reads_back_from_its_text_without_an_exponent(number):
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | texts,
-    lambda inner: st.lists(inner) | st.dictionaries(texts, inner),
-    max_leaves=10,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=8,
 )
 
 
-@given(st.dictionaries(texts, values))
+@given(st.dictionaries(texts, values, max_size=4))
 def test_a_row_reads_back_from_its_texts(row):
     [found] = rows_of_lines([json.dumps(row) + "\n"], kind="jsonl")
     for key, value in row.items():
