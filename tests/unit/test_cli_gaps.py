@@ -11,6 +11,7 @@ from flowlord.cache.historian import Historian
 from flowlord.cli.gaps import Question
 from flowlord.cli.gaps import run as gaps
 from flowlord.cli.printer import Look
+from flowlord.cli.why import run as why
 from flowlord.config import resolve
 from flowlord.decide.backload import Request, named, on_backload
 from flowlord.decide.context import Context
@@ -242,10 +243,48 @@ def test_starts_within_an_hour_are_filled_one_by_one(tmp_path, capsys):
     world.started(at(2, 23, 40))
     [first] = world.kept().ask(capsys)
     assert first["starts"] == 3
-    assert first["commands"] == [
-        "flowlord backload extract:users --at 2026-08-02T22:40:00Z",
-        "flowlord backload extract:users --from 2026-08-02T23 --to 2026-08-02T23:20:00Z --by hour",
-    ] or all("--at" in line for line in first["commands"])
+    times = ("22:40:00Z", "23", "23:20:00Z")
+    assert first["commands"] == [f"flowlord backload extract:users --at 2026-08-02T{time}" for time in times]
+
+
+def test_a_backload_within_an_hour_makes_up_for_the_start_that_it_is_about(tmp_path, capsys):
+    text = FLOW.replace("0 0 * * * *", "0 */20 * * * *").replace("?h={yyyy}-{mm}-{dd}T{hh}", "?t={ts}")
+    world = World(tmp_path, text, loaded=at(2, 22, 30))
+    world.started(at(2, 23, 40))
+    world.backloaded("2026-08-02T23:20:00Z")
+    [gap] = world.kept().ask(capsys)
+    assert [line.rpartition(" ")[2] for line in gap["commands"]] == ["2026-08-02T22:40:00Z", "2026-08-02T23"]
+
+
+def test_where_an_info_tells_only_the_hour_any_of_its_starts_is_made_up(tmp_path, capsys):
+    world = World(tmp_path, FLOW.replace("0 0 * * * *", "0 */20 * * * *"), loaded=at(2, 22, 30))
+    world.started(at(2, 23, 40))
+    world.backloaded("2026-08-02T23:20:00Z")
+    [gap] = world.kept().ask(capsys)[:1]
+    assert sum(each["starts"] for each in world.ask(capsys)) == 2
+    assert gap["commands"][0].endswith("22:40:00Z")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("extract:users 2026-08-02T23:40", "planned for 2026-08-02T23:40:00Z"),
+        ("extract:users 2026-08-02T23:20", "it was planned for 2026-08-02T23:20:00Z"),
+        ("extract:users 2026-08-02T23:10", "no start of cron="),
+        ("extract:users 2026-08-02T23", "planned for 2026-08-02T23:40:00Z"),
+    ],
+)
+def test_minutes_that_are_asked_about_mean_the_start_of_that_minute(tmp_path, capsys, asked, said):
+    text = FLOW.replace("0 0 * * * *", "0 */20 * * * *").replace("?h={yyyy}-{mm}-{dd}T{hh}", "?t={ts}")
+    world = World(tmp_path, text, loaded=at(2, 22, 30))
+    world.started(at(2, 23, 40))
+    capsys.readouterr()
+    assert why(world.kept().settings(), asked, Look("table"), clock=VirtualClock(NOW)) == 0
+    told = capsys.readouterr().out
+    assert said in told, told
+    if asked.endswith(("20", "10")):
+        assert "not started" in told
+        assert "23:40" not in told, "another start of the hour"
 
 
 @pytest.mark.parametrize("form", ["table", "json", "jsonl", "csv", "tsv", "name"])

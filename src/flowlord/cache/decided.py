@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import msgspec
@@ -163,6 +164,18 @@ def backloaded(history: History) -> dict[tuple[str, str], int]:
     for batch, phase, moment in _only_newer(history):
         if batch.startswith("b-"):
             found[phase, moment] = found.get((phase, moment), 0) + 1
+    return found
+
+
+def infos_backloaded(history: History, phase: str, moment: str) -> Counter[str]:
+    """Return what the tasks are about that backloads made for a phase and a data time, not counting retries."""
+    sql = "SELECT info FROM tasks WHERE batch >= 'b-' AND batch < 'b.' AND number = 1 AND phase = ? AND moment = ?"
+    found = Counter(str(info) for (info,) in history.rows(sql, (phase, moment)))
+    some = [each for each in history.newer.values() if each.batch.startswith("b-") and each.number == 1]
+    stored = history.stored(each.key for each in some) if some else {}
+    found.update(
+        each.info for each in some if (each.phase, each.moment) == (phase, moment) and each.key not in stored
+    )
     return found
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from flowlord.cache.decided import (
     Decision,
     alerts_of,
     backloaded,
+    infos_backloaded,
     known_keys,
     of_phases,
     sizes_of_batches,
@@ -20,15 +22,21 @@ from flowlord.cli.times import to_us
 from flowlord.decide.expected import Expected, count, times_of
 from flowlord.decide.gaps import Evidence, Lacking, Told, batch_of
 from flowlord.decide.keys import Numbered, dispatch_key
+from flowlord.decide.recipe import compiled
 from flowlord.decide.tick import group_of
 from flowlord.model.paused import NOTHING, Paused
+from flowlord.rules.moments import format_hour
+from flowlord.rules.timetable import Timetable
 
 if TYPE_CHECKING:
     from flowlord.bus.port import Bus
     from flowlord.cache.queries import History
     from flowlord.cli.sources import Sources
+    from flowlord.model.workflow import Phase
 
 _BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
+MOST_HOURS = 5_000
+"""Hours of which it is looked up what backloads made in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +108,48 @@ def gathered(
     gone: bool | None = None
     alive = sources.ask(_scheduler_runs, gone)
     lacking_slots = {start.slot for _, start, _ in found}
+    made_up = backloaded(history)
     return Evidence(
         told=_spans(told),
         alerts=alerts_of(history, list(phases), since_us),
         batches={each.cause: each.text for each in told if each.kind == "batch"},
         made={slot: size for slot, size in there.made.items() if slot in lacking_slots},
-        backloaded=backloaded(history),
+        backloaded=made_up,
+        infos={
+            (name, hour): infos_backloaded(history, name, hour)
+            for name, hour in _shared_hours(found, made_up)
+        },
         marks=marks,
         held=held,
         paused=paused,
         alive=False if sources.bus() is None else alive,
         holes=_holes(history),
     )
+
+
+def _shared_hours(
+    found: Sequence[Lacking], made_up: Mapping[tuple[str, str], int]
+) -> Iterator[tuple[str, str]]:
+    """Yield phases and hours of which backloads made up something, and in which the phase starts several times."""
+    places: dict[tuple[str, str], Phase] = {}
+    for _, start, times in found:
+        for time in times:
+            place = (start.phase.identity, format_hour(time))
+            if place in made_up and not start.phase.rule.is_batch:
+                places[place] = start.phase
+    often: dict[str, bool] = {}
+    for place, phase in islice(places.items(), MOST_HOURS):
+        if place[0] not in often:
+            table = Timetable.of(phase.rule, phase.identity, "UTC")
+            first = table.next(_BEGIN)
+            second = None if first is None else table.next(first)
+            template = compiled(phase.template)
+            often[place[0]] = (
+                first is not None and second is not None and second - first < timedelta(hours=1)
+                and not template.has_unique and "{host" not in phase.template.lower()
+            )  # fmt: skip
+        if often[place[0]]:
+            yield place
 
 
 def _scheduler_runs(bus: Bus) -> bool | None:

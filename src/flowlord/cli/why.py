@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -96,6 +97,7 @@ def _start(case: Case, what: str) -> Answer | None:
     found = case.phases(name)
     if not found:
         return None
+    case = replace(case, exact=":" in rest)
     answer = at_moment(case, found[0], moment)
     for other in found[1:3]:
         answer.also(at_moment(case, other, moment))

@@ -15,11 +15,13 @@ from flowlord.cli.reasons import Answer
 from flowlord.cli.terms import Known, files_of, known
 from flowlord.cli.times import to_us
 from flowlord.cli.whytask import of_attempt
-from flowlord.decide.expand import later, utc_text
+from flowlord.decide.context import Context
+from flowlord.decide.expand import info_of, later, own_values, utc_text
 from flowlord.decide.expected import Expected, expected, times_of
 from flowlord.decide.fill import commands
 from flowlord.decide.gaps import WAITS, lacking, reason_of
 from flowlord.decide.keys import Numbered
+from flowlord.decide.recipe import compiled
 from flowlord.decide.tick import slot_of
 from flowlord.rules.moments import format_hour
 from flowlord.rules.timetable import Timetable
@@ -46,6 +48,8 @@ class Case:
     known: Known
     flows: Workflows
     now: datetime
+    exact: bool = False
+    """Whether minutes were asked for: then a start within the hour is another one."""
 
     @classmethod
     def of(cls, sources: Sources, settings: Settings, now: datetime) -> Case:
@@ -74,7 +78,8 @@ def at_moment(case: Case, phase: Phase, moment: datetime, deep: int = 0) -> Answ
         if len(made) > 1:
             answer.add(f"{len(made) - 1:,} more tasks of it are of this data time", "more")
         return answer
-    answer = Answer(f"{phase.base_name} {format_hour(moment).removesuffix('T00')}: not started")
+    at = utc_text(moment) if case.exact else format_hour(moment).removesuffix("T00")
+    answer = Answer(f"{phase.base_name} {at}: not started")
     if phase.rule.files:
         _files(case, phase, moment, answer)
     elif phase.rule.cron:
@@ -119,9 +124,19 @@ def _made(case: Case, phase: Phase, moment: datetime, deep: int) -> list[Attempt
         for each in case.history.newer.values()
         if each.batch.startswith("b-") and (each.phase, each.moment) == (phase.identity, text)
     ]
+    if case.exact:
+        keys = [key for key in keys if _was_about(case, phase, moment, key)]
     known_ones = {each.key for each in found}
     found += [each for key, each in case.history.by_keys(keys).items() if key not in known_ones]
     return found
+
+
+def _was_about(case: Case, phase: Phase, moment: datetime, key: str) -> bool:
+    """Whether a task that a backload made is of this minute, as far as its info tells."""
+    attempt = case.history.by_keys([key]).get(key)
+    if attempt is None or phase.rule.is_batch or compiled(phase.template).has_unique:
+        return True
+    return attempt.info == info_of(phase, "", 0, own_values(phase, moment), moment, Context(now=case.now))
 
 
 def _of_parent(case: Case, phase: Phase, parent: Phase, moment: datetime, deep: int) -> list[Attempt]:
@@ -154,15 +169,15 @@ def _starts(case: Case, phase: Phase, moment: datetime) -> list[Expected]:
             terms = [Term(phase, first)]
         zone = case.settings.taskmaster.zone
         every = islice(expected(terms, first, last, zone=zone, marks=marks), MOST)
-        return [start for start in every if _is_about(start, moment)]
+        return [start for start in every if _is_about(start, moment, case.exact)]
     except OverflowError:
         return []
 
 
-def _is_about(start: Expected, moment: datetime) -> bool:
-    hour = timedelta(hours=1)
+def _is_about(start: Expected, moment: datetime, exact: bool) -> bool:
+    length = timedelta(seconds=1) if exact and moment.second else timedelta(minutes=1 if exact else 60)
     try:
-        return any(timedelta(0) <= time - moment < hour for time in times_of(start))
+        return any(timedelta(0) <= time - moment < length for time in times_of(start))
     except (ValueError, OverflowError):
         return start.instant == moment
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from flowlord.decide.context import Context
+from flowlord.decide.expand import info_of, own_values
 from flowlord.decide.expected import Expected, rows_at_once, times_of
 from flowlord.decide.keys import run_id
 from flowlord.model.paused import NOTHING, Paused
@@ -38,7 +41,8 @@ class Evidence:
     """What history and the bus know.
 
     `told` is by phase; `alerts` and `batches` (what was last said of a batch) by slot; `made` are slots of which some
-    tasks were made, with how many; `backloaded` how many tasks backloads made, by phase and data time. `marks` are the
+    tasks were made, with how many; `backloaded` how many tasks backloads made, by phase and data time; `infos` which
+    ones those were, of phases that start several times in an hour. `marks` are the
     last decided instants, `held` how many open tasks hold back the next start of a phase, `alive` whether a scheduler
     runs: None when nobody could be asked.
     """
@@ -48,6 +52,7 @@ class Evidence:
     batches: Mapping[str, str] = field(default_factory=dict)
     made: Mapping[str, int] = field(default_factory=dict)
     backloaded: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    infos: Mapping[tuple[str, str], Counter[str]] = field(default_factory=dict)
     marks: Mapping[str, datetime] = field(default_factory=dict)
     held: Mapping[str, int] = field(default_factory=dict)
     paused: Paused = NOTHING
@@ -109,6 +114,7 @@ def lacking(
 def unfilled(found: Iterable[Lacking], evidence: Evidence) -> Iterator[Lacking]:
     """Yield what no backload has made up for: as many of its tasks as lack must be there for a data time."""
     left = dict(evidence.backloaded)
+    infos = {place: Counter(some) for place, some in evidence.infos.items()}
     helped = {identity for identity, _ in left}
     rows: dict[str, int] = {}
     for number, start, times in found:
@@ -121,7 +127,17 @@ def unfilled(found: Iterable[Lacking], evidence: Evidence) -> Iterator[Lacking]:
         still = []
         for time in times:
             place = (identity, format_hour(time))
-            if left.get(place, 0) >= need:
+            if (
+                place in infos
+            ):  # several starts share the hour: which of them is told by what the task is about
+                info = info_of(
+                    phase, start.slot, 0, own_values(phase, time), time, Context(now=start.instant)
+                )
+                if infos[place][info]:
+                    infos[place][info] -= 1
+                else:
+                    still.append(time)
+            elif left.get(place, 0) >= need:
                 left[place] -= need
             else:
                 still.append(time)
