@@ -72,7 +72,7 @@ def at_work(
             when = relative(each.beat_us, now_us)
             text = f"the {each.kind} {each.consumer} on {each.host} went without a word, last heard {when}"
             yield Finding(
-                "lost", Level.WARN, text, "flowlord tasks --running   # its tasks are offered again"
+                "lost", Level.WARN, text, "flowlord tasks --lost   # what it held: it is offered again"
             )
     yield from differences(found, bus)
 
