@@ -76,6 +76,7 @@ def test_what_works_has_no_fault(home, capsys):
     assert {row["level"] for row in found.values()} == {"ok"}
     assert {part for part, _ in found} == set(PARTS) - {"redis"} | {"bus"}
     assert "engine" in found["bus", "bus"]["text"]
+    assert "backup_path" in found["cache", "backups"]["text"]
 
 
 def test_strict_counts_warnings_and_a_part_may_be_chosen(home, capsys):

@@ -28,12 +28,11 @@ _RIGHTS: Final = {
 
 
 def backups(settings: Settings, token: Callable[[], str]) -> Iterator[Finding]:
-    """Try the place of backups; `token` draws a part of a name that nobody else has."""
+    """Try the place of backups, if there is one; `token` draws a part of a name that nobody else has."""
     from flowlord.cli.historian import place_of
 
     place = place_of(settings.cache, settings.storage)
     if place is None:
-        yield Finding("backups", Level.OK, "none are made: cache.backup_path names no place")
         return
     if not is_remote(place.path) and not os.path.isdir(local_path(place.path)):
         yield _to_be_made(local_path(place.path))

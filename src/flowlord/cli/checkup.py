@@ -147,10 +147,7 @@ def cache(visit: Visit) -> Iterator[Finding]:
     if not settings.enabled:
         yield Finding("history", Level.OK, "none is kept: cache.enabled is false")
         return
-    from flowlord.cli.backupcheck import backups
-    from flowlord.taskmaster.chance import Chance
-
-    yield from backups(visit.settings, Chance().token)
+    yield from _backups(visit.settings)
     try:
         history = History.open(settings.path)
     except CacheUnusable as error:
@@ -186,6 +183,16 @@ def cache(visit: Visit) -> Iterator[Finding]:
             f"{behind:,} {'entry' if behind == 1 else 'entries'} behind the bus" if behind else "up to date"
         )
         yield Finding("behind", Level.OK, told)
+
+
+def _backups(settings: Settings) -> Iterator[Finding]:
+    if not settings.cache.backup_path:  # usual: what writes backups need not be loaded
+        yield Finding("backups", Level.OK, "none are made: cache.backup_path names no place")
+        return
+    from flowlord.cli.backupcheck import backups
+    from flowlord.taskmaster.chance import Chance
+
+    yield from backups(settings, Chance().token)
 
 
 def files(visit: Visit) -> Iterator[Finding]:
