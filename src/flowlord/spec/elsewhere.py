@@ -99,7 +99,7 @@ def span_of(value: str, error: Unreadable) -> tuple[int, int]:
     """Return the characters of a value that an error is about: the piece that it quotes, else all from its place on."""
     start = error.offset if error.offset < len(value) else 0
     piece = re.match(r"\S+(?= )|.+", value[start:], re.DOTALL)
-    quoted = piece is not None and str(error).startswith(quote(piece[0]))
+    quoted = piece is not None and len(piece[0]) < len(value) and str(error).startswith(quote(piece[0]))
     return start, start + len(piece[0]) if piece and quoted else len(value)
 
 

@@ -111,12 +111,18 @@ def decoded(raw: str) -> tuple[str, list[int]]:
         text.append(raw[at : found.start()])
         places.extend(range(at, found.start()))
         at = found.start()
-        for character in unescape(found[0]):
-            text.append(character)
-            places.append(at)
-            # Escapes of one character go together; what is no UTF-8 stays as it is, letter by letter.
-            same = raw[at] == "%" and unescape(raw[at : at + 3 * len(character.encode())]) == character
-            at += 3 * len(character.encode()) if same else 1
+        try:
+            for character in bytes.fromhex(found[0].replace("%", "")).decode():
+                text.append(character)
+                places.append(at)
+                at += 3 if character < "\x80" else 3 * len(character.encode())
+        except ValueError:  # a plus; no UTF-8
+            for character in unescape(found[0]):
+                text.append(character)
+                places.append(at)
+                # Escapes of one character go together; what is no UTF-8 stays as it is, letter by letter.
+                same = raw[at] == "%" and unescape(raw[at : at + 3 * len(character.encode())]) == character
+                at += 3 * len(character.encode()) if same else 1
         at = found.end()
     text.append(raw[at:])
     places.extend(range(at, len(raw) + 1))

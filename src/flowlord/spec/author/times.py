@@ -139,17 +139,12 @@ def _clocks(advice: Advice, number: int, rule: Rule, known: _Known) -> None:
         end = jump.wall + jump.length
         if not {jump.wall.hour, (end - _MINUTE).hour} & set(fields.hour.numbers) and jump.length <= _HOUR:
             continue
-        named = [
-            wall
-            for minute in range(int(jump.length / _MINUTE))
-            if (wall := jump.wall + minute * _MINUTE).hour in fields.hour.numbers
-            and wall.minute in fields.minute.numbers
-        ]
-        if not named or (not fields.fixed and (fields.hour.full or len(fields.hour.numbers) > 6)):
+        named = _first_left_out(fields, jump)
+        if named is None or (not fields.fixed and (fields.hour.full or len(fields.hour.numbers) > 6)):
             continue  # what comes all day long is not missed for an hour
         day = jump.wall.date().isoformat()
         then = f"runs {end:%H:%M}" if fields.fixed else "nothing starts then"
-        told = f"{named[0]:%H:%M} {name} does not exist on {day}; {then}"
+        told = f"{named:%H:%M} {name} does not exist on {day}; {then}"
         advice.at_option(
             "FL033",
             number,
@@ -160,6 +155,18 @@ def _clocks(advice: Advice, number: int, rule: Rule, known: _Known) -> None:
             end=len(rule.cron),
         )
         return
+
+
+def _first_left_out(fields: Fields, jump: _Jump) -> datetime | None:
+    """Return the first time of a schedule that a jump of the clocks leaves out."""
+    hour, end = jump.wall.replace(minute=0, second=0), jump.wall + jump.length
+    while hour < end:
+        if hour.hour in fields.hour.numbers:
+            for minute in fields.minute.numbers:
+                if jump.wall <= (wall := hour + minute * _MINUTE) < end:
+                    return wall
+        hour += _HOUR
+    return None
 
 
 def _jumps(zone: tzinfo, now: datetime) -> list[_Jump]:
