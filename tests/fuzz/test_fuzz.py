@@ -1,8 +1,7 @@
 """Mutated examples give a problem or a pass; `make fuzz` tries a million for each parser, this what CI has time for.
 
-Two hundred thousand inputs for each parser of a text take half a minute together. A whole file takes a fifth of a
-millisecond, ten times as long as a text: of these there are fifty thousand in each format, and all that its parser
-hands on to others is tried there.
+Two hundred thousand inputs for each parser of a text, a rule among them, take under a minute of one core. A whole file
+takes a fifth of a millisecond: of these there are fewer.
 """
 
 import random
@@ -12,12 +11,12 @@ import pytest
 from fuzz.fuzz import fuzz, targets
 
 COUNT = 200_000
-FILES = {"toml": 50_000, "yaml": 50_000}
+FEWER = {"toml": 30_000, "yaml": 30_000}
 PARTS = 4  # half of them try the same inputs each time, half of them new ones
 
 
 def test_every_parser_is_tried():
-    assert set(FILES) < set(targets())
+    assert set(FEWER) < set(targets())
 
 
 @pytest.mark.timeout(600)
@@ -25,4 +24,4 @@ def test_every_parser_is_tried():
 @pytest.mark.parametrize("name", targets())
 def test_mutated_examples_give_a_problem_or_a_pass(name, part):
     seed = part if part < PARTS // 2 else random.SystemRandom().randrange(2**32)
-    fuzz(name, FILES.get(name, COUNT) // PARTS, seed)  # says the seed when it fails
+    fuzz(name, FEWER.get(name, COUNT) // PARTS, seed)  # says the seed when it fails
