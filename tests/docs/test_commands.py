@@ -92,6 +92,7 @@ def parse(line: str) -> None:
         raise AssertionError(f"{line!r}: {error}") from error
 
 
+@pytest.mark.timeout(300)  # it makes every help
 def test_the_page_says_what_the_help_says():
     _, mark, found = PAGE.read_text("utf-8").partition(BEGIN)
     assert mark
