@@ -222,7 +222,7 @@ def storm(kind: str, jumps: int, home: Path, bug: str = "") -> None:
 @pytest.mark.fault
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("jumps", [GATE, pytest.param(FULL, marks=pytest.mark.full)])
-@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+@pytest.mark.parametrize("kind", [pytest.param("sqlite", marks=pytest.mark.full), "redis"])
 def test_clocks_that_are_set_start_nothing_twice_and_lose_nothing_without_a_word(
     kind: str, jumps: int, tmp_path: Path
 ) -> None:

@@ -34,7 +34,7 @@ def kill(bus: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.fault
 @pytest.mark.slow
 @pytest.mark.timeout(LIMIT_S + 10)
-@pytest.mark.parametrize("bus", ["sqlite", "redis"])
+@pytest.mark.parametrize("bus", [pytest.param("sqlite", marks=pytest.mark.full), "redis"])
 def test_no_kill_loses_or_doubles_what_schedules_files_groups_and_backloads_start(bus: str) -> None:
     run = kill(bus, "--kills", "12", "--rows", "520")
     assert run.returncode == CLEAN, run.stdout + run.stderr
