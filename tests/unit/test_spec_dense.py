@@ -1,4 +1,8 @@
-"""64 KiB of whatever costs most: told within 50 ms of processor time and 64 MiB, where our own code does the work."""
+"""64 KiB of whatever costs most are told soon and in 64 MiB.
+
+On a quiet machine most take 50 ms of processor time or less. The bounds here are wide: they tell what grows with the
+square of its size, seconds for the same files, from what does not, on any machine and whatever else works on it.
+"""
 
 import gc
 import random
@@ -15,10 +19,10 @@ from support.pace import pace
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 SIZE = 64 * 1024
-SLOWEST_S = 0.050
+SLOWEST_S = 0.250
 # tomllib reads inline tables and libyaml hands over events no faster: of these it takes half the time and more. The
 # others are problems by the hundred, each with its place.
-DENSE_S = 0.150
+DENSE_S = 0.600
 TRIES = 5  # slow is what is slow each time: others work on this machine too
 MOST_BYTES = 64 << 20
 START = '[[phase]]\ntask = "a"\nrule = "'
