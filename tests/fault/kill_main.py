@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fault.kill_check import FAULTS, Verdict
-from fault.kill_ground import POLICIES, ground
+from fault.kill_ground import POLICIES, Ground, ground
 from fault.kill_page import write_page
 from fault.kill_plants import NAMES, plant
 from fault.kill_proof import Proof, figures_of, shortfalls
@@ -43,14 +43,12 @@ def main(arguments: Sequence[str]) -> int:
     for name in ("plant", "journal", "aof"):
         again += f" --{name} {getattr(size, name)}" * bool(getattr(size, name))
     say(f"again: {again}")
-    _scrub()
+    scrub()
     if size.plant:
         plant(size.plant)
     if size.journal:
         _choose_journal(size.journal)
-    where = Path(tempfile.mkdtemp(prefix="flowlord-kill-", dir=_folder(size)))
-    base = ground(where, size)
-    warm_up(without=base.foreign)
+    where, base = staged(size, "kill")
     keep = True
     try:
         base.open()
@@ -110,7 +108,15 @@ def _folder(size: Size) -> str | None:
     return SHARED_MEMORY if size.bus == REDIS and os.access(SHARED_MEMORY, os.W_OK) else None
 
 
-def _scrub() -> None:
+def staged(size: Size, name: str) -> tuple[Path, Ground]:
+    """Make the folder of one run and the bus in it, and have ready whatever starts processes."""
+    where = Path(tempfile.mkdtemp(prefix=f"flowlord-{name}-", dir=_folder(size)))
+    base = ground(where, size)
+    warm_up(without=base.foreign)
+    return where, base
+
+
+def scrub() -> None:
     """Nothing that a developer's shell sets may change what the victims do."""
     for name in [name for name in os.environ if name.startswith(("FLOWLORD_", "TASKFLOW_", "REDIS_"))]:
         del os.environ[name]

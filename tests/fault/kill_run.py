@@ -24,6 +24,7 @@ from fault.kill_ground import Ground
 from fault.kill_history import ask, disagreements
 from fault.kill_said import take_note
 from fault.kill_size import Figures, Size, Stuck
+from fault.kill_tail import Tail
 from fault.kill_victims import Ended, Victim, start
 from flowlord.bus.open import open_bus
 from flowlord.model.plan import Fact
@@ -48,7 +49,7 @@ class Storm:
         self._crowd = Crowd(size, where, ground, self.chance, self.figures)
         self._sending: Victim | None = None
         self._send_dies_at = 0.0
-        self._offset = 0
+        self._tail = Tail(where)
         self._stop_at = 0.0
         self._paused = ""
 
@@ -68,7 +69,7 @@ class Storm:
         until = datetime.now(UTC)
         take_note(self.where / "logs", self.figures)
         whole = Log()
-        whole.take((self.where / "executions.log").read_text("utf-8"))
+        whole.take(self._tail.path.read_text("utf-8"))
         self.log = whole
         self.figures.in_flight = sum(
             1
@@ -121,12 +122,7 @@ class Storm:
                 self._sent(ended)
         now = time.monotonic()
         self._crowd.resume(now)
-        with (self.where / "executions.log").open("rb") as file:
-            file.seek(self._offset)
-            data = file.read()
-        self._offset += len(data)
-        if data:
-            self.log.take(data.decode())
+        self.log.take(self._tail.more())
         return now
 
     # --- what is submitted
@@ -237,7 +233,6 @@ class Storm:
         (self.where / "logs").mkdir()
         (self.where / "flow" / flow.FILE).write_text(flow.TEXT, "utf-8")
         (self.where / "flow" / flow.CLOCK).write_text(flow.CLOCK_TEXT, "utf-8")
-        (self.where / "executions.log").touch()
         # Children that end or stop wake sigtimedwait; blocked here, opened again in each child.
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
 

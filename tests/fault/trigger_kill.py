@@ -10,18 +10,15 @@ import argparse
 import secrets
 import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from fault.kill_ground import ground
-from fault.kill_main import BROKEN, CLEAN, PROVES_NOTHING, SHOWN, _folder, _scrub
+from fault.kill_main import BROKEN, CLEAN, PROVES_NOTHING, SHOWN, scrub, staged
 from fault.kill_run import say
 from fault.kill_size import REDIS, SQLITE, Size, Stuck
-from fault.kill_victims import warm_up
 from fault.trigger_check import FAULTS, Verdict
 from fault.trigger_plants import BETWEEN, SPOILS, plant
 from fault.trigger_run import TRAPS, Storm, at_places, offered_again
@@ -58,12 +55,10 @@ def main(arguments: Sequence[str]) -> int:
     )  # fmt: skip
     again = f"python tests/fault/trigger_kill.py --bus {size.bus} --kills {size.kills} --rows {asked.rows}"
     say(f"again: {again} --seed {seed}" + f" --plant {asked.plant}" * bool(asked.plant))
-    _scrub()
+    scrub()
     if asked.plant:
         plant(asked.plant)
-    where = Path(tempfile.mkdtemp(prefix="flowlord-triggers-", dir=_folder(size)))
-    base = ground(where, size)
-    warm_up(without=base.foreign)
+    where, base = staged(size, "triggers")
     keep = True
     try:
         base.open()

@@ -21,6 +21,7 @@ from fault.kill_crowd import UNREACHABLE, Crowd
 from fault.kill_ground import Ground
 from fault.kill_said import take_note
 from fault.kill_size import Figures, Size, Stuck
+from fault.kill_tail import Tail
 from fault.kill_victims import Ended, Victim
 from fault.trigger_check import Log, Told, Verdict, judge
 from flowlord.bus.open import open_bus
@@ -101,7 +102,7 @@ class Storm:
         ground.traps["taskmaster"] = traps
         self._sending: tuple[str, Victim] | None = None
         self._to_send = ["paced", "serial"]
-        self._offset = 0
+        self._tail = Tail(where)
         self._stop_at = 0.0
 
     def run(self) -> Verdict:
@@ -173,12 +174,7 @@ class Storm:
                 self._sent(ended)
         now = time.monotonic()
         self._crowd.resume(now)
-        with (self.where / "executions.log").open("rb") as file:
-            file.seek(self._offset)
-            data = file.read()
-        self._offset += len(data)
-        if data:
-            self.log.take(data.decode())
+        self.log.take(self._tail.more())
         return now
 
     # --- what triggers something
@@ -284,7 +280,6 @@ class Storm:
             (self.where / name).mkdir(parents=True)
         (self.where / "rows.csv").write_text("n\n" + "".join(f"{n}\n" for n in range(self._rows)), "utf-8")
         self._write_flow()
-        (self.where / "executions.log").touch()
         # Children that end or stop wake sigtimedwait; blocked here, opened again in each child.
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fnmatch
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import msgspec
 
-from flowlord.alert.state import Event
+from flowlord.alert.state import Event, fits
 from flowlord.rules.zones import instant_of, zone_of
 
 MIN_US: Final = 300_000_000
@@ -55,11 +54,7 @@ class Route(msgspec.Struct, frozen=True):
     def fits(self, event: Event) -> bool:
         """Whether an event goes there."""
         topic = event.name.partition(":")[0]
-        return any(
-            fnmatch.fnmatchcase(each, self.pattern)
-            for each in (event.phase, event.workflow, event.name, topic)
-            if each
-        )
+        return fits(self.pattern, (event.phase, event.workflow, event.name, topic))
 
 
 class Policy(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Iterable
 from enum import StrEnum
 
 import msgspec
@@ -155,6 +156,11 @@ class Incident(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.kind is EventKind.RESULT or self.mode is Mode.EVERY
 
 
+def fits(pattern: str, names: Iterable[str]) -> bool:
+    """Whether the pattern is one of these names, or one fits it (`*` stands for anything); empty names never do."""
+    return any(each and (each == pattern or fnmatch.fnmatchcase(each, pattern)) for each in names)
+
+
 def names_of(incident: Incident) -> tuple[str, ...]:
     """Return all by which people may call an incident; some may be empty."""
     topic = incident.name.partition(":")[0]
@@ -172,11 +178,7 @@ class Mute(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def covers(self, incident: Incident) -> bool:
         """Whether it is about this incident: by its id, workflow, phase, task or topic; `*` stands for anything."""
-        return any(
-            fnmatch.fnmatchcase(each, self.target) or each == self.target
-            for each in names_of(incident)
-            if each
-        )
+        return fits(self.target, names_of(incident))
 
 
 class Pace(msgspec.Struct, frozen=True, omit_defaults=True):

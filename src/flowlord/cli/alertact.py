@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import fnmatch
 import shlex
 from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 from flowlord.alert.events import LONGEST, LONGEST_MUTE_US
-from flowlord.alert.state import State, names_of
+from flowlord.alert.state import State, fits, names_of
 from flowlord.alert.words import what_of
 from flowlord.cli import printer
 from flowlord.cli.alertlook import unknown
@@ -80,7 +79,7 @@ def mute(settings: Settings, target: str, length: str, reason: str, *, look: Loo
             fact = _fact(FactKind.MUTED, target, reason, until_us)
             bus.commit(Plan(facts=(fact,)))
             known = _names(bus, settings)
-            is_known = any(fnmatch.fnmatchcase(each, target) or each == target for each in known)
+            is_known = fits(target, known)
             _tell((fact,), look, known=is_known)
             printer.say(f"{target} is muted until {iso(until_us)}")
             if not is_known:

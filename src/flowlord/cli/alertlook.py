@@ -212,7 +212,7 @@ def _past_record(each: Kept) -> Record:
         "digest_us": 0,
         "acked_by": past.acked_by or None,
         "acked": iso(past.acked_us) or None,
-        "mode": Mode.EDGE.value,
+        "mode": None,  # how it was told is not kept
         "muted_until": None,
         "reason": past.reason or None,
         "ended": iso(past.ended_us) or None,
@@ -301,7 +301,7 @@ def _page(record: Record, now_us: int) -> list[str]:
         "dates": record["dates"],
         "told": _sent(record) + (f", last {record['told']}" if record["told"] else ""),
         "channel": record["channel"] or "",
-        "alert": "" if record["mode"] == Mode.EDGE else record["mode"],
+        "alert": "" if record["mode"] in (None, Mode.EDGE) else record["mode"],
         "acked": acked,
         "next": "  |  ".join(_commands(record)),
     }
