@@ -105,6 +105,9 @@ def test_a_waiting_task_tells_that_nobody_takes_it_and_then_who_paused_it(home):
     told = why(home, key)
     assert re.search(r"topic:alone was paused by \S+@\S+ at .*: disk is full", told)
     assert "flowlord resume alone" in told
+    told = why(home, "a.toml:alone")
+    assert "disk is full; its tasks wait" in told
+    assert "flowlord resume alone" in told
     assert flowlord("resume", "alone", cwd=home).code == 0
 
 

@@ -80,6 +80,7 @@ QUESTIONS: dict[str, Question] = {
     "files": lambda history: list(seen.files(history, seen.FileFilter(since_us=1))),
     "files until": lambda history: list(seen.files(history, seen.FileFilter(since_us=1, until_us=2))),
     "versions": lambda history: seen.versions(history, "/in/a.csv", 3),
+    "decided last of a phase": lambda history: decided.last_of_phase(history, "a.toml:load", 5),
     "decided of phases": lambda history: decided.of_phases(history, ["a.toml:load"], 1),
     "decided of keys": lambda history: decided.of_keys(history, ["k"]),
     "alerts_of": lambda history: decided.alerts_of(history, ["a.toml:load"], 1),

@@ -81,6 +81,15 @@ def of_phases(
     return found
 
 
+def last_of_phase(history: History, phase: str, limit: int) -> list[Decision]:
+    """Return what was decided last about a phase (by identity), the first one first."""
+    [known] = next(iter(_chunks([phase])))
+    sql = f"SELECT {_DECISION} FROM decisions WHERE phase = ? ORDER BY at_us DESC, n DESC LIMIT ?"
+    found = list(reversed(_decisions(history.rows(sql, (known, limit)))))
+    found += [each for each in _decisions(history.newer_decisions) if each.phase == phase]
+    return found[-limit:]
+
+
 def of_keys(history: History, keys: Sequence[str], limit: int = 200) -> list[Decision]:
     """Return what was decided about these dispatch keys, the first one first."""
     found: list[Decision] = []

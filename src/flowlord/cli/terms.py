@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from flowlord.cache.decided import Load, Written, begins_us, loads, written
-from flowlord.decide.expected import Term
 from flowlord.model.workflow import Phase, Workflow, Workflows
 
 if TYPE_CHECKING:
     from flowlord.cache.queries import History
     from flowlord.config import Settings
+    from flowlord.decide.expected import Term
 
 SLACK = timedelta(seconds=10)
 """A new phase counts from its first look at the clock on, which comes a little after its file was loaded."""
@@ -39,11 +39,78 @@ def known(history: History, settings: Settings) -> Known:
     found = loads(history)
     if found:
         return _from_loads(found, written(history))
+    from flowlord.decide.expected import Term
+
     flows = files_of(settings)
     begin = begins_us(history)
     first = time_of(begin) if begin else None
     terms = [Term(phase, first) for _, phase in _phases(flows)] if first else []
     return Known(terms, flows, by_files=True, first=first)
+
+
+class Loaded:
+    """Workflows as they were loaded last, each made of its text when it is asked for: one of many is asked about.
+
+    Where nobody told of a load, or everything was removed, they are what lies in the files.
+    """
+
+    def __init__(self, history: History, settings: Settings) -> None:
+        self._history, self._settings = history, settings
+        self._loads: dict[str, list[Load]] = {}
+        for each in loads(history):
+            self._loads.setdefault(each.name, []).append(each)
+        self._texts = written(history) if self._loads else {}
+        self._flows: dict[str, Workflow | None] = {}
+        self._terms: dict[str, Sequence[Term]] = {}
+        self._every: Workflows | None = None
+
+    @property
+    def flows(self) -> Workflows:
+        """All of them."""
+        if self._every is None:
+            found = {name: flow for name in self._loads if (flow := self._last(name)) is not None}
+            self._every = Workflows(found) if found else files_of(self._settings)
+        return self._every
+
+    def flow(self, name: str) -> Workflow | None:
+        """Return one of them."""
+        return self._last(name) or self.flows.by_name.get(name)
+
+    def phases(self, name: str) -> list[Phase]:
+        """Return the phases that a name means: `topic:job`, a topic, or with the workflow in front."""
+        some = {each: flow for each in self._telling(name) if (flow := self._last(each)) is not None}
+        flows = Workflows(some) if some else self.flows
+        every = [phase for _, phase in _phases(flows)]
+        exact = [each for each in every if name in (each.base_name, each.name, each.identity)]
+        return exact or [each for each in every if name == each.topic]
+
+    def terms(self, phase: Phase) -> list[Term]:
+        """Return when a phase was in force, in the order of time."""
+        name = phase.workflow
+        if name not in self._terms:
+            if self._loads:
+                self._terms[name] = _from_loads(self._loads.get(name, ()), self._texts).terms
+            else:
+                self._terms[name] = known(self._history, self._settings).terms
+        return [each for each in self._terms[name] if each.phase.identity == phase.identity]
+
+    def _last(self, name: str) -> Workflow | None:
+        if name not in self._flows:
+            every = list(_versions(name, self._loads.get(name, ())[-1:], self._texts, {}))
+            if not every:  # the last one cannot be read here, so one before it counts
+                every = list(_versions(name, self._loads.get(name, ()), self._texts, {}))
+            self._flows[name] = every[-1][1] if every else None
+        return self._flows[name]
+
+    def _telling(self, name: str) -> set[str]:
+        """Return the workflows whose text has a phase that may be meant."""
+        found = set()
+        for (workflow, _), phases in self._texts.items():
+            for each in phases:
+                base = each.name.partition("#")[0]
+                if name in (base, each.name, f"{workflow}:{each.name}", base.partition(":")[0]):
+                    found.add(workflow)
+        return found
 
 
 def files_of(settings: Settings) -> Workflows:
@@ -99,6 +166,8 @@ def _toml(each: Written) -> str:
 
 
 def _from_loads(found: Sequence[Load], texts: Mapping[tuple[str, str], list[Written]]) -> Known:
+    from flowlord.decide.expected import Term
+
     flows: dict[str, Workflow] = {}
     terms: list[Term] = []
     made: dict[tuple[str, str], Workflow | None] = {}
@@ -125,7 +194,7 @@ def _from_loads(found: Sequence[Load], texts: Mapping[tuple[str, str], list[Writ
                 flows.pop(name, None)
         terms += running.values()
     terms.sort(key=lambda term: (term.phase.identity, term.since))
-    return Known(terms, Workflows(flows), first=time_of(found[0].at_us))
+    return Known(terms, Workflows(flows), first=time_of(found[0].at_us) if found else None)
 
 
 def _versions(

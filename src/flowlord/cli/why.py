@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from flowlord.bus.clock import SystemClock
-from flowlord.cache.decided import of_phases
+from flowlord.cache.decided import last_of_phase
 from flowlord.cli import printer
 from flowlord.cli.exits import DONE, NO_SUCH_THING, WRONG_USE
 from flowlord.cli.printer import Look
 from flowlord.cli.reasons import Answer, show
 from flowlord.cli.sources import Sources, opened
-from flowlord.cli.times import parse_time, to_us
+from flowlord.cli.times import iso, parse_time, to_us
 from flowlord.model.clock import Clock
 from flowlord.model.errors import BusError
 
 if TYPE_CHECKING:
-    from flowlord.cli.whystart import Case
+    from flowlord.cli.case import Case
     from flowlord.config import Settings
     from flowlord.decide.standing import Standing
     from flowlord.model.workflow import Phase
@@ -70,16 +71,16 @@ def answered(sources: Sources, settings: Settings, what: str, now: datetime) -> 
             raise Several(
                 f"{what} is the beginning of several ids: {', '.join(each.key[:12] for each in found)}"
             )
-    from flowlord.cli.whystart import Case
+    from flowlord.cli.case import Case
 
     case = Case.of(sources, settings, now)
     return _start(case, what) or _phase_alone(case, what) or _file(case, what) or _batch(case, what)
 
 
 def _start(case: Case, what: str) -> Answer | None:
-    from flowlord.cli.whystart import at_instant, at_moment
-
     if slot := _SLOT.fullmatch(what):
+        from flowlord.cli.whystart import at_instant
+
         for phase in case.phases(slot["phase"]):
             try:
                 instant = datetime.fromisoformat(slot["instant"])
@@ -97,6 +98,8 @@ def _start(case: Case, what: str) -> Answer | None:
     found = case.phases(name)
     if not found:
         return None
+    from flowlord.cli.whystart import at_moment
+
     case = replace(case, exact=":" in rest)
     answer = at_moment(case, found[0], moment)
     for other in found[1:3]:
@@ -117,35 +120,40 @@ def _phase_alone(case: Case, what: str) -> Answer | None:
 def _of_phase(case: Case, phase: Phase) -> Answer:
     """Tell how a phase stands: whether it is paused, what was decided about it last, when it starts next."""
     from flowlord.bus.pauses import pauses_on
-    from flowlord.cli.whyfile import groups_of
-    from flowlord.decide.expand import utc_text
-    from flowlord.decide.tick import group_of
     from flowlord.model.paused import NOTHING
-    from flowlord.rules.timetable import Timetable
 
     answer = Answer(f"{phase.base_name} ({phase.workflow}:{phase.line})")
     paused = case.sources.ask(pauses_on, NOTHING)
     if pause := paused.phase(phase, case.now):
         answer.add(pause.words, "paused")
-        answer.commands.append(f"flowlord resume {pause.target}")
-    for each in of_phases(case.history, [phase.identity], 0)[-TOLD:]:
+        answer.commands.append(f"flowlord resume {shlex.quote(pause.target)}")
+    if pause := paused.topic(phase.topic, case.now):
+        answer.add(f"{pause.words}; its tasks wait", "paused")
+        answer.commands.append(f"flowlord resume {shlex.quote(phase.topic)}")
+    for each in last_of_phase(case.history, phase.identity, TOLD):
         answer.add(each.text, each.kind, each.at_us)
     if phase.rule.overlap != "allow":
+        from flowlord.decide.tick import group_of
+
         none: dict[str, int] = {}
         counts = case.sources.ask(lambda bus: dict(bus.open_counts([group_of(phase)])), none)
         if open_tasks := counts.get(group_of(phase), 0):
             answer.add(
                 f"{open_tasks:,} tasks of an earlier start are open (overlap={phase.rule.overlap})", "open"
             )
-    for words in groups_of(case.sources, phase):
-        answer.add(words, "group")
     if phase.rule.files:
+        from flowlord.cli.whyfile import groups_of
+
+        for words in groups_of(case.sources, phase):
+            answer.add(words, "group")
         answer.then = f"it starts on files like {phase.rule.files[0]}"
     elif phase.rule.cron:
+        from flowlord.rules.timetable import Timetable
+
         table = Timetable.of(phase.rule, phase.identity, case.settings.taskmaster.zone)
         upcoming = table.next(case.now)
         answer.then = (
-            f"its next start is planned for {utc_text(upcoming)}"
+            f"its next start is planned for {iso(to_us(upcoming))}"
             if upcoming
             else f"it starts no more: until={phase.rule.until}"
         )

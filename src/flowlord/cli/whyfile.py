@@ -12,8 +12,8 @@ from flowlord.decide.files import FilePhases
 from flowlord.decide.group import GROUP, read_group
 
 if TYPE_CHECKING:
+    from flowlord.cli.case import Case
     from flowlord.cli.sources import Sources
-    from flowlord.cli.whystart import Case
     from flowlord.model.workflow import Phase, Workflows
 
 TASKS = 5
@@ -23,7 +23,7 @@ def of_file(case: Case, path: str) -> Answer | None:
     """Return what became of a file; None for a text that is no path and that nobody has seen."""
     seen = seen_versions(case.history, path)
     if not seen:
-        return _unseen(case.flows, path) if "/" in path else None
+        return _unseen(case.loaded.flows, path) if "/" in path else None
     newest = seen[0]
     answer = Answer(f"{path}: {newest.state}")
     for each in reversed(seen):
@@ -36,7 +36,7 @@ def of_file(case: Case, path: str) -> Answer | None:
     if newest.tasks > TASKS:
         answer.add(f"and {newest.tasks - TASKS:,} more tasks", "task")
     if newest.state == "counted":
-        for match in FilePhases.of(case.flows).matching(path):
+        for match in FilePhases.of(case.loaded.flows).matching(path):
             for words in groups_of(case.sources, match.rules.phase):
                 answer.add(words, "group")
         answer.then = "its group starts by itself when it is complete"

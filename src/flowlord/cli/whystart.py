@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -12,9 +11,7 @@ from flowlord.cache.attempt import Attempt, State
 from flowlord.cache.decided import of_keys, of_phases
 from flowlord.cli.evidence import gathered, last_decided, present
 from flowlord.cli.reasons import Answer
-from flowlord.cli.terms import Known, files_of, known
 from flowlord.cli.times import to_us
-from flowlord.cli.whytask import of_attempt
 from flowlord.decide.context import Context
 from flowlord.decide.expand import info_of, later, own_values, utc_text
 from flowlord.decide.expected import Expected, expected, times_of
@@ -27,47 +24,13 @@ from flowlord.rules.moments import format_hour
 from flowlord.rules.timetable import Timetable
 
 if TYPE_CHECKING:
-    from flowlord.cache.queries import History
-    from flowlord.cli.sources import Sources
-    from flowlord.config import Settings
-    from flowlord.model.workflow import Phase, Workflows
+    from flowlord.cli.case import Case
+    from flowlord.model.workflow import Phase
 
 MOST = 20_000
 SHOWN = 3
 DEEP = 20
 _BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """What a question about starts is answered from."""
-
-    sources: Sources
-    history: History
-    settings: Settings
-    known: Known
-    flows: Workflows
-    now: datetime
-    exact: bool = False
-    """Whether minutes were asked for: then a start within the hour is another one."""
-
-    @classmethod
-    def of(cls, sources: Sources, settings: Settings, now: datetime) -> Case:
-        """Return the case: workflows as they were loaded last, else as they lie in their files."""
-        history = sources.history(fresh=True)
-        found = known(history, settings)
-        flows = found.flows if found.flows.by_name else files_of(settings)
-        return cls(sources, history, settings, found, flows, now)
-
-    def phases(self, name: str) -> list[Phase]:
-        """Return the phases that a name means: `topic:job`, a topic, or with the workflow in front."""
-        every = [phase for _, flow in sorted(self.flows.by_name.items()) for phase in flow.phases]
-        exact = [each for each in every if name in (each.base_name, each.name, each.identity)]
-        return exact or [each for each in every if name == each.topic]
-
-    def task(self, attempt: Attempt) -> Answer:
-        """Return the answer about a task that is there."""
-        return of_attempt(self.sources, self.history, attempt, self.now, to_us(self.now))
 
 
 def at_moment(case: Case, phase: Phase, moment: datetime, deep: int = 0) -> Answer:
@@ -147,7 +110,7 @@ def _of_parent(case: Case, phase: Phase, parent: Phase, moment: datetime, deep: 
 
 
 def _parents_of(case: Case, phase: Phase) -> list[Phase]:
-    flow = case.flows.by_name.get(phase.workflow)
+    flow = case.loaded.flow(phase.workflow)
     return [
         each
         for each in (flow.phases if flow else ())
@@ -162,7 +125,7 @@ def _starts(case: Case, phase: Phase, moment: datetime) -> list[Expected]:
         middle = later(moment, -phase.rule.offset_ns)
         first, last = middle - span - timedelta(hours=1), middle + span + timedelta(hours=1)
         marks = last_decided(case.sources, [phase.identity]) if phase.rule.cron.startswith("@every") else {}
-        terms = [term for term in case.known.terms if term.phase.identity == phase.identity]
+        terms = case.loaded.terms(phase)
         if not any(term.until is None for term in terms) or (terms and first < terms[0].since):
             from flowlord.decide.expected import Term
 
@@ -220,9 +183,7 @@ def _lacks(case: Case, starts: Sequence[Expected], answer: Answer) -> None:
     evidence = gathered(case.sources, missing, there, marks) if missing else None
     for _, start, times in missing[:SHOWN]:
         assert evidence is not None
-        begin = next(
-            (term.since for term in case.known.terms if term.phase.identity == start.phase.identity), None
-        )
+        begin = next((term.since for term in case.loaded.terms(start.phase)), None)
         kind, why = reason_of(start, evidence)
         if begin is not None and start.instant < begin and kind == "missing":
             kind, why = "before", f"no daemon had loaded the phase before {utc_text(begin)}"
