@@ -23,7 +23,7 @@ from flowlord.model.plan import ANY, Fact, FactKind, Mark, PhaseText, Plan
 from flowlord.model.workflow import Workflow, Workflows
 from flowlord.spec.parse import parse
 from support.clock import VirtualClock
-from support.journal import journal, published
+from support.journal import done, journal, published, told
 
 NOW = datetime(2026, 8, 3, 0, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -65,6 +65,15 @@ class World:
             published(m.key, m.task, cause=m.cause, batch=m.batch, phase=m.phase, topic=m.topic) for m in some
         ]
         self.facts.append((instant, [*told, *plan.facts]))
+
+    def ended(self, instant: datetime, result: str = "complete", *then: FactKind, phase: int = 0) -> None:
+        plan = on_tick(self.flow.phases[phase], instant, Context(now=instant))
+        for message in plan.messages:
+            facts = [done(message.key, message.task, result)]
+            facts += [told(kind, message.key, of=message.task) for kind in then]
+            if FactKind.RETRY in then:
+                facts.append(published(f"again-{message.key}", message.task, cause=f"retry:{message.key}"))
+            self.facts.append((instant + HOUR / 2, facts))
 
     def hours(self, first: datetime, last: datetime) -> None:
         while first <= last:
@@ -109,7 +118,7 @@ class World:
 
     def ask(self, capsys, form: str = "json", code: int = 0, **asked) -> list[dict] | str:
         capsys.readouterr()
-        question = Question(since="2d", look=Look(form), **asked)
+        question = Question(**{"since": "2d", "look": Look(form), **asked})
         assert gaps(self.settings(), question, clock=VirtualClock(NOW)) == code
         out = capsys.readouterr().out
         return json.loads(out) if form == "json" else out
@@ -180,6 +189,50 @@ def test_a_start_that_could_not_be_made_tells_its_alert(tmp_path, capsys):
     [gap] = world.kept().ask(capsys, code=1, exit_code=True)
     assert gap["kind"] == "failed"
     assert "more than 9 tasks" in gap["why"]
+
+
+def test_all_starts_are_told_with_what_became_of_them(world, capsys):
+    world.hours(at(1, 1), at(1, 8))
+    for hour in (1, 2):
+        world.ended(at(1, hour))
+    world.ended(at(1, 3), "error", FactKind.RETRY)
+    again = f"again-{on_tick(world.flow.phases[0], at(1, 3), Context(now=at(1, 3))).messages[0].key}"
+    world.told(at(1, 4, 30), done(again))
+    world.ended(at(1, 4), "error", FactKind.RETRY)  # and its second try is open
+    world.ended(at(1, 5), "error", FactKind.DEAD)
+    world.told(
+        at(1, 12),
+        told(FactKind.LATE, on_tick(world.flow.phases[0], at(1, 6), Context(now=at(1, 6))).messages[0].key),
+    )
+    world.ended(at(1, 7), "error", FactKind.CANCELLED)
+    world.missed(at(1, 9), at(1, 10))
+    world.missed(at(1, 11), at(1, 11), wanted=True)
+    world.backloaded("2026-08-01T12", "2026-08-01T13")
+    rows = world.kept().ask(capsys, code=1, every=True, exit_code=True, until="2026-08-01T14")
+    assert [(row["first"][11:13], row["kind"], row["starts"]) for row in rows] == [
+        ("01", "done", 3), ("04", "open", 1), ("05", "error", 1), ("06", "late", 1), ("07", "cancelled", 1),
+        ("08", "open", 1), ("09", "missed", 2), ("11", "skipped", 1), ("12", "backloaded", 2), ("14", "missing", 1),
+    ]  # fmt: skip
+    [line] = next(row["commands"] for row in rows if row["kind"] == "error")
+    assert line.startswith(
+        "flowlord retry --failed --workflow a.toml --topic extract --job users --from 2026-08-01T05"
+    )
+    shown = world.ask(capsys, form="table", every=True, until="2026-08-01T14")
+    assert "cancelled" in shown
+    assert len(world.ask(capsys, until="2026-08-01T14")) == 3, "without --all only what lacks"
+
+
+def test_of_a_batch_the_worst_of_its_tasks_counts(tmp_path, capsys):
+    world = World(tmp_path, FLOW.replace("cron=0 0 * * * *", "cron=0 0 0 * * *&for=-2h&by=hour"))
+    world.started(at(2))
+    world.ended(at(2))
+    world.started(at(3))
+    first, *_ = on_tick(world.flow.phases[0], at(3), Context(now=at(3))).messages
+    world.told(at(3, 0, 5), done(first.key, result="error"), told(FactKind.DEAD, first.key))
+    rows = world.kept().ask(capsys, every=True, grace="0s")
+    assert [(row["first"], row["kind"]) for row in rows] == [
+        ("2026-08-02T00:00:00Z", "done"), ("2026-08-03T00:00:00Z", "error"),
+    ]  # fmt: skip
 
 
 def test_grace_leaves_out_what_may_still_come(world, capsys):

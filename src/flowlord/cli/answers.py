@@ -116,6 +116,7 @@ def gaps(
     commands: Annotated[
         bool, option("--commands", help="Only the commands that show what would fill them.")
     ] = False,
+    every: Annotated[bool, option("--all", help="Also the starts that came, and how they ended.")] = False,
     exit_code: Annotated[
         bool, option("--exit-code", help="Exit 1 when there are any that nobody wanted.")
     ] = False,
@@ -136,6 +137,7 @@ def gaps(
       flowlord gaps
       flowlord gaps --since 30d --topic load:users --commands
       flowlord gaps --since 24h --exit-code -o json
+      flowlord gaps --all --workflow daily.toml
 
     See also: backload, why, next.
     """
@@ -145,7 +147,7 @@ def gaps(
     from flowlord.cli.printer import Look
 
     look = Look(output, no_headers, ascii_, color, wide)
-    leave(body(settings, Question(since, until, grace, workflow, topic, commands, exit_code, look)))
+    leave(body(settings, Question(since, until, grace, workflow, topic, commands, exit_code, every, look)))
 
 
 @app.command()

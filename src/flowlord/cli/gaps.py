@@ -14,12 +14,12 @@ from flowlord.cli import printer
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, NO_SUCH_THING
 from flowlord.cli.printer import Column, Look
 from flowlord.cli.sources import Sources, opened
-from flowlord.cli.table import DIM, RED, YELLOW
+from flowlord.cli.table import DIM, GREEN, RED, YELLOW
 from flowlord.cli.terms import Known, known
 from flowlord.cli.times import iso, parse_time, to_us
 from flowlord.decide.expected import Expected, Term, expected
 from flowlord.decide.fill import commands
-from flowlord.decide.gaps import PARTIAL, WAITS, Gap, gaps, lacking, unfilled
+from flowlord.decide.gaps import PARTIAL, WAITS, WANTED, Gap, Lacking, gaps, lacking, unfilled
 from flowlord.model.clock import Clock
 from flowlord.model.errors import FlowlordError
 from flowlord.rules.dateranges import compress_dates
@@ -32,9 +32,14 @@ FIELDS = (
 )  # fmt: skip
 SINCE = "7d"
 GRACE = "30m"
+_INSTANT = timedelta(microseconds=1)
+"""An hour ends before the next one begins."""
 MOST = 1_000_000
 """Starts that one question looks at."""
-_PAINTS = {"skipped": DIM, "waits": YELLOW}
+_PAINTS = {
+    "skipped": DIM, "cancelled": DIM, "waits": YELLOW, "open": YELLOW, "late": YELLOW, "done": GREEN,
+    "backloaded": GREEN,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,7 @@ class Question:
     topic: str = ""
     commands: bool = False
     exit_code: bool = False
+    every: bool = False
     look: Look = field(default_factory=Look)
 
 
@@ -91,7 +97,7 @@ def span_of(question: Question, now: datetime) -> tuple[datetime, datetime]:
 
     try:
         first = parse_time(question.since or SINCE, now)
-        last = parse_time(question.until, now, end=True) if question.until else now
+        last = parse_time(question.until, now, end=True) - _INSTANT if question.until else now
         grace = timedelta(microseconds=parse_duration(question.grace or GRACE) // 1000)
     except (ValueError, OverflowError) as error:
         raise FlowlordError(str(error)) from error
@@ -123,16 +129,23 @@ def find(
     files = [term.phase.identity for term in wanted if term.phase.rule.files]
     rows: list[Mapping[str, object]] = []
     lost = 0
+    still: list[Lacking] = []
     if candidates:
         evidence = gathered(sources, candidates, there, marks)
         shared = Counter(name for _, name in {(t.phase.workflow, t.phase.base_name) for t in terms.terms})
-        for gap in gaps(unfilled(candidates, evidence), evidence):
+        still = list(unfilled(candidates, evidence))
+        for gap in gaps(still, evidence):
             rows.append(_record(gap, shared[gap.phase.base_name] > 1))
             lost += 0 if gap.is_wanted else gap.starts
     absent = [
         each for each in of_phases(history, files, to_us(first), ("absent",)) if each.at_us <= to_us(last)
     ]
     rows += [_absent(each) for each in absent]
+    if question.every:
+        from flowlord.cli.gapsthere import there_rows
+
+        rows += there_rows(history, starts, there, {start.slot for _, start, _ in candidates}, still)
+        rows.sort(key=lambda row: (str(row["workflow"]), str(row["task"]), str(row["first"])))
     return Answer(rows, len(starts), lost + len(absent), first, last, cut)
 
 
@@ -215,7 +228,7 @@ def _print(answer: Answer, question: Question, terms: Known) -> int:
         lines = [str(line) for row in rows if isinstance(row["commands"], list) for line in row["commands"]]
         printer.lines(printer.printable(line) for line in lines)
     else:
-        printer.rows(rows, FIELDS, name="slot", columns=_columns(), look=question.look)
+        printer.rows(rows, FIELDS, name="slot", columns=_columns(every=question.every), look=question.look)
     _sum_up(answer, terms)
     return ANSWER_IS_BAD if bad else DONE
 
@@ -234,7 +247,7 @@ def _sum_up(answer: Answer, terms: Known) -> None:
         printer.say(f"note: only the first {MOST:,} starts were looked at; ask for less by --since, --topic")
     if printer.on_terminal():
         length = _words(answer.last - answer.first)
-        wanted = sum(int(str(row["starts"])) for row in answer.rows if row["wanted"])
+        wanted = sum(int(str(row["starts"])) for row in answer.rows if row["kind"] in WANTED)
         more = f"; {wanted:,} more were left out as somebody wanted" if wanted else ""
         printer.say(f"{answer.lacking:,} of {answer.expected:,} expected starts missing in {length}{more}")
 
@@ -244,7 +257,7 @@ def _words(length: timedelta) -> str:
     return f"{hours // 24}d" if hours >= 48 else f"{hours}h"
 
 
-def _columns() -> list[Column]:
+def _columns(*, every: bool) -> list[Column]:
     def missing(row: Mapping[str, object], _plain: bool) -> str:
         return f"{row['ranges'] or row['first']} ({row['starts']})"
 
@@ -254,9 +267,16 @@ def _columns() -> list[Column]:
             return "-"
         return "; ".join(map(str, found[:3])) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
 
+    kinds = [Column("kind", paint=lambda row: _PAINTS.get(str(row["kind"]), RED))] if every else []
     return [
         Column("task"),
-        Column("missing", missing, lambda row: _PAINTS.get(str(row["kind"]), RED), gives=True),
+        *kinds,
+        Column(
+            "starts" if every else "missing",
+            missing,
+            lambda row: _PAINTS.get(str(row["kind"]), RED),
+            gives=True,
+        ),
         Column("why", gives=True),
         Column("fill with", fill, gives=True),
     ]

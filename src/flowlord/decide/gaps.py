@@ -21,6 +21,7 @@ SKIPPED = "skipped"  # left out because a rule or a person wanted it so
 WAITS = "waits"  # held back, and will start
 FAILED = "failed"  # could not be made
 PARTIAL = "partial"  # some of its tasks were made
+BACKLOADED = "backloaded"  # did not start, and a backload made up for it
 WANTED = frozenset({SKIPPED, WAITS})
 """Kinds that are as somebody wanted it."""
 LATE = "no scheduler was running"
@@ -163,6 +164,23 @@ def gaps(found: Iterable[Lacking], evidence: Evidence) -> list[Gap]:
             reasons.append(reason)
         number, identity = each[0], about.identity
     return [_gap(some, *reason) for some, reason in zip(joined, reasons, strict=True)]
+
+
+def joined(starts: Iterable[Expected], kinds: Mapping[str, str]) -> list[Gap]:
+    """Return the starts whose slots have a kind, neighbours of one kind as one."""
+    found: list[tuple[str, list[Lacking]]] = []
+    identity, number = "", -1
+    for at, start in enumerate(starts):
+        kind = kinds.get(start.slot)
+        if kind is None:
+            continue
+        each = (at, start, _times(start))
+        if found and found[-1][0] == kind and (identity, number + 1) == (start.phase.identity, at):
+            found[-1][1].append(each)
+        else:
+            found.append((kind, [each]))
+        identity, number = start.phase.identity, at
+    return [_gap(some, kind, "") for kind, some in found]
 
 
 def _gap(some: Sequence[Lacking], kind: str, why: str) -> Gap:
