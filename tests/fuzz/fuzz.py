@@ -28,7 +28,9 @@ from flowlord.spec.rule import parse_rule
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 SLOWEST_S = 0.200  # of the process's own time, for an input of LARGEST bytes or fewer
 LARGEST = 4_096
+SMALL = 60  # bytes of a small example
 TRIES = 3  # an input is slow when it is so each time
+BATCH = 50  # inputs that are timed together: two questions about the time for each would cost as much as a short input
 MOST_ANSWERED = 200_000  # characters of all problems of one input
 PIECES = [
     *(bytes([each]) for each in b"\x00\x7f\x80\xff\xc3\"'\\\n\r\t #=[]{},:;&|*?!%+-./@<>~0123456789aZ"),
@@ -36,6 +38,11 @@ PIECES = [
     b"\xed\xa0\x80", b"9" * 30, b"{meta:", b"{yyyy}", b"&a ", b"*a", b"!!set ", b"<<: ", b"[" * 40, b"**/", b"@every ",
     b"1-5/2", b"-1", b"0x", b"1e9", b"nan", b"ns", b"h", b"&for=", b"&meta=a:", b"#flowlord: ignore FL0",
 ]  # fmt: skip
+# What a change is drawn from: how many of them, how many bytes, how often repeated, how many borrowed.
+_CHANGES = (1, 1, 1, 2, 3, 8)
+_LENGTHS = (1, 1, 2, 5, 20)
+_TIMES = (1, 2, 30)
+_BORROWED = (4, 30, 200)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,7 @@ class Target:
     seeds: tuple[bytes, ...]
     least_taken: float  # share of inputs that must be taken, or nothing behind the first check was tried
     slowest_s: float = SLOWEST_S
+    small: tuple[bytes, ...] = ()  # examples that are read sooner, where others take long
 
 
 def _file(name: str) -> Callable[[bytes], tuple[bool, int]]:
@@ -100,6 +108,25 @@ def _examples(ending: str) -> tuple[bytes, ...]:
     )
 
 
+def _phases() -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+    """Return the small ones among phases of a task and one line of an example, in TOML and in YAML."""
+    lines = dict.fromkeys(
+        line for text in _examples(".toml") for line in text.decode().splitlines()
+        if line.startswith(("rule = ", "template = ", "retry = ", "dependsOn = "))
+    )  # fmt: skip
+    toml = tuple(f'[[phase]]\ntask="a"\n{line}\n'.encode() for line in lines)
+    yaml = tuple(f"phases: [{{task: a, {line.replace(' = ', ': ', 1)}}}]\n".encode() for line in lines)
+    return tuple(each for each in toml if len(each) < SMALL), tuple(
+        each for each in yaml if len(each) < SMALL
+    )
+
+
+def _few(rules: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """Return rules of one option and of two."""
+    options = [rule.split(b"&") for rule in rules]
+    return tuple(dict.fromkeys(b"&".join(each[at : at + 2]) for each in options for at in range(len(each))))
+
+
 def _options(*names: str) -> tuple[bytes, ...]:
     lines = (line for text in _examples("toml") for line in text.decode().splitlines())
     rules = [line.split('"')[1] for line in lines if line.startswith("rule = ") and line.count('"') > 1]
@@ -118,6 +145,12 @@ def targets() -> dict[str, Target]:
         b"phases:\n- task: b\n  dependsOn: a\n  rule: >-\n    require={meta:file}\n  retry: 3\n",
         b'- {task: &t "a\\u00e9:j", rule: {cron: "@hourly", files: [/in/*.csv, /b/**]}}\n- {task: b, dependsOn: *t}\n',
     )
+    blocks = (
+        b"phases:\n- task: a\n  rule: >-\n    files=/a\n",
+        b"phases:\n- task: &t a\n- task: *t\n",
+        b'phases: [{task: "a\\u00e9"}]\n',
+    )
+    small_toml, small_yaml = _phases()
     templates = tuple(
         line.split('"')[1].encode() for text in _examples("toml") for line in text.decode().splitlines()
         if line.startswith("template = ") and line.count('"') > 1
@@ -139,10 +172,18 @@ def targets() -> dict[str, Target]:
     crons = (b"*/5 * * * *", b"0 0 1-7/2 JAN-MAR MON,FRI", b"@every 90m", b"0 30 4 * * *", b"59 23 31 12 ?")
     globs = (b"/in/**/*.csv", b"/a[0-9]?.txt", b"s3://b/[!a-c]*/\\*.gz", b"/in/{a,b}/**")
     return {
-        "toml": Target(_file("f.toml"), _examples(".toml"), 0.10, slowest_s=0.5),
-        "yaml": Target(_file("f.yaml"), (*_examples(".yaml"), *yaml), 0.03, slowest_s=0.5),
+        "toml": Target(
+            _file("f.toml"),
+            _examples(".toml"),
+            0.10,
+            slowest_s=0.5,
+            small=small_toml,
+        ),
+        "yaml": Target(
+            _file("f.yaml"), (*_examples(".yaml"), *yaml), 0.02, slowest_s=0.5, small=small_yaml + blocks
+        ),
         # Hundreds of unknown options are each compared with every known one, which takes tens of milliseconds.
-        "rule": Target(_rule, _options(), 0.02, slowest_s=0.2),
+        "rule": Target(_rule, _options(), 0.02, slowest_s=0.2, small=_few(_options())),
         "cron": Target(_text(_cron), (*_options("cron"), *crons), 0.02),
         "duration": Target(_text(parse_duration), (*_options("offset", "for", "jitter"), *durations), 0.02),
         "template": Target(_text(_template), (*templates, b"{uuid}{host}{meta:name}#{yyyy}"), 0.90),
@@ -152,57 +193,76 @@ def targets() -> dict[str, Target]:
 
 def mutated(chance: random.Random, seeds: tuple[bytes, ...]) -> bytes:
     """Return an example with one change or several; some inputs are no more than bytes."""
-    if chance.random() < 0.02:
-        return chance.randbytes(chance.randrange(64))
-    data = bytearray(chance.choice(seeds))
-    for _ in range(chance.choice((1, 1, 1, 2, 3, 8))):
-        at = chance.randrange(len(data) + 1)
-        end = min(len(data), at + chance.choice((1, 1, 2, 5, 20)))
-        match chance.randrange(7):
+    draw = chance.random
+    if draw() < 0.02:
+        return chance.randbytes(int(draw() * 64))
+    data = seeds[int(draw() * len(seeds))]
+    for _ in range(_CHANGES[int(draw() * len(_CHANGES))]):
+        at = int(draw() * (len(data) + 1))
+        end = at + _LENGTHS[int(draw() * len(_LENGTHS))]
+        head, part, tail = data[:at], data[at:end], data[end:]
+        match int(draw() * 7):
             case 0:
-                del data[at:end]
+                data = head + tail
             case 1:
-                data[at:end] = chance.choice(PIECES)
+                data = head + PIECES[int(draw() * len(PIECES))] + tail
             case 2 | 3:
-                data[at:at] = chance.choice(PIECES)
-            case 4 if at < len(data):
-                data[at] ^= 1 << chance.randrange(8)
+                data = head + PIECES[int(draw() * len(PIECES))] + part + tail
+            case 4 if part:
+                data = head + bytes((part[0] ^ 1 << int(draw() * 8),)) + part[1:] + tail
             case 5:
-                data[at:at] = data[at:end] * chance.choice((1, 2, 30))
+                data = head + part * _TIMES[int(draw() * len(_TIMES))] + part + tail
             case _:
-                other = chance.choice(seeds)
-                first = chance.randrange(len(other) + 1)
-                data[at:end] = other[first : first + chance.choice((4, 30, 200))]
-    return bytes(data[:LARGEST])
+                other = seeds[int(draw() * len(seeds))]
+                first = int(draw() * (len(other) + 1))
+                data = head + other[first : first + _BORROWED[int(draw() * len(_BORROWED))]] + tail
+    return data[:LARGEST]
 
 
-def fuzz(name: str, count: int, seed: int) -> float:
+def fuzz(name: str, count: int, seed: int, *, small: bool = False) -> float:
     """Try `count` inputs; returns the share that was taken.
 
+    Args:
+        small: begin with the small examples, of which many can be tried: single phases, rules of two options.
     Raises:
         AssertionError: an input was not survived; it names the parser, the seed and the input.
     """
     target, taken = targets()[name], 0
     chance = random.Random(f"{name} {seed}")
-    for number in range(count):
-        data = mutated(chance, target.seeds)
-        where = f"{name}, seed {seed}, input {number}: {data!r}"
-        spent: list[float] = []
-        while not spent or (spent[-1] > target.slowest_s and len(spent) < TRIES):
-            begun = time.process_time()
-            try:
-                is_taken, size = target.read(data)
-            except BaseException as error:
-                raise AssertionError(f"{type(error).__name__}: {error} for {where}") from error
-            spent.append(time.process_time() - begun)
-        assert min(spent) <= target.slowest_s, f"{min(spent) * 1000:.0f} ms for {where}"
-        assert size <= MOST_ANSWERED, f"{size:,} characters for {where}"
-        taken += is_taken
+    seeds = (small and target.small) or target.seeds
+    for first in range(0, count, BATCH):
+        batch = [mutated(chance, seeds) for _ in range(min(BATCH, count - first))]
+        begun = time.process_time()
+        for number, data in enumerate(batch, first):
+            taken += _survived(target, data, f"{name}, seed {seed}, input {number}")
+        if time.process_time() - begun > target.slowest_s:  # all of them together: so one may have, alone
+            for number, data in enumerate(batch, first):
+                _timed(target, data, f"{name}, seed {seed}, input {number}")
     share = taken / max(count, 1)
     assert share >= target.least_taken, (
         f"{name}, seed {seed}: only {share:.1%} of {count:,} inputs were taken"
     )
     return share
+
+
+def _survived(target: Target, data: bytes, where: str) -> bool:
+    try:
+        is_taken, size = target.read(data)
+    except BaseException as error:
+        raise AssertionError(f"{type(error).__name__}: {error} for {where}: {data!r}") from error
+    assert size <= MOST_ANSWERED, f"{size:,} characters for {where}: {data!r}"
+    return is_taken
+
+
+def _timed(target: Target, data: bytes, where: str) -> None:
+    """Ask that an input takes no longer than it may; one that does is tried again."""
+    for _ in range(TRIES):
+        begun = time.process_time()
+        target.read(data)
+        spent = time.process_time() - begun
+        if spent <= target.slowest_s:
+            return
+    raise AssertionError(f"{spent * 1000:.0f} ms for {where}: {data!r}")
 
 
 def main() -> int:

@@ -6,9 +6,11 @@ import pytest
 
 from flowlord.model.problem import Problem, Severity
 from flowlord.rules.globs import share
+from flowlord.spec.author import watch
 from flowlord.spec.author.inspect import Inspected, inspect, reader, verdict
 from flowlord.spec.load import load
 from flowlord.spec.parse import parse
+from flowlord.storage import address
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 
@@ -65,6 +67,16 @@ QUIET = {
     "an escaped brace": rule("files=/in/\\{a,b}", 'template = "{meta:file}"'),
     "patterns apart": rule("files=/in/*.csv", task="a") + rule("files=/in/*.csv.gz", task="b"),
     "one phase with two patterns": rule("files=/in/*&files=/in/*.csv"),
+    "the month in another part": rule("cron=@daily", 'template = "{yyyy}/{mm}/{dd}/{hh}/x?month={mm}"'),
+    "a command that fills in the date": rule("cron=@daily", 'template = "backup $(date +%Y-%m-%d)"'),
+    "an escape like one of strftime": rule("cron=@daily", 'template = "a%C3%mb%20?x={yyyy}"'),
+    "braces of a template engine inside JSON": rule("cron=@daily", 'template = \'{"a": {"b": {{"c": 1}}}}\''),
+    "an interval of whole seconds": rule("cron=@every 1h1s"),
+    "a comma in a name": rule("files=/in/a,b.csv", 'template = "{meta:file}"'),
+    "a folder named as a store": rule("files=s3/in/*.csv&files=gs/x", 'template = "{meta:file}"'),
+    "a pattern of files by their address": rule("files=file:///in/*.csv", 'template = "{meta:file}"'),
+    "a dollar in a name": rule("files=/in/a$1/*", 'template = "{meta:file}"'),
+    "names that are passed on": rule("cron=@daily", task="a") + rule("pass=rows,row-count", 'dependsOn = "a"'),
     "a date in the path": rule("files=/in/2026/08/01/x.csv", 'template = "{yyyy}"'),
 }  # fmt: skip
 
@@ -98,6 +110,28 @@ LOUD = {
     "too many of lists and dates": (
         rule("cron=@daily&for=-9d&batch_limit=19&meta=a:1,2", 'template = "{meta:a}{dd}"'), "makes 20 tasks",
     ),
+    "a beat of nothing": (rule("cron=@every 0s"), "@every 0s counts as @every 1s"),
+    "a beat with a fraction": (rule("cron=TZ=UTC @every 90500ms"), "@every 90500ms counts as @every 1m30s"),
+    "lists without items": (rule("cron=@daily&meta=a:|b:", 'template = "{meta:a}"'), "no start of this phase makes"),
+    "a range of no length": (rule("cron=@daily&for=0"), "'for' of no length"),
+    "a list that no token can name": (rule("cron=@daily&meta={a:1}"), "'meta' gives '{a'"),
+    "lists behind a semicolon": (rule("cron=@daily&meta=a:1,2;b:3,4"), "differ in nothing"),
+    "tokens that are passed on": (
+        rule("cron=@daily", task="a") + rule("pass={meta:rows}", 'dependsOn = "a"'), "'pass' names '{meta:rows}'",
+    ),
+    "the month again": (rule("cron=@daily", 'template = "{yyyy}-{mm}-{dd}T{hh}:{mm}"'), "the minute is '{min}'"),
+    "a value of another system": (rule("cron=@daily", 'template = "?d={{ ds }}"'), "how other systems write it"),
+    "a date of strftime": (rule("cron=@daily", 'template = "?day=%Y-%m-%d"'), "'%Y-%m-%d' is how other systems"),
+    "a bucket with one slash": (rule("files=s3:/b/*"), "'s3:/' names no bucket"),
+    "a bucket without a colon": (rule("files=gs//b/*"), "'gs//' names no bucket"),
+    "a bucket in capitals": (rule("files=S3://b/*"), "'S3://' names no bucket"),
+    "a bucket alone": (rule("files=s3://b"), "names a bucket and no file"),
+    "a page": (rule("files=https://x.org/*.csv"), "nobody watches 'https://'"),
+    "a home": (rule("files=~/in/*.csv"), "'~' is not filled in"),
+    "a variable": (rule("files=${DATA}/in/*.csv"), "'${DATA}' is not filled in"),
+    "tokens in a pattern": (rule("files=/in/{yyyy}/*.csv"), "no token is filled in"),
+    "patterns behind a comma": (rule("files=/in/*.csv,/in/*.txt"), "commas are no alternatives"),
+    "names to be ignored behind a comma": (rule("files=/in/*&ignore=*.bak,*.tmp"), "commas are no alternatives"),
     "a pattern of a folder": (rule("files=/in/"), "ends in /"),
     "a key of a cloud": (rule("cron=@daily&x=AKIAIOSFODNN7EXAMPLE"), "an access key"),
     "a hook": (rule("cron=@daily", 'template = "https://hooks.slack.com/services/T0AA/B0BB/abcDEF"'), "a web hook"),
@@ -114,6 +148,10 @@ def test_it_is_told(name):
     else:
         assert len(found) == (2 if "*/2" in text and "1 *" in text else 1), found
         assert words in found[0]
+
+
+def test_the_stores_that_a_pattern_may_name_are_those_that_can_be_reached():
+    assert [f"{each}://" for each in watch.REMOTE] == list(address.REMOTE)
 
 
 @pytest.mark.parametrize("key", ["password", "aws_secret_access_key", "secret_key", "api_key", "sig"])

@@ -60,7 +60,8 @@ _OTHER_CRON: Final = re.compile(
 _OFFSET: Final = re.compile(r"(?:UTC|GMT)?[+-]?\d{1,2}(?::?\d\d)?", re.ASCII)
 _LONGEST_VALUE: Final = 200
 _LONGEST_ZONE: Final = 40
-_OTHER_MARK: Final = re.compile(r"[;,]\s*[a-z][a-z_-]{2,}=")
+_OTHER_MARK: Final = re.compile(r"[;,|\s]\s*[a-z][a-z_-]+=")
+_BEAT: Final = re.compile(r"every\s+((?:\d+[smhdw])+)", re.ASCII | re.IGNORECASE)
 _LISTS: Final = frozenset(("task", "tasks", "job", "jobs", "step", "steps", "workflow", "workflows", "dag"))
 
 
@@ -78,6 +79,13 @@ def key_hint(key: str, known: tuple[str, ...], *, in_phase: bool) -> str:
     return _FIELDS.get(low, "") or (
         _RULE.format(low) if low.replace("_", "-") in known or low in known else ""
     )
+
+
+def schedule_in_words(text: str) -> str:
+    """Return the schedule that a word such as `daily` or `every 5m` was meant for; empty when it is none."""
+    if beat := _BEAT.fullmatch(text):
+        return f"@every {beat[1].lower()}"
+    return word if (word := f"@{text.lower()}") in DESCRIPTORS else ""
 
 
 def option_hint(name: str) -> str:
@@ -115,6 +123,8 @@ def hint_of(code: str, value: str) -> str:
     if code == "FL030" and bare.startswith("@"):
         like = "@every 5m" if bare.startswith("@every") else nearest(bare, DESCRIPTORS)
         return f"did you mean {like!r}?" if like else ""
+    if code == "FL030" and (words := schedule_in_words(bare)):
+        return f"did you mean {words!r}?"
     if code == "FL030" and (found := _OTHER_CRON.search(value)):
         if found[1]:
             return "jitter= spreads the starts of many phases"

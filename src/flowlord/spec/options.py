@@ -17,7 +17,7 @@ from flowlord.rules.template import Template
 from flowlord.rules.zones import zone_of
 from flowlord.spec import kinds
 from flowlord.spec.document import named
-from flowlord.spec.elsewhere import TRAVELS, hint_of, option_hint, span_of
+from flowlord.spec.elsewhere import TRAVELS, hint_of, option_hint, schedule_in_words, span_of
 from flowlord.spec.near import is_sure, near_miss, nearest
 
 MOST_STRANGERS: Final = 1_000  # names of unknown options in one file
@@ -161,9 +161,9 @@ class Options:
             if meant not in _REPEATED and any(each.lower() == meant for _, each, _ in self.pairs):
                 better, hint = None, f"{meant!r} is given, too: take one of them out"
             self.say("FL021", number, f"unknown rule option {named(key)}", hint, on_key=True, better=better)
-        elif not value and _SCHEDULE.fullmatch(key):
+        elif not value and (schedule := key if _SCHEDULE.fullmatch(key) else schedule_in_words(key)):
             text = f"{named(key)} looks like a schedule and starts nothing"
-            self.say("FL026", number, text, f"did you mean {named(f'cron={key}')}?", on_key=True)
+            self.say("FL026", number, text, f"did you mean {named(f'cron={schedule}')}?", on_key=True)
         else:
             known = option_hint(name)
             like = "" if known or len(self.strangers) > _MOST_HINTS else nearest(name, _MEANT)

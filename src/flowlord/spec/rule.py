@@ -8,6 +8,7 @@ from typing import Final
 from flowlord.model.workflow import Rule
 from flowlord.rules.metastring import unescape
 from flowlord.spec.document import Finding, Table, kind_of, named
+from flowlord.spec.elsewhere import schedule_in_words
 from flowlord.spec.options import Options, Pair, Remark
 
 _BITS: Final = re.compile(r"(?:%[0-9A-Fa-f]{2})+|\+")
@@ -144,7 +145,7 @@ def _placed(text: str, pairs: list[Pair], remarks: list[Remark], plain: bool) ->
             word = key.strip() or key
             begin = at + key.index(word)
             if code == "FL026":
-                better = f"cron={word}"
+                better = f"cron={schedule_in_words(word) or word}"
             findings.append(Finding(code, (), words, hint, False, begin, begin + len(word), better))
             continue
         at += len(key) + 1

@@ -11,6 +11,8 @@ from flowlord.rules.batch import STEPS
 from flowlord.spec.author.advice import Advice
 
 _META: Final = re.compile(r"\{meta:([0-9A-Za-z_]+)\}", re.ASCII)
+_LIST: Final = re.compile(r"[;&]\s*\w+:", re.ASCII)
+_MOST_ITEMS: Final = 100
 _HOUR_NS: Final = 3_600_000_000_000
 _STEP_HOURS: Final = {"hour": 1.0, "day": 24.0, "week": 168.0, "month": 730.5}
 
@@ -59,6 +61,10 @@ def _rows(advice: Advice, number: int, phase: Phase, dates: int) -> None:
     rows = len(next(iter(rule.meta.values()), ()))
     if any(len(items) != rows for items in rule.meta.values()):
         return  # told already
+    if not rows:
+        text = "the lists of 'meta' are empty: no start of this phase makes any task"
+        advice.at_option("FL022", number, "meta", text, f"write meta={next(iter(rule.meta), 'name')}:a,b,c")
+        return
     if rows * dates > rule.batch_limit:
         _many(advice, number, rule, rows * dates, "for" if rule.for_ns else "meta")
     read = set(_META.findall(phase.template))
@@ -75,6 +81,8 @@ def _rows(advice: Advice, number: int, phase: Phase, dates: int) -> None:
         else:
             text = f"the {rows} rows of 'meta' make tasks that differ in nothing: the template reads no value"
             hint = f"write {{meta:{next(iter(rule.meta))}}} into the template"
+        if any(_LIST.search(item) for items in rule.meta.values() for item in items[:_MOST_ITEMS]):
+            hint = "lists are apart by |: meta=a:1,2|b:3,4"
         advice.at_option("FL069", number, "meta", text, hint)
 
 

@@ -12,7 +12,8 @@ from flowlord.model.workflow import Rule
 from flowlord.rules.bounds import first_instant, last_instant
 from flowlord.rules.cron import Cron
 from flowlord.rules.cronfields import Fields, read_fields
-from flowlord.rules.durations import short_duration
+from flowlord.rules.durations import SECOND as SECOND_NS
+from flowlord.rules.durations import parse_duration, short_duration
 from flowlord.rules.errors import Unreadable
 from flowlord.rules.zones import first_change, offset_at, zone_of
 from flowlord.spec.author.advice import Advice
@@ -62,6 +63,8 @@ def check(advice: Advice) -> None:
         text = rule.cron
         if "/" in text:
             _steps(advice, number, text)
+        elif "@every " in text:
+            _beat(advice, number, text)
         parts = text.split()
         if len(parts) >= 5 and not {parts[-1], parts[-3]} & {"*", "?"}:
             _days(advice, number, text)
@@ -104,6 +107,24 @@ def _steps(advice: Advice, number: int, text: str) -> None:
                 else "list the values"
             )
             advice.at_option("FL034", number, "cron", told, hint, start=start, end=end)
+
+
+def _beat(advice: Advice, number: int, text: str) -> None:
+    """Tell an interval that is no whole second, or none at all."""
+    begin = text.index("@every ") + len("@every ")
+    written = text[begin:].rstrip()
+    try:
+        interval = parse_duration(written)
+    except Unreadable:
+        return
+    if interval >= SECOND_NS and interval % SECOND_NS == 0:
+        return
+    taken = short_duration(max(interval // SECOND_NS, 1) * SECOND_NS)
+    told = f"@every {written} counts as @every {taken}: an interval has whole seconds, one at least"
+    end = begin + len(written)
+    advice.at_option(
+        "FL052", number, "cron", told, f"write @every {taken}", start=begin, end=end, better=taken
+    )
 
 
 def _fields(rule: Rule) -> tuple[Fields, tzinfo, str, int] | None:

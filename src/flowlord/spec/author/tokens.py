@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Set
+from itertools import islice
 from typing import Final
 
 from flowlord.model.workflow import Phase
 from flowlord.rules.moments import time_of_path
 from flowlord.spec.author.advice import MOST_NAMES, Advice
 from flowlord.spec.document import named
+from flowlord.spec.elsewhere import token_for
 from flowlord.spec.near import Names
 
 _META: Final = re.compile(r"\{meta:([0-9A-Za-z_]+)\}", re.ASCII)
 _TIME: Final = re.compile(r"(?i)\{(?:yyyy|yy|mm|dd|hh|min|ts|slug|hour_slug|day_slug|month_slug)\}", re.ASCII)
 _MINUTES: Final = re.compile(r"(?i)\{(?:min|ts)\}", re.ASCII)
 _HOUR_AS_DAY: Final = re.compile(r"(?i)(?:^|[?&])(date|day)=\{yyyy\}-\{mm\}-\{dd\}T\{hh\}(?![:{])")
+_MONTH_AS_MINUTE: Final = re.compile(r"(?i)\{mm\}.*?\{hh\}[:/_.-]?(\{mm\})")
+# How other systems write a time or a value: Airflow and Jinja, and strftime outside of a command that fills it in.
+_FOREIGN: Final = re.compile(
+    r"\{\{ *([A-Za-z_][\w.]*)[^{}]*\}\}|(?<!\+)%[Yy][-/_.]?%m(?:[-/_.]?%d)?", re.ASCII
+)
+_DATE: Final = re.compile(r"\b(?:date|strftime)\b[ (]")
 # Tokens with a slip in their braces: blanks, doubled, behind a dollar, never closed.
 _NAMES: Final = (
     r"(?:yyyy|yy|mm|dd|hh|min|ts|slug|hour_slug|day_slug|month_slug|host|pod|uuid|meta:[0-9A-Za-z_]+)"
@@ -42,6 +50,7 @@ _OF_FILES: Final = frozenset(
 )  # the last two of several together
 _HOUR_NS: Final = 3_600_000_000_000
 _MOST_COMPARED: Final = 20_000  # names, in all questions about one file
+_MOST_FOREIGN: Final = 20  # of one template
 _DEEPEST: Final = 50  # parents of parents that are looked at
 
 
@@ -54,7 +63,9 @@ def check(advice: Advice) -> None:
         if phase.rule.require and phase.parent:
             given = givers.to(phase)
             _required(advice, number, phase, given, likeness)
-        if "{" not in template or (advice.misread and advice.fields[number].path in advice.misread):
+        if "{" not in template and "%m" not in template:
+            continue
+        if advice.misread and advice.fields[number].path in advice.misread:
             continue
         if _may_slip(template):
             _slips(advice, number, template)
@@ -62,6 +73,8 @@ def check(advice: Advice) -> None:
             _values(advice, number, phase, given or givers.to(phase), likeness)
         if not phase.rule.cron and (found := _TIME.search(template)):
             _time(advice, number, phase, roots.of(phase), found)
+        if "{mm}" in template[template.find("{hh}") :] and "{hh}" in template:
+            _month(advice, number, template)
         if "T{hh}" in template:
             for found in _HOUR_AS_DAY.finditer(template):
                 text = f"{found[1]}= names a day and is given an hour"
@@ -77,6 +90,16 @@ def check(advice: Advice) -> None:
             )
 
 
+def _month(advice: Advice, number: int, template: str) -> None:
+    """Tell a {mm} behind the hour, where a month stands already."""
+    if found := _MONTH_AS_MINUTE.search(template):
+        start, end = found.span(1)
+        text = f"{named(found[1])} behind the hour is the month again; the minute is '{{min}}'"
+        advice.at_field(
+            "FL082", number, "template", text, "did you mean '{min}'?", start=start, end=end, better="{min}"
+        )
+
+
 def _may_slip(template: str) -> bool:
     """Tell whether it is worth while to look for slips, in a tenth of the time that looking takes."""
     return (
@@ -85,6 +108,7 @@ def _may_slip(template: str) -> bool:
         or "${" in template
         or "{ " in template
         or " }" in template
+        or "%m" in template
         or _ODD_META.search(template) is not None
     )
 
@@ -99,6 +123,23 @@ def _slips(advice: Advice, number: int, template: str) -> None:
             better = f"{{{found[0].strip('{}$ ')}}}"
             text, hint = f"{named(found[0])} {_SLIPS[kind]}", f"did you mean {better!r}?"
         advice.at_field("FL040", number, "template", text, hint, start=start, end=end, better=better)
+    for found in islice(_FOREIGN.finditer(template), _MOST_FOREIGN):
+        start, end = found.span()
+        if found[1] is not None and _SLIP.match(template, start):
+            continue  # told already
+        if found[1] is None and _DATE.search(template):
+            continue  # a command that fills it in
+        better = token_for(found[1]) if found[1] else _strftime(found[0])
+        text = f"{named(found[0])} is how other systems write it, and stays as it is"
+        hint = f"did you mean {better!r}?" if better else "tokens are {yyyy} and the like, and {meta:name}"
+        advice.at_field("FL040", number, "template", text, hint, start=start, end=end, better=better or None)
+
+
+def _strftime(text: str) -> str:
+    """Return the tokens for a date as strftime writes it."""
+    for theirs, ours in (("%Y", "{yyyy}"), ("%y", "{yy}"), ("%m", "{mm}"), ("%d", "{dd}")):
+        text = text.replace(theirs, ours)
+    return text
 
 
 def _values(advice: Advice, number: int, phase: Phase, given: Set[str] | None, likeness: _Likeness) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from flowlord.model.workflow import Phase, Rule
 from flowlord.rules.durations import short_duration
 from flowlord.spec.author.advice import Advice, named_options, option_name
-from flowlord.spec.document import Fields
+from flowlord.spec.document import Fields, named
 from flowlord.spec.options import ALIASES
 
 _OF_FILES: Final = ("count", "group", "marker", "ignore", "min_size", "settle", "on_rewrite", "late")
@@ -21,7 +22,9 @@ _NEEDS: Final = {
     "by": ("for", "it is the step of a range: give the rule for="),
     "batch_limit": ("for, meta or meta-file", "one start makes one task here"),
 }  # fmt: skip
-_QUICK: Final = frozenset((*_NEEDS, *_OF_RETRIES, "job", "max_delay"))
+_QUICK: Final = frozenset((*_NEEDS, *_OF_RETRIES, "job", "max_delay", "for", "meta"))
+_NAME: Final = re.compile(r"[0-9A-Za-z_]+", re.ASCII)
+_WRAPPED: Final = re.compile(r"\{(?:meta:)?([0-9A-Za-z_]+)\}|meta:([0-9A-Za-z_]+)", re.ASCII)
 
 
 def check(advice: Advice) -> None:
@@ -49,7 +52,28 @@ def _check(advice: Advice, number: int, phase: Phase, rule: Rule, options: set[s
     if "job" in options and phase.task.partition(":")[2]:
         text = f"'job' does nothing: the task names its job, {phase.job!r}"
         advice.at_option("FL028", number, "job", text, "name the job once", on_key=True)
+    if "for" in options and not rule.for_ns:
+        advice.at_option(
+            "FL028", number, "for", "'for' of no length is no range: there is one task", "take it out"
+        )
+    _names(advice, number, rule)
     _waits(advice, number, phase, rule, options)
+
+
+def _names(advice: Advice, number: int, rule: Rule) -> None:
+    """Tell the names of values that nobody can read: those of lists, and those that are passed on."""
+    for name in rule.meta:
+        if not _NAME.fullmatch(name):
+            text = f"'meta' gives {named(name)}, which no token can name"
+            advice.at_option("FL028", number, "meta", text, "name a list by letters, digits and _")
+            break
+    for name in rule.pass_on:
+        if found := _WRAPPED.fullmatch(name):
+            text = f"'pass' names {named(name)}, which no task returns"
+            advice.at_option(
+                "FL028", number, "pass", text, f"names stand there as they are: pass={found[1] or found[2]}"
+            )
+            break
 
 
 def _has(needed: str, fields: Fields, phase: Phase) -> bool:

@@ -20,6 +20,21 @@ _DOUBLED: Final = re.compile(r"//+")
 _DOTS: Final = re.compile(r"(?:^|/)(\.\.?)(?=/|$)")
 _BRACES: Final = re.compile(r"(?<!\\)\{[^{}/]*,[^{}/]*\}")
 _WILD: Final = re.compile(r"[*?\[\\]")
+REMOTE: Final = (
+    "s3",
+    "s3a",
+    "gs",
+    "gcs",
+    "mc",
+    "mcs",
+)  # what `storage` reaches; it may not be asked from here
+_PAGES: Final = ("http://", "https://", "ftp://", "sftp://")
+_NEARLY_REMOTE: Final = re.compile(rf"(?i)(?:{'|'.join(REMOTE)})(?::/*|//+)")
+_UNFILLED: Final = re.compile(r"^~[\w.-]*(?=/)|\$(?:[A-Za-z_]\w*|\{\w+\})")
+_TOKEN: Final = re.compile(
+    r"(?i)(?<![\\$])\{(?:yyyy|yy|mm|dd|hh|min|ts|slug|(?:hour|day|month)_slug|meta:\w+)\}", re.ASCII
+)
+_COMMA: Final = re.compile(r",(?=\s*(?:/|\*\.|[a-z][a-z0-9]*://))")
 _TAIL: Final = re.compile(r"[^*?\[\]\\]*\Z")
 MOST_COMPARED: Final = 20_000  # pairs of patterns of one tree
 _MOST_PLACES: Final = 10_000  # pairs of characters, and more the more patterns there are
@@ -56,6 +71,7 @@ def _ignored(advice: Advice, number: int, rule: Rule) -> None:
     """Tell the patterns of paths under which no file of the phase can be known."""
     spellings = {_spelling(each) for each in rule.files}
     for nth, each in enumerate(rule.ignore):
+        _ordinary(advice, number, "ignore", nth, each)
         spelling = _spelling(each)
         if "/" in each and spelling and not spellings & {spelling, ""}:
             text = f"{named(each)} is {spelling}, and 'files' is {' or '.join(sorted(spellings))}: it matches nothing"
@@ -73,7 +89,10 @@ def _spelling(pattern: str) -> str:
 def _pattern(advice: Advice, number: int, nth: int, pattern: str) -> None:
     scheme = _SCHEME.match(pattern)
     begin = scheme.end() if scheme else 0
-    if not scheme and (doubled := _DOUBLED.search(pattern)):
+    if told := _address(pattern, scheme):
+        text, hint, end, better = told
+        advice.at_option("FL072", number, "files", text, hint, nth=nth, start=0, end=end, better=better)
+    elif not scheme and (doubled := _DOUBLED.search(pattern)):
         start, end = doubled.span()
         text = "no path of a file holds //: the pattern matches nothing"
         hint = "write one slash; ** stands for any folders in between"
@@ -87,12 +106,49 @@ def _pattern(advice: Advice, number: int, nth: int, pattern: str) -> None:
     elif pattern.endswith("/"):
         text = "a pattern that ends in / matches no file"
         advice.at_option("FL072", number, "files", text, "write /* or /** behind the folder", nth=nth)
-    if braces := _BRACES.search(pattern):
-        start, end = braces.span()
-        text = f"{named(braces[0])} is ordinary text: braces are no alternatives here"
-        advice.at_option(
-            "FL075", number, "files", text, "give files= once for each", nth=nth, start=start, end=end
+    _ordinary(advice, number, "files", nth, pattern)
+
+
+def _address(pattern: str, scheme: re.Match[str] | None) -> tuple[str, str, int, str | None] | None:
+    """Return what is wrong with how a pattern begins: words, a hint, its end and what should stand there."""
+    begin = scheme[0] if scheme else ""
+    if not scheme and (near := _NEARLY_REMOTE.match(pattern)):
+        better = near[0].rstrip(":/").lower() + "://"
+        text = f"{named(near[0])} names no bucket: this is a path of this machine"
+        return text, f"did you mean {better!r}?", near.end(), better
+    if not scheme and (unfilled := _UNFILLED.search(pattern)):
+        text = f"{named(unfilled[0])} is not filled in: the pattern matches nothing"
+        return text, "write the whole path", unfilled.end(), None
+    if begin in _PAGES:
+        text = f"nobody watches {named(begin)}"
+        return (
+            text,
+            "files are watched in folders of this machine, and in buckets by s3:// and gs://",
+            len(begin),
+            None,
         )
+    if begin.removesuffix("://") in REMOTE and "/" not in pattern[len(begin) :]:
+        text = f"{named(pattern)} names a bucket and no file in it: it matches nothing"
+        return text, f"write {pattern}/**", len(pattern), None
+    return None
+
+
+def _ordinary(advice: Advice, number: int, option: str, nth: int, pattern: str) -> None:
+    """Tell what stands in a pattern for itself and looks as if it stood for something else."""
+    if braces := _BRACES.search(pattern):
+        what, hint = "braces are no alternatives here", f"give {option}= once for each"
+    elif braces := _TOKEN.search(pattern):
+        what, hint = (
+            "no token is filled in here",
+            "write * for it: the time of a file is read out of its path",
+        )
+    elif braces := _COMMA.search(pattern):
+        what, hint = "commas are no alternatives here", f"give {option}= once for each"
+    else:
+        return
+    start, end = braces.span()
+    text = f"{named(braces[0])} is ordinary text: {what}"
+    advice.at_option("FL075", number, option, text, hint, nth=nth, start=start, end=end)
 
 
 def _left_out(pattern: str, ignore: Iterable[str]) -> bool:

@@ -32,6 +32,12 @@ PAGES: Final = {
         _rule("cron=@daily&retry_delay=«-30s»", "retry = 3"),
         _rule("cron=@daily&retry_delay=30s", "retry = 3"),
     ),
+    "FL052": Page(
+        "An interval has whole seconds, one at least: parts of a second are cut off, and what is less than one counts "
+        "as one. Written out, everybody sees how often it starts.",
+        _rule("cron=@every «500ms»"),
+        _rule("cron=@every 1s"),
+    ),
     "FL060": Page(
         "meta= holds lists, name:a,b,c with | between them; meta-file= names a file.",
         _rule("cron=@daily&meta=«users,orders»", _NAME),

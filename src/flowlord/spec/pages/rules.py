@@ -26,6 +26,12 @@ PAGES: Final = {
         _rule("cron=@daily&«ofset»=-24h"),
         _rule("cron=@daily&offset=-24h"),
     ),
+    "FL022": Page(
+        "The lists of meta= hold nothing, so a start has no row to make a task of: the schedule comes, and nothing "
+        "is sent.",
+        Example(phase('rule = "cron=@daily&meta=«name:»"', 'template = "?name={meta:name}"')),
+        Example(phase('rule = "cron=@daily&meta=name:users,orders"', 'template = "?name={meta:name}"')),
+    ),
     "FL023": Page(
         "The option has some words or numbers to choose from, and this is none of them; the problem names"
         " them.",

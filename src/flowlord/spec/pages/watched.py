@@ -26,8 +26,8 @@ PAGES: Final = {
         _rule("files=/in/a%2Bb.csv"),
     ),
     "FL072": Page(
-        "No file has such a path: paths have one slash between folders, neither . nor .. in them, and "
-        "end in a name. The pattern matches nothing, and says so to nobody.",
+        "No file has such a path: paths have one slash between folders, neither . nor .. nor ~ in them, "
+        "end in a name, and in a bucket begin with s3:// or gs://. The pattern matches nothing, and says so to nobody.",
         _rule("files=/in«//»*.csv"),
         _rule("files=/in/*.csv"),
     ),
@@ -49,7 +49,8 @@ PAGES: Final = {
         _rule("files=/in/*&ignore=*.tmp"),
     ),
     "FL075": Page(
-        "Braces are ordinary text in these patterns, not alternatives as in a shell. Several files= are.",
+        "Braces and commas are ordinary text in these patterns, not alternatives as in a shell: several files= are. "
+        "Nor are tokens filled in; a * stands for what changes from file to file.",
         _rule("files=/in/*.«{csv,json}»"),
         _rule("files=/in/*.csv&files=/in/*.json"),
     ),

@@ -21,6 +21,12 @@ PAGES: Final = {
         Example(phase('task = "load« »users"', _DAILY)),
         Example(phase('task = "load-users"', _DAILY)),
     ),
+    "FL082": Page(
+        "{mm} is the month, wherever it stands, and the template has it already in front of the hour. The minute is "
+        "{min}.",
+        Example(phase(_DAILY, 'template = "?time={yyyy}-{mm}-{dd}T{hh}:«{mm}»"')),
+        Example(phase(_DAILY, 'template = "?time={yyyy}-{mm}-{dd}T{hh}:{min}"')),
+    ),
     "FL090": Page(
         "The comment ignores something that is not there: it was mended, or the comment stands in the "
         "wrong line. Left in place it would hide the next one.",
