@@ -195,6 +195,16 @@ def _backups(settings: Settings) -> Iterator[Finding]:
     yield from backups(settings, Chance().token)
 
 
+def alerts(visit: Visit) -> Iterator[Finding]:
+    """Whether people would hear of it when something fails."""
+    from flowlord.cli.alertcheck import channels, outgoing
+
+    yield from channels(visit.settings.alerts)
+    bus = visit.bus()
+    if bus is not None:
+        yield from outgoing(bus)
+
+
 def files(visit: Visit) -> Iterator[Finding]:
     """Whether this machine lets us write what we keep."""
     import resource
@@ -215,6 +225,7 @@ PARTS: Final[Mapping[str, Callable[[Visit], Iterator[Finding]]]] = {
     "clock": clock,
     "workers": workers,
     "cache": cache,
+    "alerts": alerts,
     "files": files,
 }
 """What can be asked for, in the order in which it is told."""

@@ -148,7 +148,7 @@ def doctor(
         list[str] | None,
         argument(
             metavar="[PART]...",
-            help="Of redis, clock, workers, cache, files; default: all.",
+            help="Of redis, clock, workers, cache, alerts, files; default: all.",
             show_default=False,
         ),
     ] = None,
@@ -166,9 +166,10 @@ def doctor(
     \b
       flowlord doctor
       flowlord doctor redis --bus redis://localhost:6379
+      flowlord doctor alerts
       flowlord doctor --strict -o json
 
-    See also: workers, config.
+    See also: workers, notify, config.
     """
     settings = settings_of(config=config, bus=bus, namespace=namespace, cache=cache)
     from flowlord.cli.doctor import run as body
