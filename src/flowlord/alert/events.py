@@ -40,6 +40,8 @@ _CAUSES: Final = {
     "backup": EventKind.BACKUP,
 }
 _MODES: Final = {mode.value: mode for mode in Mode}
+_Beside = dict[tuple[str, str, str], EventKind]
+"""Key, phase and text of a fact to what it means for the alert that was told with it."""
 _ACTS: Final = {FactKind.ACKED: ActKind.ACK, FactKind.MUTED: ActKind.MUTE, FactKind.UNMUTED: ActKind.UNMUTE}
 
 
@@ -67,9 +69,9 @@ def happenings(entries: Iterable[Entry], subjects: Container[str]) -> list[Happe
     well: set[str] = set()  # once is enough
     for entry in entries:
         at = entry.at_us
-        broken = [
-            each.phase for each in entry.facts if each.kind is FactKind.ALERT and each.cause[:5] == "file:"
-        ]
+        alerts = [each for each in entry.facts if each.kind is FactKind.ALERT]
+        broken = [each.phase for each in alerts if each.cause[:5] == "file:"]
+        beside = _beside(entry.facts) if alerts else {}
         for fact in entry.facts:
             kind = fact.kind
             if kind is FactKind.DONE:
@@ -80,7 +82,7 @@ def happenings(entries: Iterable[Entry], subjects: Container[str]) -> list[Happe
                     well.add(subject)
                     found.append(Ending(subject, at))
             elif kind is FactKind.ALERT:
-                event = _event(fact, at, entry.facts)
+                event = _event(fact, at, beside)
                 failed.add(event.subject)
                 well.discard(event.subject)
                 found.append(event)
@@ -105,8 +107,17 @@ def happenings(entries: Iterable[Entry], subjects: Container[str]) -> list[Happe
     return found
 
 
-def _event(fact: Fact, at_us: int, around: Sequence[Fact]) -> Event:
-    kind = _kind(fact, around)
+def _beside(facts: Sequence[Fact]) -> _Beside:
+    """Return what else was decided of what these facts are about: a commit may tell of hundreds of tasks."""
+    found: _Beside = {}
+    for each in facts:
+        if (kind := _KINDS.get(each.kind)) is not None:
+            found.setdefault((each.key, each.phase, each.text), kind)
+    return found
+
+
+def _event(fact: Fact, at_us: int, beside: _Beside) -> Event:
+    kind = _kind(fact, beside)
     task = fact.task
     name = task.name if task else fact.phase.partition(":")[2] or fact.topic
     subject = fact.phase or name
@@ -136,18 +147,12 @@ def _bounded(name: str) -> str:
     return f"{name[: _LONGEST_NAME - 13]}…{digest}"
 
 
-def _kind(fact: Fact, around: Sequence[Fact]) -> EventKind:
+def _kind(fact: Fact, beside: _Beside) -> EventKind:
     if fact.task is not None and fact.task.result == Result.ALERT:
         return EventKind.RESULT
-    for other in around:  # what else the same decision told of the same thing
-        if (
-            other is not fact
-            and (other.key, other.phase) == (fact.key, fact.phase)
-            and fact.text == other.text
-        ):
-            found = _KINDS.get(other.kind)
-            if found is not None:
-                return found
+    found = beside.get((fact.key, fact.phase, fact.text))
+    if found is not None:
+        return found
     first = fact.cause.partition(":")[0]
     if first in _CAUSES and not (first == "file" and ":" in fact.phase):
         return _CAUSES[first]

@@ -1,4 +1,4 @@
-"""Whether alerts can leave: each channel asked without telling anybody anything, and what waits on the bus."""
+"""Whether alerts leave a bus: what did not arrive, and what nobody looked at yet."""
 
 from __future__ import annotations
 
@@ -6,23 +6,16 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from flowlord.alert import outbox
-from flowlord.alert.probe import probe
 from flowlord.cli.digest import state_on
 from flowlord.model.finding import Finding, Level
 
 if TYPE_CHECKING:
     from flowlord.alert.state import State
     from flowlord.bus.port import Bus
-    from flowlord.config.settings import AlertSettings
 
 BEHIND: Final = 1_000
 """Entries of the journal that who tells alerts may be behind a busy bus."""
 _LOOK: Final = "flowlord alerts --undelivered"
-
-
-def channels(alerts: AlertSettings) -> Iterator[Finding]:
-    """Yield how each channel of the configuration stands, and the heartbeat; nobody hears of it."""
-    yield from probe(alerts.channels, alerts.heartbeat_url)
 
 
 def outgoing(bus: Bus) -> Iterator[Finding]:

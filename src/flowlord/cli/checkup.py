@@ -197,11 +197,17 @@ def _backups(settings: Settings) -> Iterator[Finding]:
 
 def alerts(visit: Visit) -> Iterator[Finding]:
     """Whether people would hear of it when something fails."""
-    from flowlord.cli.alertcheck import channels, outgoing
+    alerts = visit.settings.alerts
+    if not alerts.channels:
+        yield Finding("channels", Level.OK, "no channel is configured: nobody is told of anything")
+    if alerts.channels or alerts.heartbeat_url:  # without, what asks channels need not be loaded
+        from flowlord.alert.probe import probe
 
-    yield from channels(visit.settings.alerts)
+        yield from probe(alerts.channels, alerts.heartbeat_url)
     bus = visit.bus()
     if bus is not None:
+        from flowlord.cli.alertcheck import outgoing
+
         yield from outgoing(bus)
 
 
