@@ -1,7 +1,10 @@
 """One commit is one step: all of it or nothing, fenced by leases, guarded by marks, once for each outcome."""
 
+from datetime import UTC, datetime
+
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from contract.given import counts, facts, infos, message, take
 from flowlord.bus.landing import rendered
@@ -221,6 +224,41 @@ def test_many_commits_each_have_their_own_answer_in_order(bus):
     assert (lost.entry, refused.mark, refused.found) == (two.entry, "m", None)
     assert infos(take(bus, "load")) == ["1", "5"]
     assert counts(bus, "done") == (0, 0, 0)
+
+
+def test_of_many_commits_only_what_landed_is_written_and_told(bus):
+    bus.publish([message("done") for _ in range(3)])
+    one, two, three = take(bus, "done")
+    bus.commit(Plan(), acknowledge=[two])
+    due = datetime(2100, 1, 1, tzinfo=UTC)
+
+    def plan(name):
+        other = replace(message("high", name), priority=9, cause=f"because of {name}", timeout_ns=7)
+        later = replace(message("load", name), due=due)
+        return Plan(
+            publish=(message("load", name), other), later=(later,), facts=(Fact(FactKind.ALERT, text=name),)
+        )
+
+    bus.commit_many(
+        [
+            Commit(plan("lost"), (two,), (), ("o0",)),
+            Commit(plan("first"), (one,), (Mark("m", None, "1"),), ("o1",)),
+            Commit(plan("refused"), (), (Mark("m", None, "2"),), ("o2",)),
+            Commit(plan("twice"), (three,), (Mark("m", "1", None),), ("o1",)),
+            Commit(plan("last"), (), (Mark("m", "1", "3"),), ("o2", "o0")),
+        ]
+    )
+    assert infos(take(bus, "load")) == ["first", "last"]
+    assert [(d.task().info, d.priority, d.cause, d.timeout_ns) for d in take(bus, "high")] == [
+        ("first", 9, "because of first", 7),
+        ("last", 9, "because of last", 7),
+    ]
+    assert counts(bus, "load")[2] == 2
+    assert [(fact.kind, fact.text or fact.task.info) for fact in facts(bus)] == [
+        (kind, name) for name in ("first", "last") for kind in (FactKind.ALERT, *[FactKind.PUBLISHED] * 3)
+    ]
+    assert bus.marks(["m"]) == {"m": "3"}
+    assert bus.commit(Plan(), outcomes=["o2"]).duplicate
 
 
 def test_each_commit_sees_what_the_ones_before_it_left(bus):

@@ -7,6 +7,7 @@ that an adapter's own step can only fail for reasons of the bus.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -24,7 +25,11 @@ QUARANTINE_CAP = 10_000
 
 _RANKS = tuple(len(BANDS) - 1 - band(priority) for priority in range(11))
 _encode = msgspec.json.Encoder().encode
+_decode_facts = msgspec.json.Decoder(list[Fact]).decode
+_KIND = b'{"kind":"published"'
 _decode_message = msgspec.json.Decoder(Message).decode
+_USUAL = 400
+"""Characters of phase, revision and batch together that are kept to be written again."""
 _make = tuple.__new__
 """Makes a named tuple of all its fields at once, in a third of the time: there is one or two for each message."""
 
@@ -96,16 +101,18 @@ class Row(NamedTuple):
 
 
 class Landing(NamedTuple):
-    """One commit, ready to land: what to check lies in `commit` and `digests`, what to write in the rest."""
+    """One commit, ready to land: what to check lies in `commit` and `digests`, what to write in the rest.
+
+    `commons` is what `common_of` says of each row, `told` the facts as JSON without brackets, if any.
+    """
 
     commit: Commit
     digests: tuple[bytes, ...]
     rows: list[Row]
-    facts: list[Fact]
-    frozen: tuple[tuple[FrozenBatch, list[bytes]], ...]
+    commons: list[bytes]
+    told: bytes
+    frozen: tuple[tuple[FrozenBatch, list[bytes]], ...] = ()
     holds: Sequence[Hold] = ()
-    told: bytes = b""
-    """The facts as JSON without brackets, when somebody has encoded them already."""
 
 
 def rank(priority: int) -> int:
@@ -128,18 +135,21 @@ def prepare(commit: Commit, now_us: int) -> Landing:
     plan = commit.plan
     if commit.rendered is not None:
         return _rendered(commit, commit.rendered, now_us)
-    messages = plan.publish + plan.later + plan.dead
+    messages = plan.publish
+    if plan.later or plan.dead:
+        messages += plan.later + plan.dead
     count = len(messages) + len(plan.quarantine)
     if count > PLAN_LIMIT:
         raise FlowlordError(
             f"a plan of {count} messages is more than the {PLAN_LIMIT} that land at once",
             hint="freeze it as a batch: Plan(frozen=...)",
         )
-    rows, facts = arrive(messages, now_us)
-    if plan.quarantine:
-        rows += [_quarantined(found, now_us) for found in plan.quarantine]
+    rows, commons, facts = arrive(messages, now_us)
+    for found in plan.quarantine:
+        rows.append(row := _quarantined(found, now_us))
+        commons.append(common_of(row.phase, row.revision, row.cause, row.batch, row.priority))
     if plan.facts:  # the cause before what follows from it
-        facts = [*plan.facts, *facts]
+        facts.insert(0, _encode(plan.facts)[1:-1])
     frozen: tuple[tuple[FrozenBatch, list[bytes]], ...] = ()
     if plan.frozen:
         frozen = tuple((batch, [_freeze(message) for message in batch.messages]) for batch in plan.frozen)
@@ -149,38 +159,70 @@ def prepare(commit: Commit, now_us: int) -> Landing:
     for opened in plan.opened:
         if opened.holds:
             holds.append(Hold(batch_member(opened.key), opened.holds, opened.key))
-    return _make(Landing, (commit, _digests(commit), rows, facts, frozen, holds, b""))
+    return _make(Landing, (commit, _digests(commit), rows, commons, b",".join(facts), frozen, holds))
 
 
 def rendered(message: Message) -> Rendered:
     """Return the bytes of a message that goes to its topic at once, for `Commit.rendered`; raises InvalidTask."""
-    return Rendered(payload_of(message), _encode(_published(message, 0)))
+    common = common_of(message.phase, message.revision, message.cause, message.batch, message.priority)
+    return Rendered(payload_of(message), common)
 
 
 def _rendered(commit: Commit, found: Rendered, now_us: int) -> Landing:
     [message] = commit.plan.publish
-    rows, facts = [_row(message, 0, now_us, found.payload)], [_published(message, 0)]
     holds = holds_of(commit.plan.publish) if message.holds else ()
-    return _make(Landing, (commit, _digests(commit), rows, facts, (), holds, found.fact))
+    row = _row(message, 0, now_us, found.payload)
+    fact = _published(message, 0, found.payload, found.common)
+    return _make(Landing, (commit, _digests(commit), [row], [found.common], fact, (), holds))
 
 
 def _digests(commit: Commit) -> tuple[bytes, ...]:
     return tuple([digest(outcome) for outcome in commit.outcomes]) if commit.outcomes else ()
 
 
-def arrive(messages: Iterable[Message], now_us: int) -> tuple[list[Row], list[Fact]]:
-    """Return the rows of messages that land now, and the facts that tell of them."""
+def arrive(messages: Iterable[Message], now_us: int) -> tuple[list[Row], list[bytes], list[bytes]]:
+    """Return the rows of messages that land now, what `common_of` says of each, and the facts that tell of them."""
     rows: list[Row] = []
-    facts: list[Fact] = []
+    commons: list[bytes] = []
+    facts: list[bytes] = []
     for message in messages:
         due_us = 0 if message.due is None else micros(message.due)
         if due_us <= now_us:
             due_us = 0
-        rows.append(_row(message, due_us, now_us, payload_of(message)))
+        payload = payload_of(message)
+        common = common_of(message.phase, message.revision, message.cause, message.batch, message.priority)
+        rows.append(_row(message, due_us, now_us, payload))
+        commons.append(common)
         # What lands on `done` is told by the decision that follows from it.
         if message.topic != DONE:
-            facts.append(_published(message, due_us))
-    return rows, facts
+            facts.append(_published(message, due_us, payload, common))
+    return rows, commons, facts
+
+
+def common_of(phase: str, revision: str, cause: str, batch: str, priority: int) -> bytes:
+    """Return what a message and the fact that tells of it have in common, as JSON: a comma before each name."""
+    # Foreign workers may bring any text, which is not worth the memory.
+    is_usual = len(phase) + len(revision) + len(batch) <= _USUAL
+    lead = (_lead if is_usual else _lead.__wrapped__)(phase, revision, batch, priority)
+    return b'%b,"cause":%b' % (lead, _encode(cause)) if cause else lead
+
+
+@lru_cache(maxsize=4096)
+def _lead(phase: str, revision: str, batch: str, priority: int) -> bytes:
+    """What all children of one phase have in common."""
+    return _encode(Fact(FactKind.PUBLISHED, "", "", phase, revision, "", batch, priority))[len(_KIND) : -1]
+
+
+def _published(message: Message, due_us: int, payload: bytes, common: bytes) -> bytes:
+    """The fact that a message was published, which holds the bytes that travel."""
+    due = b',"due":%d' % due_us if due_us else b""
+    told = (_encode(message.key), _encode(message.topic), common, due, payload)
+    return b'{"kind":"published","key":%b,"topic":%b%b%b,"task":%b}' % told
+
+
+def facts_of(told: Iterable[bytes]) -> list[Fact]:
+    """Read facts as they are told, for a bus that keeps none as text."""
+    return _decode_facts(b"[%b]" % b",".join(told))
 
 
 def _row(message: Message, due_us: int, now_us: int, payload: bytes) -> Row:
@@ -202,22 +244,6 @@ def _row(message: Message, due_us: int, now_us: int, payload: bytes) -> Row:
             "",
             None if message.report is None else _encode(message.report),
         ),
-    )
-
-
-def _published(message: Message, due_us: int) -> Fact:
-    return Fact(
-        FactKind.PUBLISHED,
-        message.key,
-        message.topic,
-        message.phase,
-        message.revision,
-        message.cause,
-        message.batch,
-        message.priority,
-        due_us,
-        "",
-        message.task,
     )
 
 

@@ -11,7 +11,7 @@ import msgspec
 from flowlord.bus.clock import SystemClock, micros, unguessable
 from flowlord.bus.holds import batch_member, holds_of
 from flowlord.bus.judge import BATCH, Answer, judge
-from flowlord.bus.landing import Landing, arrive, prepare
+from flowlord.bus.landing import Landing, arrive, facts_of, prepare
 from flowlord.bus.lifetimes import day_of
 from flowlord.bus.memory_looks import MemoryLooks
 from flowlord.bus.memory_store import Kept, Lease, Store
@@ -87,15 +87,16 @@ class MemoryBus(MemoryLooks, Single):
                 for mark in verdict.marks.values():
                     store.set(mark, now_us)
                 store.outcomes.update(dict.fromkeys(verdict.digests, day_of(now_us)))
-                facts: list[Fact] = []
+                told: list[bytes] = []
                 for place in verdict.landed:
                     landing = landings[place]
                     store.land(landing.rows)
                     store.opened.hold(landing.holds, now_us, [freed.get(each) for each in landing.digests])
-                    facts += landing.facts
+                    if landing.told:
+                        told.append(landing.told)
                     for batch, _ in landing.frozen:
                         store.freeze(batch)
-                self._tell(facts + store.cap_quarantine(), commit_id)
+                self._tell(facts_of(told) + store.cap_quarantine(), commit_id)
                 known = (now_us, verdict.answers)
                 if verdict.landed or verdict.entries:  # else: sent again, it is judged again
                     store.commits[commit_id] = known
@@ -201,7 +202,7 @@ class MemoryBus(MemoryLooks, Single):
             if batch is not None:
                 now_us = self._now_us()
                 chunk = batch.messages[batch.done : batch.done + limit]
-                rows, facts = arrive(chunk, now_us)
+                rows, _, told = arrive(chunk, now_us)
                 store.land(rows)
                 store.opened.hold(holds_of(chunk), now_us)
                 batch.done += len(chunk)
@@ -212,7 +213,7 @@ class MemoryBus(MemoryLooks, Single):
                     store.marks.pop(BATCH + batch.key, None)
                 else:
                     store.marks[BATCH + batch.key] = (f"{batch.done}/{len(batch.messages)}", 0)
-                self._tell(facts, self._name())
+                self._tell(facts_of(told), self._name())
                 self._changed.notify_all()
         self._step("advance.applied")
         return moved

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from binascii import b2a_base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import msgspec
 
 from flowlord.bus.holds import batch_member
 from flowlord.bus.judge import Answer, marks_of
-from flowlord.bus.landing import Landing
+from flowlord.bus.landing import Landing, Row
 from flowlord.bus.lifetimes import SECOND_US, day_of
 from flowlord.bus.redis_entry import about_of
 from flowlord.bus.redis_link import Reply, Word
@@ -20,6 +21,7 @@ from flowlord.model.message import Delivery
 from flowlord.model.plan import ANY, Committed
 
 _encode = msgspec.json.Encoder().encode
+_words = msgspec.json.Decoder(list[str]).decode
 _pack = msgspec.msgpack.Encoder().encode
 _LANDED = Committed()
 _DUPLICATE = Committed(duplicate=True)
@@ -38,6 +40,11 @@ class Advance(NamedTuple):
 def member_word(digest: bytes) -> str:
     """Return a digest as it is written on Redis."""
     return b2a_base64(digest, newline=False).decode()
+
+
+def _member_words(digests: Sequence[bytes]) -> list[str]:
+    """The same of many: bytes in JSON are written so, and a loop of ours would take twice as long."""
+    return _words(_encode(digests))
 
 
 def token_of(delivery: Delivery) -> str:
@@ -64,50 +71,114 @@ def pack(
         staged: where the messages of a frozen batch lie, by place of its landing and its name.
         advance: what this takes off a frozen batch.
     """
-    streams: dict[tuple[str, int], int] = {}
-    holds: dict[tuple[str, str], int] = {}
-    opens: list[object] = []
-    commits: list[object] = []
+    deliveries = [each for landing in landings for each in landing.commit.acknowledge]
+    entries = [each.entry for each in deliveries]
+    holds = _holds(deliveries)
+    digests = [digest for landing in landings for digest in landing.digests]
+    marks = [_marks(landing, now_us) for landing in landings]
+    guards = [key for own in marks for key in own[::5]]
+    rows = [row for landing in landings for row in landing.rows]
     texts: list[bytes] = []
-    told: list[bytes] = []
-    for place, (commit, digests, rows, facts, frozen, opens_now, known_text) in enumerate(landings):
-        has_marks = commit.marks or frozen or commit.plan.opened
-        marks = _marks(landings[place], now_us) if has_marks else ()
-        batches = [(b.key, len(each), staged[place, b.key]) for b, each in frozen if each]
-        text = known_text or (_encode(facts)[1:-1] if facts else b"")
-        if text:
-            told.append(text)
-        commits += (
-            len(commit.acknowledge), len(digests), len(marks) // 5, len(rows), len(text), len(batches),
-            1 if advance else 0,
-        )  # fmt: skip
-        for delivery in commit.acknowledge:
-            entry = delivery.entry
-            hold = (entry.rpartition("/")[0], token_of(delivery))
-            commits += (entry, holds.setdefault(hold, len(holds) + 1))
-        if digests:
-            commits += [member_word(digest) for digest in digests]
-        commits += marks
-        for row in rows:
-            known = streams.setdefault((row.topic, row.rank), len(streams) + 1)
-            payload, about = row.payload, about_of(row)
-            texts += (payload, about)
-            commits += (known, row.key, row.due_us, len(payload), len(about))
-        for batch in batches:
-            commits += batch
-        if advance:
-            commits += (*advance[:3], int(advance.is_last))
-        for opened in opens_now:
-            opens += (place + 1, member_word(opened.member), opened.group, opened.key)
-        if advance and advance.is_last:
-            opens += (place + 1, member_word(batch_member(advance.batch)), "", "")
-    where = [(names_of(topic)[rank], topic, rank) for topic, rank in streams]
-    packed = _pack((commit_id, by, str(now_us), day_of(now_us), where, list(holds), commits, opens))
-    return [packed, b"".join(texts), b"[%b]" % b",".join(told)]
+    for landing in landings:
+        for row, common in zip(landing.rows, landing.commons, strict=True):
+            texts += (row.payload, about_of(row, common))
+    packed = _pack(
+        (
+            commit_id,
+            by,
+            str(now_us),
+            day_of(now_us),
+            _are_apart(entries) and _are_apart(digests) and _are_apart(guards),
+            entries,
+            holds,
+            _member_words(digests),
+            list(chain.from_iterable(marks)),
+            _streams(rows),
+            [row.key for row in rows],
+            [len(text) for text in texts],
+            [word for place, row in enumerate(rows, 1) if row.due_us for word in (place, row.due_us)],
+            _opens(landings, advance),
+            _batches(landings, staged),
+            (1, *advance[:3], int(advance.is_last)) if advance else (),
+        )
+    )
+    told = b"[%b]" % b",".join([landing.told for landing in landings if landing.told])
+    shapes = [
+        count
+        for landing, own in zip(landings, marks, strict=True)
+        for count in (
+            len(landing.commit.acknowledge),
+            len(landing.digests),
+            len(own) // 5,
+            len(landing.rows),
+            len(landing.told),
+        )
+    ]
+    return [packed, b"".join(texts), told, _pack(shapes)]
+
+
+def _holds(deliveries: Sequence[Delivery]) -> list[list[object]]:
+    """Return under which leases deliveries are held, and how many one after the other under each."""
+    found: list[list[object]] = []
+    last: tuple[str, str, str] | None = None
+    count = 0
+    for each in deliveries:
+        name = each.entry.rpartition("/")[0]
+        held = (name, each.token, each.consumer)
+        if held == last:
+            count += 1
+            found[-1][2] = count
+        else:
+            last, count = held, 1
+            found.append([name, token_of(each), 1])
+    return found
+
+
+def _streams(rows: Sequence[Row]) -> list[list[object]]:
+    """Return where rows are published, and how many one after the other on each."""
+    found: list[list[object]] = []
+    last: tuple[str, int] | None = None
+    count = 0
+    for row in rows:
+        where = (row.topic, row.rank)
+        if where == last:
+            count += 1
+            found[-1][3] = count
+        else:
+            last, count = where, 1
+            found.append([names_of(row.topic)[row.rank], *where, 1])
+    return found
+
+
+def _are_apart(names: Sequence[Hashable]) -> bool:
+    return len(set(names)) == len(names)
+
+
+def _opens(landings: Sequence[Landing], advance: Advance | None) -> list[object]:
+    found: list[object] = []
+    behind = 0
+    for place, landing in enumerate(landings, 1):
+        first, behind = behind + 1, behind + len(landing.digests)
+        for hold in landing.holds:
+            found += (place, member_word(hold.member), hold.group, hold.key, first, behind)
+    if advance and advance.is_last:  # which is of the only commit
+        found += (1, member_word(batch_member(advance.batch)), "", "", 1, 0)
+    return found
+
+
+def _batches(landings: Sequence[Landing], staged: Mapping[tuple[int, str], str]) -> list[object]:
+    found: list[object] = []
+    for place, landing in enumerate(landings):
+        for batch, messages in landing.frozen:
+            if messages:
+                found += (place + 1, batch.key, len(messages), staged[place, batch.key])
+    return found
 
 
 def _marks(landing: Landing, now_us: int) -> list[object]:
     flat: list[object] = []
+    if not (landing.commit.marks or landing.frozen or landing.commit.plan.opened):
+        return flat
     for mark in marks_of(landing):
         seen = mark.seen
         how = _ANYTHING if seen is ANY else _ABSENT if seen is None else _VALUE

@@ -50,14 +50,16 @@ _DIGITS = 18
 _LONGEST_NS = (1 << 63) - 1
 
 
-def about_of(row: Row) -> bytes:
-    """Return the field `about` of a message."""
-    about = _encode(
-        About(row.phase, row.revision, row.cause, row.batch, row.origin, row.priority, row.timeout_ns)
-    )
-    if row.report is None:
-        return about
-    return b'%s%s"report":%s}' % (about[:-1], b"," if len(about) > 2 else b"", row.report)
+def about_of(row: Row, common: bytes) -> bytes:
+    """Return the field `about` of a message; `common` as `landing.common_of` tells it."""
+    about = common
+    if row.origin:
+        about += b',"origin":%b' % _encode(row.origin)
+    if row.timeout_ns:
+        about += b',"timeout_ns":%d' % row.timeout_ns
+    if row.report is not None:
+        about += b',"report":%b' % row.report
+    return b"{%b}" % about[1:]
 
 
 def read_entry(name: str, found: Sequence[Any]) -> Entry:

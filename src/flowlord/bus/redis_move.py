@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from flowlord.bus.landing import common_of
 from flowlord.bus.port import CHUNK, Move
 from flowlord.bus.redis_core import Core
 from flowlord.bus.redis_entry import Entry, about_of, peeked_of, read_entry, row_of
@@ -77,7 +78,7 @@ def _words(asked: Move, entry: Entry, due_us: int, now_us: int, reason: str) -> 
         row = row._replace(report=_encode(entry.about.report))
     new, fact = row.moved(asked, now_us, reason)
     name = names_of(new.topic)[new.rank]
-    about = about_of(new)
+    about = about_of(new, common_of(new.phase, new.revision, new.cause, new.batch, new.priority))
     return [
         asked.entry,
         row.topic,

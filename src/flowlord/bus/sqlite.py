@@ -94,13 +94,12 @@ class SqliteBus(SqliteLooks, Single):
             return []
         now_us = self._now_us()
         landings = [prepare(commit, now_us) for commit in commits]
-        facts = [landing.told or encode_facts(landing.facts) for landing in landings]
         commit_id = self._name()
         until_ns = self._patience.monotonic_ns() + int(RESEND_S * 1e9)
         sent_before = False
         while True:
             try:
-                return self._land(commit_id, landings, facts, sent_before=sent_before)
+                return self._land(commit_id, landings, sent_before=sent_before)
             except OutcomeUnknown:
                 # The same bytes under the same name: if they landed, the file says so and nothing lands twice.
                 sent_before = True
@@ -108,16 +107,14 @@ class SqliteBus(SqliteLooks, Single):
                     raise
             self._connection.pause(0.05)
 
-    def _land(
-        self, commit_id: str, landings: list[Landing], facts: list[bytes], *, sent_before: bool
-    ) -> list[Answer]:
+    def _land(self, commit_id: str, landings: list[Landing], *, sent_before: bool) -> list[Answer]:
         with self._writing("commit") as (db, news):
             if sent_before:
                 known = sqlite_commit.known_answers(db, commit_id)
                 if known is not None:
                     return known
             return sqlite_commit.land(
-                db, landings, facts, commit_id=commit_id, by=self._by, now_us=self._now_us(), news=news
+                db, landings, commit_id=commit_id, by=self._by, now_us=self._now_us(), news=news
             )
 
     # --- claim and lease

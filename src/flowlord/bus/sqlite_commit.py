@@ -53,14 +53,13 @@ def known_answers(db: sqlite3.Connection, commit_id: str) -> list[Answer] | None
 def land(
     db: sqlite3.Connection,
     landings: Sequence[Landing],
-    facts: Sequence[bytes],
     *,
     commit_id: str,
     by: str,
     now_us: int,
     news: News,
 ) -> list[Answer]:
-    """Land commits in order and remember the answers under `commit_id`; `facts` are those of each, encoded."""
+    """Land commits in order and remember the answers under `commit_id`."""
     today = day_of(now_us)
     values = _values(db, landings)
     recorded = _recorded(db, landings, today)
@@ -81,8 +80,8 @@ def land(
         rows += landing.rows
         if landing.holds:
             sqlite_opened.hold(db, landing.holds, now_us, [freed.get(each) for each in landing.digests])
-        if facts[place]:
-            told.append(facts[place])
+        if landing.told:
+            told.append(landing.told)
         for batch, messages in landing.frozen:
             _freeze(db, batch, messages)
         quarantined = quarantined or bool(landing.commit.plan.quarantine)

@@ -11,7 +11,6 @@ from flowlord.bus.landing import arrive, thaw
 from flowlord.bus.sqlite_commit import (
     News,
     arrive_rows,
-    encode_facts,
     next_entries,
     queue_from,
     set_marks,
@@ -66,7 +65,7 @@ def advance(db: sqlite3.Connection, limit: int, *, commit_id: str, by: str, now_
         "SELECT place, message FROM frozen WHERE batch = ? ORDER BY place LIMIT ?", (number, limit)
     ).fetchall()
     messages = thaw([data for _, data in found])
-    rows, facts = arrive(messages, now_us)
+    rows, _, told = arrive(messages, now_us)
     arrive_rows(db, rows, news)
     sqlite_opened.hold(db, holds_of(messages), now_us)
     db.execute("DELETE FROM frozen WHERE batch = ? AND place <= ?", (number, found[-1][0]))
@@ -79,5 +78,5 @@ def advance(db: sqlite3.Connection, limit: int, *, commit_id: str, by: str, now_
         db.execute("UPDATE batches SET done = ? WHERE id = ?", (done, number))
         progress = Mark(BATCH + key, ANY, f"{done}/{total}")
     set_marks(db, [progress], now_us)
-    tell(db, [encode_facts(facts)] if facts else [], commit_id=commit_id, by=by, now_us=now_us, news=news)
+    tell(db, told, commit_id=commit_id, by=by, now_us=now_us, news=news)
     return len(found)

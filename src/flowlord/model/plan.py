@@ -218,10 +218,10 @@ class Mark:
 
 
 class Rendered(NamedTuple):
-    """The bytes of a commit's only message: its payload, and the fact that tells of it, both JSON."""
+    """The bytes of a commit's only message: its payload, and what it has in common with the fact that tells of it."""
 
     payload: bytes
-    fact: bytes
+    common: bytes
 
 
 class Commit(msgspec.Struct, frozen=True):

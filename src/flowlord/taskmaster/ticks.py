@@ -37,7 +37,7 @@ class Ready:
 
     `seen` is the mark on which it rests; it starts from `due` to `last`, else a look must tell; `then` is when the
     phase is to be looked at again.
-    `payload` and `fact` are its bytes, each without the stamp: what comes before and behind it.
+    `payload` is its bytes without the stamp: what comes before and behind it; `common` as `Rendered` has it.
     """
 
     seen: str
@@ -47,7 +47,7 @@ class Ready:
     message: Message
     marks: tuple[Mark, ...]
     payload: tuple[bytes, bytes]
-    fact: tuple[bytes, bytes]
+    common: bytes
 
 
 @dataclass(slots=True)
@@ -132,7 +132,7 @@ def prepare(around: Surroundings, entry: Entry) -> None:
         message,
         (Mark(entry.mark, entry.seen, utc_text(instant)),),
         _without_stamp(found.payload),
-        _without_stamp(found.fact),
+        found.common,
     )
 
 
@@ -145,9 +145,9 @@ def take_ready(around: Surroundings, entry: Entry, now: datetime) -> tuple[Commi
         return None
     created = stamp(around.stamps.now())
     made = created.encode()
-    (payload, behind), (fact, rest) = ready.payload, ready.fact
+    payload, behind = ready.payload
     plan = Plan((stamped(ready.message, created),))
-    text = Rendered(payload + made + behind, fact + made + rest)
+    text = Rendered(payload + made + behind, ready.common)
     return Commit(plan, (), ready.marks, (), text), ready.then
 
 

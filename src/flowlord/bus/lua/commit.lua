@@ -4,158 +4,195 @@
 -- later, delayed, later:count, journal, commits, commits:at, batches, batch:lists, open, open:at, open:count and the staged
 -- lists.
 --
--- ARGV[3]  msgpack [id, by, now, day, streams, holds, commits, opens]
---          streams = [[name, topic, rank], ...], what is published to; holds = [[name, |token], ...], what is let go of
---          opens is a flat list of place in commits, member, group and key: what holds a group open from now on; group
---          `=` is that of the commit's outcomes, '' lets the member go
---          commits is one flat list (a table for each part of each commit would cost more than the rest): for each
---          commit seven counts and then as many groups of
---            acks      entry, place in holds
---            outcomes  digest
---            marks     key, how, seen, new or false, until; how 0 anything, 1 absent, 2 `seen`
---            rows      place in streams, key, due, lengths of payload and about
---            told      nothing: the count is the length of its facts, 0 for none
---            batches   batch, count, staged list
---            advance   batch, list, count, 1 when it is the last
+-- ARGV[3]  msgpack [id, by, now, day, apart, entries, holds, digests, marks, streams, keys, sizes, dues, opens, batches,
+--          advances]: what all commits are about, one behind the other, in flat lists (a table for each part of each
+--          commit would cost more than the rest)
+--          apart     whether no entry, digest and mark is in it twice
+--          entries   what is acknowledged
+--          holds     [name, |token, how many entries] of the entries, in their order
+--          digests   of the outcomes
+--          marks     key, how, seen, new or false, until; how 0 anything, 1 absent, 2 `seen`
+--          streams   [name, topic, rank, how many rows]: where the rows are published, in their order
+--          keys      of the rows
+--          sizes     lengths of payload and about of each row
+--          dues      row and due time of those that are published later
+--          opens     place, member, group, key, and the first and last of the digests of its commit: what holds a group
+--                    open from now on; group `=` is that of the commit's outcomes, '' lets the member go
+--          batches   place, batch, count, staged list
+--          advances  place, batch, list, count, 1 when it is the last
 -- ARGV[4]  payload and about of each row, one behind the other (msgpack here knows no bytes)
 -- ARGV[5]  JSON array of the facts of all commits
+-- ARGV[6]  msgpack of how many acks, outcomes, marks, rows and bytes of facts each commit has
 --
 -- Lua hashes every byte of each string that is made, so texts come once and together, and the facts, which are the
 -- longest, go on as they came unless one of the commits does not land.
 -- Returns those that did not simply land: [place, word, about, found, ...].
-local id, by, now, day, streams, holds, commits, opens = unpack(cmsgpack.unpack(ARGV[3]))
+local id, by, now, day, apart, entries, holds, digests, marks, streams, keys, sizes, dues, opens, batches, advances =
+  unpack(cmsgpack.unpack(ARGV[3]))
 
 -- A commit sent again after its answer was lost.
 local known = redis.call('HGET', P .. 'commits', id)
 if known then return cmsgpack.unpack(known) end
 
--- Where the parts of each commit begin: in `commits`, its texts in ARGV[4] and its facts in ARGV[5].
-local places, at, text, told = {}, 1, 1, 2
-while at <= #commits do
-  local acks = at + 7
-  local outcomes = acks + 2 * commits[at]
-  local marks = outcomes + commits[at + 1]
-  local rows = marks + 5 * commits[at + 2]
-  local batches = rows + 5 * commits[at + 3]
-  local facts = commits[at + 4]
-  local advance = batches + 3 * commits[at + 5]
-  local ends = advance + 4 * commits[at + 6]
-  places[#places + 1] = {
-    acks = acks, outcomes = outcomes, marks = marks, rows = rows, batches = batches, advance = advance, ends = ends,
-    text = text, told = told, facts = facts,
-  }
-  for i = rows, batches - 1, 5 do text = text + commits[i + 3] + commits[i + 4] end
-  if facts > 0 then told = told + facts + 1 end
-  at = ends
-end
-
-local entries, digests, keys = {}, {}, {}
-for _, p in ipairs(places) do
-  for i = p.acks, p.outcomes - 1, 2 do entries[#entries + 1] = commits[i] end
-  for i = p.outcomes, p.marks - 1 do digests[#digests + 1] = commits[i] end
-  for i = p.marks, p.rows - 1, 5 do keys[#keys + 1] = commits[i] end
-  for i = p.batches, p.advance - 1, 3 do
-    if redis.call('LLEN', commits[i + 2]) ~= commits[i + 1] then
-      return redis.error_reply('UNSTAGED a part of batch ' .. commits[i] .. ' is gone')
-    end
+for i = 1, #batches, 4 do
+  if redis.call('LLEN', batches[i + 3]) ~= batches[i + 2] then
+    return redis.error_reply('UNSTAGED a part of batch ' .. batches[i + 1] .. ' is gone')
   end
 end
-local leases = fetch('HMGET', P .. 'lease', entries)
-local values = fetch('HMGET', P .. 'marks', keys)
-local recorded = {}
+
+local leases = values_of('HMGET', P .. 'lease', entries)
+local names = {}
+for i = 1, #marks, 5 do names[#names + 1] = marks[i] end
+local values = fetch('HMGET', P .. 'marks', names)
+local recorded, is_new = {}, true
 if #digests > 0 then
   for _, one in ipairs(redis.call('SMEMBERS', P .. 'days')) do
     if tonumber(one) >= day - 7 then
-      for digest, found in pairs(fetch('SMISMEMBER', P .. 'outcome:' .. one, digests)) do
-        if found == 1 then recorded[digest] = true end
+      for i, found in ipairs(values_of('SMISMEMBER', P .. 'outcome:' .. one, digests)) do
+        if found == 1 then recorded[digests[i]], is_new = true, false end
       end
     end
   end
 end
 
-local answers, ended, gone, landed, set, fresh, count = {}, {}, {}, {}, {}, {}, 0
-local function answer(place, word, about, found)
-  answers[#answers + 1] = place
-  answers[#answers + 1] = word
-  answers[#answers + 1] = about
-  answers[#answers + 1] = found
+local function all_held()
+  local at = 0
+  for _, hold in ipairs(holds) do
+    for i = at + 1, at + hold[3] do
+      if not owns(leases[i], hold[2]) then return false end
+    end
+    at = at + hold[3]
+  end
+  return true
 end
 
-local function judge(place, p)
-  for i = p.acks, p.outcomes - 1, 2 do
-    if not owns(leases[commits[i]], holds[commits[i + 1]][2]) then return answer(place, 'lost', commits[i], false) end
-  end
-  local duplicate = false
-  for i = p.outcomes, p.marks - 1 do duplicate = duplicate or recorded[commits[i]] end
-  if duplicate then
-    answer(place, 'duplicate', '', false)
-  else
-    for i = p.marks, p.rows - 1, 5 do
-      local found, how = values[commits[i]], commits[i + 1]
-      if (how == 1 and found) or (how == 2 and found ~= commits[i + 2]) then
-        return answer(place, 'refused', commits[i], found)
-      end
-    end
-    for i = p.marks, p.rows - 1, 5 do
-      values[commits[i]] = commits[i + 3]
-      set[commits[i]] = { commits[i + 3], commits[i + 4] }
-    end
-    for i = p.outcomes, p.marks - 1 do
-      if not recorded[commits[i]] then
-        recorded[commits[i]] = true
-        fresh[#fresh + 1] = commits[i]
-      end
-    end
-    landed[#landed + 1], p.landed = p, true
-    count = count + (p.batches - p.rows) / 5
-  end
-  for i = p.acks, p.outcomes - 1, 2 do
-    if leases[commits[i]] then
-      leases[commits[i]] = false
-      local hold = holds[commits[i + 1]]
-      local ids = gone[hold[1]]
-      if not ids then
-        ids = {}
-        gone[hold[1]] = ids
-      end
-      ended[#ended + 1] = commits[i]
-      ids[#ids + 1] = string.sub(commits[i], #hold[1] + 2)
-    end
-  end
+local function differs(i)
+  local found, how = values[marks[i]], marks[i + 1]
+  return (how == 1 and found) or (how == 2 and found ~= marks[i + 2])
 end
 
-for place, p in ipairs(places) do judge(place, p) end
-if #landed == 0 and #ended == 0 then return answers end
+local function none_differs()
+  for i = 1, #marks, 5 do
+    if differs(i) then return false end
+  end
+  return true
+end
+
+-- Something stands in the way of one of them: each is judged against the bus as those before it leave it, and of what
+-- all are about only that is left which is to be written. Returns the answers, which places landed, the rows that are
+-- left out, how many are left, and the facts.
+local function judge()
+  local shapes, tokens, held = cmsgpack.unpack(ARGV[6]), {}, {}
+  for _, hold in ipairs(holds) do
+    for _ = 1, hold[3] do tokens[#tokens + 1] = hold end
+  end
+  for i, entry in ipairs(entries) do held[entry] = leases[i] end
+  local answers, landed, without, count, facts = {}, {}, {}, 0, {}
+  local ended, let, fresh, set = {}, {}, {}, {}
+  local function answer(place, word, about, found)
+    answers[#answers + 1] = place
+    answers[#answers + 1] = word
+    answers[#answers + 1] = about
+    answers[#answers + 1] = found
+  end
+  local a, o, m, r, told = 0, 0, 0, 0, 2
+  for place = 1, #shapes / 5 do
+    local at = 5 * place - 4
+    local acks, outcomes, marked = a + shapes[at], o + shapes[at + 1], m + shapes[at + 2]
+    local rows, size = r + shapes[at + 3], shapes[at + 4]
+    local stands, word, about, found = true, nil, '', false
+    for i = a + 1, acks do
+      if stands and not owns(held[entries[i]], tokens[i][2]) then stands, word, about = false, 'lost', entries[i] end
+    end
+    if stands then
+      for i = o + 1, outcomes do
+        if recorded[digests[i]] then word = 'duplicate' end
+      end
+    end
+    if stands and not word then
+      for i = 5 * m + 1, 5 * marked, 5 do
+        if stands and differs(i) then
+          stands, word, about, found = false, 'refused', marks[i], values[marks[i]]
+        end
+      end
+    end
+    if word then
+      answer(place, word, about, found)
+    else
+      landed[place] = true
+      for i = 5 * m + 1, 5 * marked, 5 do
+        values[marks[i]] = marks[i + 3]
+        for j = i, i + 4 do set[#set + 1] = marks[j] end
+      end
+      for i = o + 1, outcomes do
+        if not recorded[digests[i]] then
+          recorded[digests[i]] = true
+          fresh[#fresh + 1] = digests[i]
+        end
+      end
+      count = count + rows - r
+      if size > 0 then facts[#facts + 1] = string.sub(ARGV[5], told, told + size - 1) end
+    end
+    if not landed[place] then
+      for i = r + 1, rows do without[i] = true end
+    end
+    if stands then
+      for i = a + 1, acks do
+        if held[entries[i]] then
+          held[entries[i]] = false
+          ended[#ended + 1] = entries[i]
+          let[#let + 1] = { tokens[i][1], tokens[i][2], 1 }
+        end
+      end
+    end
+    a, o, m, r = acks, outcomes, marked, rows
+    if size > 0 then told = told + size + 1 end
+  end
+  entries, holds, digests, marks = ended, let, fresh, set
+  return answers, landed, without, count, facts
+end
+
+local outcomes = digests -- `opens` tells places in it
+local answers, landed, without, count, facts = {}, nil, {}, #keys, nil
+if not (apart and is_new and all_held() and none_differs()) then
+  answers, landed, without, count, facts = judge()
+  if not next(landed) and #entries == 0 then return answers end
+end
+
+local function lands(place) return not landed or landed[place] end
 
 -- From here on nothing may fail.
 if count > 0 then
-  local used, number, ms = {}, numbers(count, now)
-  for _, p in ipairs(landed) do
-    local text = p.text
-    for i = p.rows, p.batches - 1, 5 do
-      local where, key, due = streams[commits[i]], commits[i + 1], commits[i + 2]
-      local behind = text + commits[i + 3]
-      local payload = string.sub(ARGV[4], text, behind - 1)
-      text = behind + commits[i + 4]
-      local about = string.sub(ARGV[4], behind, text - 1)
-      number = number + 1
-      used[commits[i]] = true
-      -- What a stream does not take waits as a later message: nothing that was accepted is dropped.
-      if due > 0 or not add(where[1], ms, number, payload, key, now, about) then
-        local packed = cmsgpack.pack({ where[1], key, about, payload, now, where[2], 0 })
-        delay(string.format('%016.0f/%s', number, where[1]), due > 0 and due or now, where[2], packed)
+  local later, number, ms = {}, numbers(count, now)
+  for i = 1, #dues, 2 do later[dues[i]] = dues[i + 1] end
+  local row, at, used = 0, 1, {}
+  for _, where in ipairs(streams) do
+    for i = row + 1, row + where[4] do
+      local behind = at + sizes[2 * i - 1]
+      local ends = behind + sizes[2 * i]
+      if not without[i] then
+        local payload, about = string.sub(ARGV[4], at, behind - 1), string.sub(ARGV[4], behind, ends - 1)
+        local key, due = keys[i], later[i]
+        number, used[where[1]] = number + 1, where
+        -- What a stream does not take waits as a later message: nothing that was accepted is dropped.
+        if due or not add(where[1], ms, number, payload, key, now, about) then
+          local packed = cmsgpack.pack({ where[1], key, about, payload, now, where[2], 0 })
+          delay(string.format('%016.0f/%s', number, where[1]), due or now, where[2], packed)
+        end
       end
+      at = ends
     end
+    row = row + where[4]
   end
-  for place in pairs(used) do register(streams[place][2], streams[place][3], streams[place][1]) end
+  for _, where in pairs(used) do register(where[2], where[3], where[1]) end
 end
-local freed = shut(fresh)
-for i = 1, #opens, 4 do
-  local p, member, group = places[opens[i]], opens[i + 1], opens[i + 2]
-  if p.landed then
+local freed = shut(digests)
+for i = 1, #opens, 6 do
+  local member, group = opens[i + 1], opens[i + 2]
+  if lands(opens[i]) then
     if group == '=' then
       group = nil
-      for at = p.outcomes, p.marks - 1 do group = group or freed[commits[at]] end
+      for at = opens[i + 4], opens[i + 5] do group = group or freed[outcomes[at]] end
     end
     if group then shut({ member }) end
     if group and group ~= '' then
@@ -165,16 +202,18 @@ for i = 1, #opens, 4 do
     end
   end
 end
-for _, p in ipairs(landed) do
-  for i = p.batches, p.advance - 1, 3 do
-    redis.call('PERSIST', commits[i + 2])
-    redis.call('HSET', P .. 'batch:lists', commits[i], commits[i + 2])
-    redis.call('RPUSH', P .. 'batches', commits[i])
+for i = 1, #batches, 4 do
+  if lands(batches[i]) then
+    redis.call('PERSIST', batches[i + 3])
+    redis.call('HSET', P .. 'batch:lists', batches[i + 1], batches[i + 3])
+    redis.call('RPUSH', P .. 'batches', batches[i + 1])
   end
-  if p.advance < p.ends then
-    local batch, list = commits[p.advance], commits[p.advance + 1]
-    redis.call('LTRIM', list, commits[p.advance + 2], -1)
-    if commits[p.advance + 3] == 1 then
+end
+for i = 1, #advances, 5 do
+  if lands(advances[i]) then
+    local batch, list = advances[i + 1], advances[i + 2]
+    redis.call('LTRIM', list, advances[i + 3], -1)
+    if advances[i + 4] == 1 then
       redis.call('DEL', list)
       redis.call('HDEL', P .. 'batch:lists', batch)
       redis.call('LREM', P .. 'batches', 1, batch)
@@ -182,44 +221,50 @@ for _, p in ipairs(landed) do
   end
 end
 
-local written, removed, expiring, lasting = {}, {}, {}, {}
-for key, mark in pairs(set) do
-  -- Open batches are looked for many times a second, among marks that may be millions.
-  if string.sub(key, 1, 6) == 'batch:' then redis.call(mark[1] and 'SADD' or 'SREM', P .. 'marks:batch', key) end
-  if mark[1] then
-    written[#written + 1] = key
-    written[#written + 1] = mark[1]
-  else
-    removed[#removed + 1] = key
+if #marks > 0 then
+  local set, written, removed, expiring, lasting = {}, {}, {}, {}, {}
+  for i = 1, #marks, 5 do set[marks[i]] = i end -- the last one counts
+  for key, i in pairs(set) do
+    local new, till = marks[i + 3], marks[i + 4]
+    -- Open batches are looked for many times a second, among marks that may be millions.
+    if string.sub(key, 1, 6) == 'batch:' then redis.call(new and 'SADD' or 'SREM', P .. 'marks:batch', key) end
+    if new then
+      written[#written + 1] = key
+      written[#written + 1] = new
+    else
+      removed[#removed + 1] = key
+    end
+    if new and till > 0 then
+      expiring[#expiring + 1] = till
+      expiring[#expiring + 1] = key
+    else
+      lasting[#lasting + 1] = key
+    end
   end
-  if mark[1] and mark[2] > 0 then
-    expiring[#expiring + 1] = mark[2]
-    expiring[#expiring + 1] = key
-  else
-    lasting[#lasting + 1] = key
-  end
+  bulk('HSET', P .. 'marks', written)
+  bulk('HDEL', P .. 'marks', removed)
+  bulk('ZADD', P .. 'expiry', expiring)
+  if #lasting > 0 and redis.call('EXISTS', P .. 'expiry') == 1 then bulk('ZREM', P .. 'expiry', lasting) end
 end
-bulk('HSET', P .. 'marks', written)
-bulk('HDEL', P .. 'marks', removed)
-bulk('ZADD', P .. 'expiry', expiring)
-if #lasting > 0 and redis.call('EXISTS', P .. 'expiry') == 1 then bulk('ZREM', P .. 'expiry', lasting) end
-if #fresh > 0 then
-  bulk('SADD', P .. 'outcome:' .. day, fresh)
+if #digests > 0 then
+  bulk('SADD', P .. 'outcome:' .. day, digests)
   redis.call('SADD', P .. 'days', day)
 end
-if #landed < #places then
-  local facts = {}
-  for _, p in ipairs(landed) do
-    if p.facts > 0 then facts[#facts + 1] = string.sub(ARGV[5], p.told, p.told + p.facts - 1) end
-  end
+if facts then
   tell(now, by, id, facts)
 elseif ARGV[5] ~= '[]' then
   write_down(now, by, id, ARGV[5])
 end
 redis.call('HSET', P .. 'commits', id, cmsgpack.pack(answers))
 redis.call('ZADD', P .. 'commits:at', now, id)
-if #ended > 0 then
-  let_go(ended, gone)
-  erase(ended, gone)
+if #entries > 0 then
+  local ids, at = {}, 0
+  for _, hold in ipairs(holds) do
+    local list, from = ids[hold[1]] or {}, #hold[1] + 2
+    for i = at + 1, at + hold[3] do list[#list + 1] = string.sub(entries[i], from) end
+    ids[hold[1]], at = list, at + hold[3]
+  end
+  let_go(entries, ids)
+  erase(entries, ids)
 end
 return answers

@@ -12,6 +12,8 @@ if redis.call('HGET', STATE, 'generation') ~= ARGV[2] then
   return redis.status_reply('RESET')
 end
 
+local function whole(number) return string.format('%.0f', number) end
+
 local function stream(name) return P .. 'topic:' .. name end
 
 -- Most entries of a call lie on one stream, so the last name is tried first.
@@ -33,14 +35,22 @@ local function bulk(command, key, values)
   end
 end
 
--- Read many fields or members as a table from each to what is found.
-local function fetch(command, key, names)
+-- Read many fields or members, in their order.
+local function values_of(command, key, names)
+  if #names == 0 then return {} end
+  if #names <= 2000 then return redis.call(command, key, unpack(names)) end
   local found = {}
   for from = 1, #names, 2000 do
-    local to = math.min(from + 1999, #names)
-    local values = redis.call(command, key, unpack(names, from, to))
-    for i = from, to do found[names[i]] = values[i - from + 1] end
+    local values = redis.call(command, key, unpack(names, from, math.min(from + 1999, #names)))
+    for i, value in ipairs(values) do found[from + i - 1] = value end
   end
+  return found
+end
+
+-- The same as a table from each to what is found.
+local function fetch(command, key, names)
+  local found = {}
+  for i, value in ipairs(values_of(command, key, names)) do found[names[i]] = value end
   return found
 end
 
@@ -86,14 +96,14 @@ end
 local function numbers(count, now)
   local last = redis.call('HINCRBY', STATE, 'entry', count)
   local ms = math.max(math.floor(tonumber(now) / 1000), tonumber(redis.call('HGET', STATE, 'ms') or '0'))
-  ms = string.format('%.0f', ms)
+  ms = whole(ms)
   redis.call('HSET', STATE, 'ms', ms)
   return last - count, ms
 end
 
 -- Returns the id, or nil when it cannot be: the key is no stream, or somebody wrote the highest id that there is.
 local function add(name, ms, number, payload, key, at, about)
-  local key_of, id = stream(name), ms .. '-' .. string.format('%.0f', number)
+  local key_of, id = stream(name), ms .. '-' .. whole(number)
   local made = redis.pcall('XADD', key_of, id, 'task', payload, 'key', key, 'at', at, 'about', about)
   if type(made) == 'string' then return made end
   -- Somebody else's entry has a later id (their clock is ahead): behind it, then.
@@ -120,7 +130,7 @@ end
 
 -- Write an entry of the journal; `facts` is a JSON array.
 local function write_down(now, by, commit, facts)
-  local seq = string.format('%.0f', redis.call('HINCRBY', STATE, 'journal', 1))
+  local seq = whole(redis.call('HINCRBY', STATE, 'journal', 1))
   redis.call('XADD', P .. 'journal', seq .. '-1', 'at', now, 'by', by, 'commit', commit, 'facts', facts)
 end
 
