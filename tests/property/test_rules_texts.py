@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from flowlord.rules.durations import LONGEST, go_duration, parse_duration, short_duration
 from flowlord.rules.errors import Unreadable
 from flowlord.rules.globs import Glob
-from flowlord.rules.metastring import format_meta, format_sorted, parse_meta
+from flowlord.rules.metastring import format_meta, format_sorted, parse_first, parse_meta
 from flowlord.rules.moments import time_of_info, time_of_path
 from flowlord.rules.rows import rows_of_lines
 from flowlord.rules.template import Template, json_text
@@ -70,6 +70,7 @@ def test_a_meta_string_holds_no_controls_and_stays_itself(values):
 def test_every_meta_string_can_be_read_and_then_stays(text):
     values = parse_meta(text)
     assert parse_meta(format_sorted(values)) == values
+    assert parse_first(text) == {key: found[0] for key, found in values.items()}
 
 
 TOKENS = ["{yyyy}", "{Slug}", "{HOST}", "{uuid}", "{meta:a}", "{meta:b}", "#", "{", "}", "x", "{meta:"]

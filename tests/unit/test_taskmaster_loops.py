@@ -13,13 +13,14 @@ from flowlord.bus.port import QUARANTINE, Move
 from flowlord.model.errors import BusUnavailable
 from flowlord.model.message import REPLAYED, Message
 from flowlord.model.plan import FactKind
-from flowlord.model.task import Task
+from flowlord.model.task import Task, decode
 from flowlord.model.workflow import Workflows
+from flowlord.rules.stamps import stamp
 from flowlord.taskmaster.chance import Stamps
 from flowlord.taskmaster.health import Health
 from flowlord.taskmaster.reaper import move_due, reap
 from flowlord.taskmaster.reload import Reloader
-from flowlord.taskmaster.router import Router
+from flowlord.taskmaster.router import Round, Router
 from flowlord.taskmaster.supervisor import Supervisor
 from support.clock import VirtualClock
 from support.farm import CHAIN, START, Farm, scheduler_of
@@ -124,6 +125,26 @@ def test_a_failure_waits_on_the_bus_and_a_later_one_is_a_dead_letter() -> None:
     assert other.counters.dead == 1
 
 
+def test_results_that_are_decided_together_share_neither_a_stamp_nor_the_chance_of_their_waits() -> None:
+    farm = Farm()
+    around = farm.daemon(flows_of(CHAIN))
+    done = Task(type="root", info="", id="run", meta="workflow=f.toml")
+    ended = [(f"c{n}", "complete") for n in range(3)] + [(f"e{n}", "error") for n in range(3)]
+    farm.bus.publish(
+        [
+            Message("done", msgspec.structs.replace(done, created=key, result=result), key)
+            for key, result in ended
+        ]
+    )
+    assert Router(around).step(0.0) == 6
+    leaves = farm.bus.peek("leaf", 10)
+    retries = [each for each in farm.bus.peek("root", 10) if each.state == "later"]
+    made = [decode(each.payload).created for each in (*leaves, *retries)]
+    assert (len(leaves), len(retries), len(set(made))) == (6, 3, 9)
+    assert len({each.due_us for each in retries}) == 3
+    assert max(made) < stamp(around.stamps.now())
+
+
 @pytest.mark.parametrize("wrong_s", [-86_400, -5, 5, 86_400])
 def test_a_retry_waits_by_the_clock_of_the_bus_however_wrong_that_of_its_daemon_is(wrong_s: float) -> None:
     farm = Farm()
@@ -165,7 +186,7 @@ def test_a_message_that_is_no_result_is_set_aside_with_its_reason_and_the_loop_g
     [first] = farm.bus.claim(["done"], "hand", 1)
     poisoned = msgspec.structs.replace(first, payload=payload)
     router = Router(around)
-    answers = farm.bus.commit_many([router._commit(poisoned, around.workflows)])
+    answers = farm.bus.commit_many([router._commit(poisoned, Round(around.workflows, around.context()))])
     assert len(answers) == 1
     router.step(0.0)
     quarantined = farm.facts(FactKind.QUARANTINED)

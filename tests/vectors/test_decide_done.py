@@ -14,7 +14,7 @@ from flowlord.model.plan import FactKind, Plan
 from flowlord.model.problem import Severity
 from flowlord.model.task import Task, encode
 from flowlord.rules.durations import go_duration, parse_duration
-from flowlord.rules.metastring import parse_meta
+from flowlord.rules.metastring import parse_first, parse_meta
 from flowlord.spec.load import parse
 from flowlord.taskmaster.surroundings import read_sources
 from support.flows import flows_of, workflow
@@ -75,7 +75,7 @@ def test_require_holds_a_child_back_until_the_parent_returned_it(case: dict[str,
         assert any(problem.severity is Severity.ERROR for problem in problems)
         return
     [phase] = flow.phases
-    assert (missing(phase, parse_meta(case["input"]["meta"])) == "") is case["expected"]
+    assert (missing(phase, parse_first(case["input"]["meta"])) == "") is case["expected"]
 
 
 def _toml(rule: str) -> bytes:

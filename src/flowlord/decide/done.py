@@ -22,13 +22,13 @@ from flowlord.model.task import Result, Task, encode
 from flowlord.model.workflow import Phase, Rule, Workflows
 from flowlord.rules.backoff import wait_ns
 from flowlord.rules.durations import short_duration
-from flowlord.rules.metastring import format_sorted, parse_meta
+from flowlord.rules.metastring import format_sorted, parse_first, parse_meta
 from flowlord.rules.moments import time_of_task
 
 _COUNT = re.compile(r"[+-]?[0-9]{1,9}", re.ASCII)
 
 
-class Done(msgspec.Struct, frozen=True):
+class Done(msgspec.Struct, frozen=True, gc=False):
     """A reported task with what its dispatch carried; all but `task` and `key` may be missing for foreign workers.
 
     `key` is the dispatch key, or the identity that stands for it.
@@ -45,14 +45,19 @@ class Done(msgspec.Struct, frozen=True):
     report: Report | None = None
 
 
-class Origin(msgspec.Struct, frozen=True):
-    """Who made a task, read out of its meta by `origin_of`."""
+class Origin(msgspec.Struct, frozen=True, gc=False):
+    """Who made a task, read out of its meta by `origin_of`; `first` is the first value of each key."""
 
-    meta: Mapping[str, list[str]]
+    text: str
     first: Mapping[str, str]
     workflow: str
     topic: str
     job: str
+
+    @property
+    def meta(self) -> dict[str, list[str]]:
+        """All values of each key."""
+        return parse_meta(self.text)
 
     @property
     def tried(self) -> int:
@@ -63,18 +68,20 @@ class Origin(msgspec.Struct, frozen=True):
 
 def origin_of(task: Task) -> Origin:
     """Return who made a task."""
-    meta = parse_meta(task.meta)
-    first = {name: values[0] for name, values in meta.items()}
+    first = parse_first(task.meta)
     topic, _, rest = task.type.partition(":")
     job = task.job or first.get("job", "") or rest
-    return Origin(meta, first, first.get("workflow", ""), topic, job)
+    return Origin(task.meta, first, first.get("workflow", ""), topic, job)
 
 
-def on_done(done: Done, flows: Workflows, ctx: Context, origin: Origin | None = None) -> Plan:
+def on_done(
+    done: Done, flows: Workflows, ctx: Context, origin: Origin | None = None, stamps: int = 0
+) -> Plan:
     """Return what must be committed before the result may be acknowledged.
 
     Args:
         origin: `origin_of` the task, from who knows it already.
+        stamps: how many tasks were made in the same context before, so that no two share a `created`.
     Returns:
         A plan, equal for every redelivery but for `created`: keys derive from the cause.
     Source:
@@ -83,9 +90,9 @@ def on_done(done: Done, flows: Workflows, ctx: Context, origin: Origin | None = 
     origin = origin or origin_of(done.task)
     match done.task.result:
         case Result.COMPLETE:
-            return _children(done, origin, flows, ctx)
+            return _children(done, origin, flows, ctx, stamps)
         case Result.ERROR:
-            return _failure(done, origin, phase_of(done, origin, flows), ctx)
+            return _failure(done, origin, phase_of(done, origin, flows), ctx, stamps)
         case Result.WARN:
             return Plan(facts=(_done_fact(done),))
         case Result.ALERT:
@@ -116,18 +123,18 @@ def sources_of(done: Task, flows: Workflows, origin: Origin | None = None) -> tu
     return tuple({phase.rule.meta_file: None for phase in found if phase.rule.meta_file})
 
 
-def missing(phase: Phase, meta: Mapping[str, list[str]]) -> str:
+def missing(phase: Phase, first: Mapping[str, str]) -> str:
     """Return the first name that `require` asks for and the parent's meta does not hold, or nothing.
 
     The first value of a repeated key counts. Source: docs/reference.md, "Children".
     """
     for name in phase.rule.require:
-        if not meta.get(name, [""])[0]:
+        if not first.get(name, ""):
             return name
     return ""
 
 
-def _children(done: Done, origin: Origin, flows: Workflows, ctx: Context) -> Plan:
+def _children(done: Done, origin: Origin, flows: Workflows, ctx: Context, stamps: int) -> Plan:
     facts = [_done_fact(done)]
     flow = flows.by_name.get(origin.workflow)
     if flow is None:
@@ -135,15 +142,20 @@ def _children(done: Done, origin: Origin, flows: Workflows, ctx: Context) -> Pla
             text = f"nothing follows {done.task.name}: no workflow {origin.workflow} is loaded"
             facts.append(_fact(FactKind.SKIPPED, done, text))
         return Plan(facts=tuple(facts))
+    phases = flow.children(origin.topic, origin.job)
+    if not phases:
+        return Plan((), (), (), (), (), (), tuple(facts))
     messages: list[Message] = []
     opened: list[OpenBatch] = []
-    stamps = 0
-    phases = flow.children(origin.topic, origin.job)
     cause = f"done:{done.key}"
     cron = origin.first.get("cron", "")
-    time = time_of_task(done.task.info, origin.meta) if any(map(_needs_time, phases)) else None
+    time = None
     for phase in phases:
-        if phase.rule.require and (name := missing(phase, origin.meta)):
+        if _needs_time(phase):
+            time = time_of_task(done.task.info, origin.meta)
+            break
+    for phase in phases:
+        if phase.rule.require and (name := missing(phase, origin.first)):
             facts.append(
                 _skipped(phase, done, f"it requires {{meta:{name}}}, which {done.task.name} did not return")
             )
@@ -167,7 +179,7 @@ def _children(done: Done, origin: Origin, flows: Workflows, ctx: Context) -> Pla
         if time is None and (isinstance(made, OpenBatch) or made):
             facts += _unknown_time(phase, start.slot, cause)
     if len(messages) <= CHUNK:
-        return Plan(publish=tuple(messages), opened=tuple(opened), facts=tuple(facts))
+        return Plan(tuple(messages), (), (), (), tuple(opened), (), tuple(facts))
     frozen = FrozenBatch(dispatch_key(cause), tuple(messages))
     return Plan(frozen=(frozen,), opened=tuple(opened), facts=tuple(facts))
 
@@ -222,7 +234,7 @@ def _unknown_time(phase: Phase, slot: str, cause: str) -> list[Fact]:
     return [Fact(FactKind.SKIPPED, key=key, topic=phase.topic, phase=phase.identity, cause=cause, text=text)]
 
 
-def _failure(done: Done, origin: Origin, phase: Phase | None, ctx: Context) -> Plan:
+def _failure(done: Done, origin: Origin, phase: Phase | None, ctx: Context, stamps: int) -> Plan:
     told = _done_fact(done)
     tried = origin.tried
     if phase is None:
@@ -242,7 +254,7 @@ def _failure(done: Done, origin: Origin, phase: Phase | None, ctx: Context) -> P
         type=done.task.type,
         job=phase.job,
         info=done.task.info,
-        created=created(ctx.now, 0),
+        created=created(ctx.now, stamps),
         id=done.task.id,
         meta=format_sorted(meta),
     )
@@ -288,20 +300,20 @@ def _dead(
 
 
 def _done_fact(done: Done) -> Fact:
-    return _fact(FactKind.DONE, done, "")
+    task = done.task
+    return Fact(
+        FactKind.DONE, done.key, task.type, done.phase, done.revision, done.cause, done.batch,
+        task=task, report=done.report,
+    )  # fmt: skip
 
 
 def _fact(kind: FactKind, done: Done, text: str) -> Fact:
-    told = kind is FactKind.DONE
     return Fact(
         kind,
         key=done.key,
         topic=done.task.type,
         phase=done.phase,
         revision=done.revision,
-        cause=done.cause if told else "",
-        batch=done.batch if told else "",
         text=text,
-        task=done.task if told or kind in (FactKind.ALERT, FactKind.QUARANTINED) else None,
-        report=done.report if told else None,
+        task=done.task if kind in (FactKind.ALERT, FactKind.QUARANTINED) else None,
     )

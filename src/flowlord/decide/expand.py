@@ -49,7 +49,7 @@ class CannotExpand(ValueError):
     """A phase whose tasks cannot be made now; the text tells why."""
 
 
-class Start(msgspec.Struct, frozen=True):
+class Start(msgspec.Struct, frozen=True, gc=False):
     """What starts a phase: its slot in words, the run that the tasks belong to (empty: each is a run of its own).
 
     `cause` is what the tasks tell as theirs; empty, it is the slot. `holds` is the group that they hold open.
@@ -225,14 +225,17 @@ def child_messages(
             time = later(time, rule.offset_ns)
         except OverflowError as error:
             raise CannotExpand(f"offset reaches beyond the calendar from {time.isoformat()}") from error
-    passed = {name: under[name] for name in rule.pass_on if name in under and name not in OURS}
+    passed: Mapping[str, str] = NO_ROW
+    if rule.pass_on:
+        passed = {name: under[name] for name in rule.pass_on if name in under and name not in OURS}
     if not rule.is_batch:
         text = format_hour(time) if moves and time is not None else cron
         own, meta = _own(phase.workflow, text or None, phase.job)
         if passed:
             more = format_sorted(passed)
             meta = f"{meta}&{more}" if meta else more
-        return (_message(phase, start, 0, {**under, **own}, time, meta, ctx, revision, start.run, first),)
+        values = {**under, **own} if compiled(phase.template).meta_names else own
+        return (_message(phase, start, 0, values, time, meta, ctx, revision, start.run, first),)
     rows = rows_of(phase, ctx)
     seen = {name: under[name] for name in compiled(phase.template).meta_names if name in under}
     recipe = _recipe(phase, start, ctx, revision, span=span_of(phase, time), first=first)
@@ -339,18 +342,24 @@ def _message(
     first: int = 0,
 ) -> Message:
     key = dispatch_key(start.slot, n)
-    info = info_of(phase, start.slot, n, values, time, ctx)
+    template = compiled(phase.template)
+    unique = short_token(key) if template.has_unique else ""
+    info = template.render(time, values, unique=unique, host=ctx.host)
     task = Task(
         type=phase.topic, job=phase.job, info=info, created=created(ctx.now, first + n), id=id_, meta=meta
     )
+    rule = phase.rule
     return Message(
-        topic=phase.topic,
-        task=task,
-        key=key,
-        priority=phase.rule.priority,
-        timeout_ns=phase.rule.timeout_ns,
-        phase=phase.identity,
-        revision=revision,
-        cause=start.cause or start.slot,
-        holds=start.holds,
+        phase.topic,
+        task,
+        key,
+        rule.priority,
+        None,
+        rule.timeout_ns,
+        phase.identity,
+        revision,
+        start.cause or start.slot,
+        "",
+        None,
+        start.holds,
     )

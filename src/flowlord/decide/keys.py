@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from hashlib import blake2b, sha1
 from uuid import UUID, uuid5
 
 from flowlord.model.task import identity_of
-from flowlord.rules.stamps import micros_of, stamp, stamp_of_micros
+from flowlord.rules.stamps import micros_of, stamp_of_micros
 
 _RUNS = UUID("7f0e6a3c-52b1-5a86-9d3e-8a1f0c4b6d27")
+_KEY = blake2b(digest_size=16)
+"""What the hash of a key begins with: a copy of it costs half of a new one."""
 _VARIANT = {f"{digit:x}": f"{digit & 3 | 8:x}" for digit in range(16)}
 _STAMP_STEP_US = 10
 """Created stamps of one plan lie this far apart: the last digit belongs to the daemon, so that two never collide."""
@@ -17,7 +20,9 @@ _STAMP_STEP_US = 10
 
 def dispatch_key(slot: str, n: int = 0) -> str:
     """Return the key of the nth message of a slot: 32 hex digits, the same for ever."""
-    return blake2b(f"{slot}\x00{n}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    found = _KEY.copy()
+    found.update(f"{slot}\x00{n}".encode("utf-8", "surrogatepass"))
+    return found.hexdigest()
 
 
 def run_id(slot: str, n: int = 0) -> str:
@@ -32,7 +37,10 @@ def short_token(key: str) -> str:
 
 def created(now: datetime, n: int) -> str:
     """Return the `created` of the nth task of a plan decided at `now`."""
-    return stamp(now + timedelta(microseconds=n * _STAMP_STEP_US) if n else now)
+    return stamp_of_micros(_micros(now) + n * _STAMP_STEP_US)
+
+
+_micros = lru_cache(maxsize=16)(micros_of)  # one moment is asked for by all tasks of a plan, and of a round
 
 
 def after(now: datetime, tasks: int) -> datetime:

@@ -43,6 +43,19 @@ def parse_meta(text: str) -> dict[str, list[str]]:
     return values
 
 
+def parse_first(text: str) -> dict[str, str]:
+    """Return the first value of each key, as `parse_meta` reads them."""
+    values: dict[str, str] = {}
+    if "%" in text or "+" in text:
+        return {key: found[0] for key, found in parse_meta(text).items()}
+    for pair in text.split("&"):
+        if pair:
+            key, _, value = pair.partition("=")
+            if key not in values:
+                values[key] = value
+    return values
+
+
 def format_meta(pairs: Iterable[tuple[str, str]]) -> str:
     """Return the meta string of `pairs` in the given order; `parse_meta` gives them back.
 

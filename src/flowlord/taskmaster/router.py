@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 
 import msgspec
 
+from flowlord.decide.context import Context
 from flowlord.decide.done import Done, on_done, origin_of, sources_of
 from flowlord.decide.keys import dispatch_key, outcome_identities
 from flowlord.model.crashpoint import crashpoint
 from flowlord.model.errors import BusError, InvalidTask
 from flowlord.model.message import REPLAYED, Delivery
 from flowlord.model.plan import Commit, Committed, FactKind, Plan
+from flowlord.model.task import Result
 from flowlord.model.workflow import Workflows
 from flowlord.storage.address import is_remote
 from flowlord.taskmaster.landing import due_by_bus, land, quarantine
 from flowlord.taskmaster.parked import NOTHING_READ, Found, Parked
 from flowlord.taskmaster.reload import last_good
-from flowlord.taskmaster.surroundings import Surroundings
+from flowlord.taskmaster.surroundings import Surroundings, read_sources
 
 log = logging.getLogger("flowlord.router")
 
@@ -27,6 +30,15 @@ PARKED_WAIT_S = 0.05
 """How long the first result is waited for while others wait for what is read in buckets."""
 LAND_AT = 5_000
 """Messages that are gathered at most before they are landed: batches of children are counted in thousands."""
+
+
+@dataclass(slots=True)
+class Round:
+    """Results that are decided in one moment: what all of them are decided with, and how many tasks that made."""
+
+    flows: Workflows
+    ctx: Context
+    stamps: int = 0
 
 
 class Router:
@@ -57,9 +69,9 @@ class Router:
         begun_ns = around.clock.monotonic_ns()
         commits: list[Commit] = []
         refused: list[Delivery] = []
-        messages = 0
+        messages, round_ = 0, Round(around.workflows, around.context())
         for n, (delivery, rows) in enumerate(found, 1):
-            commit = self._commit(delivery, around.workflows, rows)
+            commit = self._commit(delivery, round_, rows)
             if not isinstance(commit, Commit):
                 if not parked.hold(delivery, commit, rows):
                     refused.append(delivery)
@@ -69,10 +81,11 @@ class Router:
             took_ns = around.clock.monotonic_ns() - begun_ns
             if messages >= LAND_AT or took_ns > around.lease_ns // 4:
                 # Large batches: land what there is, and keep what is still to be decided.
-                self._land(commits)
+                self._end(round_, commits)
                 around.bus.renew([each for each, _ in found[n:]], lease_ns=around.lease_ns)
                 begun_ns, commits, messages = around.clock.monotonic_ns(), [], 0
-        self._land(commits)
+                round_ = Round(around.workflows, around.context())
+        self._end(round_, commits)
         parked.refuse(refused)
         return len(found)
 
@@ -80,7 +93,8 @@ class Router:
         """Give back what still waits for its rows; whoever routes next goes on with it."""
         self._parked.close()
 
-    def _land(self, commits: list[Commit]) -> None:
+    def _end(self, round_: Round, commits: list[Commit]) -> None:
+        self._around.stamps.used(round_.ctx.now, round_.stamps)
         crashpoint("router.decided")
         bus = self._around.bus
         for commit, answer in land(bus, due_by_bus(bus, self._around.clock, commits)):
@@ -96,8 +110,9 @@ class Router:
                 self._tell(commit.plan)
         crashpoint("router.landed")
 
-    def _commit(self, delivery: Delivery, flows: Workflows, rows: Found = NOTHING_READ) -> Commit | list[str]:
+    def _commit(self, delivery: Delivery, round_: Round, rows: Found = NOTHING_READ) -> Commit | list[str]:
         """Return what must land for a result; or the meta-files in buckets that must be read before, beside `rows`."""
+        flows, ctx = round_.flows, round_.ctx
         try:
             task = delivery.task()
         except InvalidTask as error:
@@ -106,29 +121,30 @@ class Router:
             )
         identities = outcome_identities(delivery.key, task.type, task.job, task.id, task.created)
         done = Done(
-            task=task,
+            task,
             # A foreign worker hands back no key; a hand-made task may have no identity at all but its entry.
-            key=delivery.key
-            or dispatch_key(identities[0] if identities else f"{self._here}:{delivery.entry}"),
-            phase=delivery.phase,
-            revision=delivery.revision,
-            cause=delivery.cause,
-            batch=delivery.batch,
-            priority=delivery.priority,
-            timeout_ns=delivery.timeout_ns,
-            report=delivery.report,
+            delivery.key or dispatch_key(identities[0] if identities else f"{self._here}:{delivery.entry}"),
+            delivery.phase,
+            delivery.revision,
+            delivery.cause,
+            delivery.batch,
+            delivery.priority,
+            delivery.timeout_ns,
+            delivery.report,
         )
         try:
             origin = origin_of(task)
             flows = self._with_kept(flows, origin.workflow)
             wanted = sources_of(task, flows, origin) if self._reads(flows) else ()
-            missing = [pattern for pattern in wanted if pattern not in rows]
-            if remote := [pattern for pattern in missing if is_remote(pattern)]:
-                return remote
-            ctx = self._around.context(missing)
-            if rows:
-                ctx = msgspec.structs.replace(ctx, sources={**ctx.sources, **rows})
-            plan = on_done(done, flows, ctx, origin)
+            if wanted:
+                missing = [pattern for pattern in wanted if pattern not in rows]
+                if remote := [pattern for pattern in missing if is_remote(pattern)]:
+                    return remote
+                read = read_sources(missing, self._around.storage)
+                ctx = msgspec.structs.replace(ctx, sources={**read, **rows})
+            if task.result == Result.ERROR:  # those that failed together must not be tried again together
+                ctx = msgspec.structs.replace(ctx, jitter=self._around.chance.jitter())
+            plan = on_done(done, flows, ctx, origin, round_.stamps)
         except BusError:
             raise
         except Exception as error:  # one hostile result must not stop the others
@@ -137,11 +153,9 @@ class Router:
             return Commit(
                 quarantine(delivery, reason, flows.rule_of(delivery.phase)), acknowledge=(delivery,)
             )
-        self._around.stamps.used(ctx.now, plan.stamps)
+        round_.stamps += plan.stamps
         # The outcome of a result that is none was recorded when it was set aside: mended, it would count as repeated.
-        return Commit(
-            plan, acknowledge=(delivery,), outcomes=() if delivery.cause == REPLAYED else identities
-        )
+        return Commit(plan, (delivery,), (), () if delivery.cause == REPLAYED else identities)
 
     def _with_kept(self, flows: Workflows, name: str) -> Workflows:
         """Add a workflow that is not loaded here as it is kept on the bus: another daemon may run it."""
