@@ -1,6 +1,7 @@
 """One commit is one step: all of it or nothing, fenced by leases, guarded by marks, once for each outcome."""
 
 from datetime import UTC, datetime
+from random import Random
 
 import msgspec
 import pytest
@@ -259,6 +260,80 @@ def test_of_many_commits_only_what_landed_is_written_and_told(bus):
     ]
     assert bus.marks(["m"]) == {"m": "3"}
     assert bus.commit(Plan(), outcomes=["o2"]).duplicate
+
+
+@pytest.mark.parametrize("about", ["leases", "marks", "outcomes", "all three"])
+def test_a_batch_is_judged_as_its_commits_one_by_one(bus, about):
+    chosen = Random(7)
+    halves = ("together", "apart")
+    for half in halves:
+        bus.publish([message(half, str(n)) for n in range(16)])
+    held = {half: take(bus, half) for half in halves}
+    for n in (3, 9):  # fences that are lost in the middle
+        bus.commit_many([Commit(Plan(), (held[half][n],)) for half in halves])
+
+    def commits(half, shapes):
+        return [
+            Commit(
+                Plan(
+                    tuple(
+                        replace(message(f"{half}-{topic}", info), priority=rank) for topic, info, rank in rows
+                    ),
+                    facts=tuple(Fact(FactKind.ALERT, half, text=text) for text in texts),
+                ),
+                tuple(held[half][n] for n in acks),
+                tuple(Mark(f"{half}-{key}", seen, new) for key, seen, new in marks),
+                tuple(f"{half}-{outcome}" for outcome in outcomes),
+            )
+            for acks, marks, outcomes, rows, texts in shapes
+        ]
+
+    def some(what, *counts):
+        return range(chosen.choice(counts) if about in (what, "all three") else 0)
+
+    def shape(turn, place):  # what is about the same often meets in one batch
+        return (
+            [2 * turn + chosen.randrange(2) for _ in some("leases", 0, 1, 1, 2)],
+            [
+                (chosen.choice("abc"), chosen.choice((ANY, None, "1", "2")), chosen.choice(("1", "2", None)))
+                for _ in some("marks", 0, 1, 1, 2)
+            ],
+            [f"{turn - chosen.choice((0, 0, 0, 1))}{chosen.choice('kl')}" for _ in some("outcomes", 0, 1, 2)],
+            [
+                (chosen.choice("xy"), f"{place}/{n}", chosen.choice((1, 5, 9)))
+                for n in range(chosen.choice((0, 1, 3)))
+            ],
+            [f"{place}"] * chosen.choice((0, 1)),
+        )
+
+    def said(answer):
+        match answer:
+            case LeaseLost():
+                return "lost", held_at[answer.entry]
+            case Refused():
+                return "refused", answer.mark.partition("-")[2], answer.found
+            case _:
+                return ("duplicate" if answer.duplicate else "landed",)
+
+    held_at = {each.entry: n for half in halves for n, each in enumerate(held[half])}
+    for turn in range(8):
+        shapes = [shape(turn, place) for place in range(chosen.randrange(1, 5))]
+        one_by_one = [bus.commit_many([each])[0] for each in commits("apart", shapes)]
+        assert [*map(said, bus.commit_many(commits("together", shapes)))] == [*map(said, one_by_one)]
+
+    def left(half):
+        found = {topic: infos(take(bus, f"{half}-{topic}")) for topic in "xy"}
+        told = [
+            fact.text or fact.task.info
+            for fact in facts(bus)
+            if half in (fact.key, fact.topic.partition("-")[0]) and fact.topic != half
+        ]
+        marks = [bus.marks([f"{half}-{key}"]).get(f"{half}-{key}") for key in "abc"]
+        names = [f"{half}-{turn}{letter}" for turn in range(-1, 8) for letter in "kl"]
+        again = [bus.commit(Plan(), outcomes=[name]).duplicate for name in names]
+        return counts(bus, half), found, told, marks, again
+
+    assert left("together") == left("apart")
 
 
 def test_each_commit_sees_what_the_ones_before_it_left(bus):
