@@ -321,6 +321,27 @@ class TestApprise:
         assert error.doubtful
         assert "did not end within 0.5 s" in str(error)
 
+    def test_it_is_left_to_itself_once_the_process_is_to_end(self, slack):
+        slack.next(always=hang())
+        channel = opened(self.spec(slack, limit_ns=300_000_000_000))
+        before = len(slack.received())
+        found = []
+
+        def send():
+            try:
+                channel.send(NOTICE)
+            except Undelivered as error:
+                found.append(error)
+
+        sending = threading.Thread(target=send)
+        sending.start()
+        slack.received(atleast=before + 1)
+        channel.hurry(0.0)
+        sending.join(40)
+        assert [(error.doubtful, "to end" in str(error)) for error in found] == [(True, True)]
+        with pytest.raises(Undelivered, match="is to end"):
+            channel.send(NOTICE)
+
     def test_an_address_that_it_does_not_know_is_lasting_and_not_repeated(self, slack):
         spec = structs.replace(self.spec(slack), url=SecretRef("x", "nosuch://planted"))
         error = failing(spec)

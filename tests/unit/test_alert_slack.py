@@ -1,6 +1,7 @@
 """Slack: one message for each incident, its thread, what Slack refuses, and the forms that it is sent."""
 
 import json
+import threading
 
 import pytest
 from msgspec import structs
@@ -11,10 +12,11 @@ from flowlord.alert.http import MOST_HOPS
 from flowlord.alert.port import Line, Notice, NoticeKind, Severity, Undelivered
 from flowlord.alert.slack import is_slack, payload_of
 from flowlord.bus.clock import SystemClock
-from flowlord.cli.alerting import REQUESTS
+from flowlord.cli.alerting import BOT
 from flowlord.model.channel import ChannelKind, ChannelSpec, SecretRef
-from support.slack import cut_after, standing_in, status
+from support.slack import cut_after, hang_after, standing_in, status
 
+PATIENCE_NS = 300_000_000_000
 NEW = Notice(
     "n-1", NoticeKind.NEW, Severity.ERROR, "load:users fails", 1_785_585_600_000_000,
     (Line("a12", "load:users", "timeout", 1, command="flowlord alerts show a12"),),
@@ -179,7 +181,7 @@ def test_a_slow_bot_with_every_detour_is_done_before_its_lease_ends(slack):
     detours = sum(
         1 / MOST_HOPS**hop for hop in range(MOST_HOPS)
     )  # of redirects, each with a third of the time before
-    assert made * detours <= REQUESTS
+    assert made * detours <= BOT
 
 
 def test_a_cut_answer_to_a_webhook_that_was_taken_is_no_doubt(slack):
@@ -221,3 +223,35 @@ def test_slack_itself_is_known_by_its_host():
 )  # fmt: skip
 def test_any_retry_after_is_a_bounded_number(text, seconds):
     assert rest_of(text, SystemClock().now()) == seconds
+
+
+@pytest.mark.parametrize("kind", ["bot", "hook"])
+def test_a_send_that_hangs_is_over_soon_once_its_process_is_to_end_and_nothing_leaves_after_it(slack, kind):
+    hook = ChannelSpec(
+        "hook", ChannelKind.SLACK, SecretRef("u", slack.hook), form="blocks", limit_ns=PATIENCE_NS
+    )
+    channel = (
+        bot(slack, limit_ns=PATIENCE_NS) if kind == "bot" else channels_of([hook], SystemClock())["hook"]
+    )
+    slack.next(always=hang_after())
+    before = len(slack.received())
+    found = []
+
+    def send():
+        try:
+            channel.send(NEW)
+        except Undelivered as error:
+            found.append(error)
+
+    sending = threading.Thread(target=send)
+    sending.start()
+    slack.received(atleast=before + 1)
+    channel.hurry(0.0)
+    sending.join(40)
+    [error] = found
+    assert error.doubtful
+    assert "when this process was to end" in str(error)
+    with pytest.raises(Undelivered) as caught:
+        channel.send(NEW)
+    assert not caught.value.doubtful
+    assert len(slack.received()) == before + 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 
 import pytest
 
@@ -14,9 +15,13 @@ from flowlord.alert.port import Undelivered
 from flowlord.bus.memory import MemoryBus
 from flowlord.model import crashpoint
 from flowlord.model.errors import BusUnavailable
+from flowlord.model.message import Delivery
 from flowlord.model.plan import ANY, Fact, FactKind, Mark, Plan
 from flowlord.model.task import Task
 from flowlord.taskmaster.alerter import LEASE, LEASE_S, Alerter
+from flowlord.taskmaster.alerting import follow
+from flowlord.taskmaster.reload import MARK
+from flowlord.worker.completion import poison
 from support.clock import VirtualClock
 
 POLICY = Policy(channels=("slack",), default="slack")
@@ -39,6 +44,9 @@ class Slack:
             raise self.answers.pop(0)
         self.got.append(notice)
         return ""
+
+    def hurry(self, limit_s):
+        """What is sent takes no time."""
 
     @property
     def ids(self):
@@ -426,3 +434,63 @@ def test_who_ends_does_not_try_a_channel_that_failed_last_and_leaves_its_message
     slack.answers = []
     work(alerter(bus, clock, slack, "d2|1"), clock, 30)
     assert len(slack.got) == 1
+
+
+class Hangs(Slack):
+    """Says nothing until it is to hurry."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked, self.hurried = threading.Event(), threading.Event()
+
+    def send(self, notice):
+        self.asked.set()
+        assert self.hurried.wait(40)
+        raise Undelivered("cut", doubtful=True)
+
+    def hurry(self, limit_s):
+        self.hurried.set()
+
+
+def test_an_end_cuts_short_what_is_being_sent_and_leaves_it_to_the_next_without_a_lapse(bus, clock, slack):
+    fail(bus)
+    hangs, ending = Hangs(), threading.Event()
+    one = alerter(bus, clock, hangs)
+    telling = threading.Thread(target=follow, args=(lambda: one, lambda state: None, ending))
+    telling.start()
+    assert hangs.asked.wait(40)
+    ending.set()
+    telling.join(40)
+    assert not telling.is_alive()
+    [waiting] = known(bus).pending.values()
+    assert (waiting.doubtful, waiting.sending_us) == (True, 0)
+    work(alerter(bus, clock, slack, "d2|1"), clock, LEASE_S / 3)
+    assert slack.ids == [waiting.notice.id]
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [("alert_to=oncall", ["oncall"]), ("alert=digest&alert_to=oncall", []), ("alert=none", ["slack"])],
+)
+def test_what_a_worker_sets_aside_is_told_as_its_phase_asks_though_workers_know_no_phases(
+    bus, clock, slack, rule, told
+):
+    text = f'[[phase]]\ntask = "load:users"\nrule = "cron=@daily&{rule}"\n'
+    kept = json.dumps({"revision": "r", "text": text, "of": "workflows"})
+    bus.commit(Plan(), marks=[Mark(f"{MARK}a.toml", ANY, kept)])
+    oncall = Slack()
+    policy = Policy(channels=("slack", "oncall"), default="slack")
+    one = Alerter(bus, clock, policy, {"slack": slack, "oncall": oncall}, "d1|1")
+    for phase in ("a.toml:load:users", "gone.toml:load:users"):
+        aside = Delivery("load", "1", b"\xff", "t", "c", key="k", phase=phase)
+        bus.commit(poison(aside, "it is no JSON").plan)
+    work(one, clock)
+    channels = {"slack": slack, "oncall": oncall}
+    got = [
+        (name, line.workflow)
+        for name in sorted(channels)
+        for each in channels[name].got
+        for line in each.lines
+    ]
+    assert got == sorted([*((name, "a.toml") for name in told), ("slack", "gone.toml")])
+    assert sum(each.total for each in known(bus).incidents.values()) == 2

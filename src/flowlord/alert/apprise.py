@@ -26,6 +26,19 @@ class Apprise:
         self.name = spec.name
         self._spec = spec
         self._vault = Vault(spec.url)
+        self._hurried = threading.Event()
+        self._ended = threading.Event()  # what is being sent, or the patience with it
+
+    def hurry(self, limit_s: float) -> None:
+        """See `Channel.hurry`; what is being sent is left to itself then."""
+
+        def end() -> None:
+            self._hurried.set()
+            self._ended.set()
+
+        timer = threading.Timer(limit_s, end)
+        timer.daemon = True
+        timer.start()
 
     def send(self, notice: Notice) -> str:
         """Hand the notice to apprise as plain text; it says no more than whether it went well."""
@@ -38,16 +51,23 @@ class Apprise:
                 title = titled(notice, self._spec.prefix)
                 body = text_of(notice) or notice.title
                 kind = _KINDS[notice.severity]
-                answer.append(
-                    bool(target.notify(title=title, body=body, notify_type=kind, body_format="text"))
-                )
+                try:
+                    answer.append(
+                        bool(target.notify(title=title, body=body, notify_type=kind, body_format="text"))
+                    )
+                finally:
+                    ended.set()
 
+            ended = self._ended = threading.Event()
             limit_s = self._spec.limit_ns / 1e9
+            if self._hurried.is_set():
+                raise Unreachable(f"{self.name}: this process is to end")
             thread = threading.Thread(target=work, name="flowlord-apprise", daemon=True)
             thread.start()
-            thread.join(limit_s)
-            if thread.is_alive():  # its plug-ins have limits of their own, some of them long
-                raise Unreachable(f"{self.name}: apprise did not end within {limit_s:g} s", doubtful=True)
+            ended.wait(limit_s)
+            if not answer and thread.is_alive():  # its plug-ins have limits of their own, some of them long
+                told = "when this process was to end" if self._hurried.is_set() else f"within {limit_s:g} s"
+                raise Unreachable(f"{self.name}: apprise did not end {told}", doubtful=True)
         if not answer or not answer[0]:
             self._vault.forget()
             raise _refused(self.name, heard.status)

@@ -21,6 +21,7 @@ MOST_BYTES: Final = 64 * 1024
 MOST_HOPS: Final = 3
 AGENT: Final = "flowlord"
 _HERE: Final = threading.local()
+_IN_HURRY: Final = "had not answered when this process was to end"
 
 
 class Unreachable(Undelivered):
@@ -55,7 +56,43 @@ def host_of(url: str) -> str:
         return "?"
 
 
-def ask(request: Request) -> Reply:
+class Hurry:
+    """Ends what one channel is sending before its time, once the process is to end. One request at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._watch: _Watch | None = None
+        self.is_over = False
+
+    def begin(self, limit_s: float) -> None:
+        """Let what is being sent, and all that follows, go on for so long; may be called by any thread."""
+        timer = threading.Timer(limit_s, self.end)
+        timer.daemon = True
+        timer.start()
+
+    def end(self) -> None:
+        """Cut what is being sent; what comes later does not leave any more."""
+        with self._lock:
+            self.is_over = True
+            watch = self._watch
+        if watch is not None:
+            watch.cut()
+
+    @contextmanager
+    def minding(self, watch: _Watch) -> Iterator[None]:
+        """Follow one request."""
+        with self._lock:
+            self._watch, is_over = watch, self.is_over
+        if is_over:
+            watch.cut()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._watch = None
+
+
+def ask(request: Request, hurry: Hurry | None = None) -> Reply:
     """Send a request, once; a redirect that keeps the method is followed as long as it stays with the host.
 
     What is behind a redirect gets a third of the time, so that all of it takes half as long again at most.
@@ -63,13 +100,14 @@ def ask(request: Request) -> Reply:
     Raises:
         Unreachable: no answer; `doubtful` when the whole request had left.
     """
-    reply = _once(request)
+    hurry = hurry or Hurry()
+    reply = _once(request, hurry)
     for _ in range(MOST_HOPS - 1):
         target = urljoin(request.url, reply.location)
         if reply.status not in (307, 308) or not reply.location or not _same_host(request.url, target):
             break
         request = msgspec.structs.replace(request, url=target, limit_s=request.limit_s / MOST_HOPS)
-        reply = _once(request)
+        reply = _once(request, hurry)
     return reply
 
 
@@ -86,7 +124,7 @@ def _same_host(one: str, other: str) -> bool:
         return False
 
 
-def _once(request: Request) -> Reply:
+def _once(request: Request, hurry: Hurry) -> Reply:
     import httpx
 
     host = host_of(request.url)
@@ -95,7 +133,7 @@ def _once(request: Request) -> Reply:
     timer.daemon = True
     timer.start()
     try:
-        with _unlogged(), _client(request) as client:
+        with _unlogged(), hurry.minding(watch), _client(request) as client:
             return _read(client, request, watch)
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise Undelivered(
@@ -106,9 +144,8 @@ def _once(request: Request) -> Reply:
         raise Undelivered(text, hint="pip install 'httpx[socks]'", lasting=True) from None
     except (httpx.HTTPError, OSError, ValueError) as error:
         # No cause is kept: its text, and the request in it, hold the address with its secret.
-        raise Unreachable(
-            f"{host} {_reason(error, request.limit_s, watch)}", doubtful=watch.is_sent
-        ) from None
+        reason = _IN_HURRY if hurry.is_over else _reason(error, request.limit_s, watch)
+        raise Unreachable(f"{host} {reason}", doubtful=watch.is_sent) from None
     finally:
         timer.cancel()
 

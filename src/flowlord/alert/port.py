@@ -111,3 +111,10 @@ class Channel(Protocol):
             Undelivered: it did not arrive, or nobody knows.
         """
         ...
+
+    def hurry(self, limit_s: float) -> None:
+        """Be done with what is being sent, and whatever is sent later, in so many seconds: the process is to end.
+
+        May be called by another thread than `send`.
+        """
+        ...

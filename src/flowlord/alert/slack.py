@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from flowlord.alert.answers import failure, rest_of, said
-from flowlord.alert.http import Reply, Request, ask, host_of
+from flowlord.alert.http import Hurry, Reply, Request, ask, host_of
 from flowlord.alert.port import Notice, Undelivered
 from flowlord.alert.secrets import Vault
 from flowlord.alert.slack_message import ATTACHMENTS, BLOCKS, Json, attachments_of, blocks_of, only_text
@@ -52,6 +52,11 @@ class SlackHook:
         self.name = spec.name
         self._spec, self._clock = spec, clock
         self._vault = Vault(spec.url)
+        self._hurry = Hurry()
+
+    def hurry(self, limit_s: float) -> None:
+        """See `Channel.hurry`."""
+        self._hurry.begin(limit_s)
 
     def send(self, notice: Notice) -> str:
         """Post one message; a form that is refused is followed by the same as plain text."""
@@ -65,7 +70,7 @@ class SlackHook:
     def _post(self, url: str, payload: Json, *, is_last: bool = False) -> None:
         if self._spec.channel:
             payload = {"channel": self._spec.channel, **payload}
-        reply = ask(_request(url, payload, self._spec))
+        reply = ask(_request(url, payload, self._spec), self._hurry)
         word = _word(reply)
         if reply.status == 400 and word in _FORM_REFUSED and not is_last:
             raise _FormRefused
@@ -100,6 +105,11 @@ class SlackBot:
         self.name = spec.name
         self._spec, self._clock = spec, clock
         self._vault = Vault(spec.token)
+        self._hurry = Hurry()
+
+    def hurry(self, limit_s: float) -> None:
+        """See `Channel.hurry`."""
+        self._hurry.begin(limit_s)
 
     def send(self, notice: Notice) -> str:
         """Post or change a message; returns `CHANNEL:TS` of the message.
@@ -144,7 +154,7 @@ class SlackBot:
     def _ask(self, method: str, payload: Json) -> Json:
         token = self._vault.reveal(self._spec.token)
         url = f"{self._spec.api.rstrip('/')}/{method}"
-        reply = ask(_request(url, payload, self._spec, token))
+        reply = ask(_request(url, payload, self._spec, token), self._hurry)
         if error := failure(f"{self.name}: {host_of(url)}", reply, self._clock.now()):
             raise _without_secrets(error, self._vault)
         answer = _json(reply.body)

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import structs
 
 from flowlord.alert.answers import failure
-from flowlord.alert.http import Request, ask, host_of
+from flowlord.alert.http import Hurry, Request, ask, host_of
 from flowlord.alert.plain import cut, text_of
 from flowlord.alert.port import Line, Notice, Undelivered
 from flowlord.alert.secrets import Vault
@@ -34,6 +34,11 @@ class Webhook:
         self.name = spec.name
         self._spec, self._clock = spec, clock
         self._vault = Vault(spec.url, spec.token, spec.secret)
+        self._hurry = Hurry()
+
+    def hurry(self, limit_s: float) -> None:
+        """See `Channel.hurry`."""
+        self._hurry.begin(limit_s)
 
     def send(self, notice: Notice) -> str:
         """Post the notice, once."""
@@ -46,7 +51,7 @@ class Webhook:
             headers["webhook-signature"] = signature(secret, notice.id, seconds, body)
         if token := self._vault.reveal(self._spec.token):
             headers["Authorization"] = f"Bearer {token}"
-        reply = ask(Request(url, body, headers, limit_s=self._spec.limit_ns / 1e9))
+        reply = ask(Request(url, body, headers, limit_s=self._spec.limit_ns / 1e9), self._hurry)
         error = failure(f"{self.name}: {host_of(url)}", reply, self._clock.now())
         if error is not None:
             if error.lasting:

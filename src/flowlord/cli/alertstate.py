@@ -10,6 +10,7 @@ from flowlord.alert.policy import Policy, Quiet, Route
 from flowlord.alert.state import State
 from flowlord.alert.take import take
 from flowlord.cli import printer
+from flowlord.taskmaster.manners import as_phases_ask
 
 if TYPE_CHECKING:
     from flowlord.bus.port import Bus
@@ -45,7 +46,7 @@ def state_on(bus: Bus, policy: Policy) -> State:
         state = State(incidents=state.incidents, groups=state.groups, mutes=state.mutes, number=state.number)
     cursor, read = state.cursor, 0
     while read < MOST and (entries := bus.journal(cursor, BATCH)):
-        state = take(state, happenings(entries, state.subjects), policy)
+        state = take(state, as_phases_ask(bus, happenings(entries, state.subjects)), policy)
         cursor, read = entries[-1].seq, read + len(entries)
     if read >= MOST:
         printer.say(

@@ -28,6 +28,7 @@ from flowlord.model.clock import Clock
 from flowlord.model.crashpoint import crashpoint
 from flowlord.model.errors import Refused
 from flowlord.model.plan import ANY, Mark, Plan
+from flowlord.taskmaster.manners import as_phases_ask
 
 log = logging.getLogger("flowlord.alerts")
 
@@ -38,6 +39,8 @@ WAIT_S: Final = 1.0
 SAVE_AFTER: Final = 20_000
 """Entries without any news after which the place in the journal is written down all the same."""
 FINISH_S: Final = 5.0
+HURRY_S: Final = 8.0
+"""How long channels may take once the process is to end; whoever waits for that gives up after 15 seconds."""
 BACK_US: Final = 30_000_000
 """By how much the clock of the bus must go back to matter."""
 YOUNG_US: Final = 900_000_000
@@ -101,6 +104,14 @@ class Alerter:
             self._held = ""
             return False
         return followed or sent
+
+    def hurry(self) -> None:
+        """Let what is being sent be over soon, for `finish` comes next; may be called by another thread than `step`.
+
+        What is cut then may have arrived, and lies on the bus for whoever comes next.
+        """
+        for channel in self._channels.values():
+            channel.hurry(HURRY_S)
 
     def finish(self) -> None:
         """Follow and deliver what is there, for FINISH_S at most, and let another process go on.
@@ -199,7 +210,7 @@ class Alerter:
                     True,
                 )
             return [], cursor, False
-        found = happenings(entries, self._state.subjects)
+        found = as_phases_ask(self._bus, happenings(entries, self._state.subjects))
         if entries[0].seq > cursor + 1 and cursor:
             text = f"entries {cursor + 1} to {entries[0].seq - 1} of the journal were gone before they were looked at"
             found.insert(0, self._own(f"{text}: alerts in them were not told"))

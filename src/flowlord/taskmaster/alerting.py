@@ -26,6 +26,13 @@ def follow(begin: Callable[[], Alerter], tell: Callable[[State], None], ending: 
     alerter: Alerter | None = None
     pause_s = FIRST_PAUSE_S
     failed = ""
+
+    def hasten() -> None:
+        ending.wait()
+        if alerter is not None:
+            alerter.hurry()
+
+    threading.Thread(target=hasten, name="flowlord-alerts-hurry", daemon=True).start()
     while not ending.is_set():
         try:
             if alerter is None:
