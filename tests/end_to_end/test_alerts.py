@@ -50,6 +50,7 @@ def test_a_failed_task_is_in_slack_and_tasks_that_go_well_are_not(home, slack):
     assert len(slack.received()) == 1
 
 
+@pytest.mark.full  # on Redis, and with a kill, in test_alerts_redis
 def test_of_two_daemons_one_tells(home, slack):
     with running("run", "workflows", cwd=home) as one, running("run", "workflows", *HANDS, cwd=home) as two:
         one.says("alerts     slack")
