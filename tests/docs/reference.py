@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ BEGIN = "<!-- made from the help texts by tests/docs/reference.py; change those,
 ORDER = list(COMMANDS)  # of the help; typer tells groups last
 
 
+@cache
 def program() -> Any:
     """The command line as a tree; typer brings its own click, so a group is known by its `commands`."""
     from flowlord.cli import program
@@ -47,6 +49,12 @@ def help_of(path: tuple[str, ...]) -> str:
     )  # fmt: skip
     assert not done.stderr, done.stderr
     return re.sub(r"(?m)[ \t]+$", "", done.stdout).strip("\n")
+
+
+def told() -> dict[str, str]:
+    """The help of each command as the page has it, by the words that lead to the command."""
+    _, _, reference = PAGE.read_text("utf-8").partition(BEGIN)
+    return dict(re.findall(r"(?ms)^### flowlord ?([^\n]*)\n\n```text\n(.*?)\n```$", reference))
 
 
 def written() -> str:

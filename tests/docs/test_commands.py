@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 
-from docs.reference import BEGIN, PAGE, commands, help_of, program, written
+from docs.reference import BEGIN, PAGE, commands, program, told, written
 from flowlord.cli.catalogue import COMMANDS, SECTIONS, overview
 from flowlord.cli.program import part_of, word_of
 
@@ -49,7 +49,7 @@ def test_every_command_of_a_module_is_in_the_catalogue():
 
 @pytest.mark.parametrize(("path", "command"), ALL)
 def test_help_says_what_it_is_for_shows_an_example_and_fits_a_screen(path, command):
-    text = help_of(path)
+    text = told()[" ".join(path)]
     lines = text.splitlines()
     assert len(lines) <= SCREEN, f"{len(lines)} lines"
     assert max(map(len, lines)) <= 110
@@ -62,7 +62,7 @@ def test_help_says_what_it_is_for_shows_an_example_and_fits_a_screen(path, comma
 
 @pytest.mark.parametrize(("path", "command"), ALL)
 def test_the_examples_of_the_help_can_be_parsed(path, command):
-    for line in re.findall(r"(?m)^ +(flowlord .+)$", help_of(path)):
+    for line in re.findall(r"(?m)^ +(flowlord .+)$", told()[" ".join(path)]):
         parse(line)
 
 

@@ -91,12 +91,13 @@ def test_the_pages_show_enough():
     assert len(blocks("python")) >= 2
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_make_target_exists(page):
+def test_every_make_target_exists():
     listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
     targets = set(re.findall(r"(?m)^ +make ([a-z-]+) +\S", listed))
-    named = set(re.findall(r"(?:`|^)make ([a-z][a-z-]*)", page.read_text("utf-8"), re.MULTILINE))
-    assert named <= targets
+    assert "test" in targets
+    for page in PAGES:
+        named = set(re.findall(r"(?:`|^)make ([a-z][a-z-]*)", page.read_text("utf-8"), re.MULTILINE))
+        assert named <= targets, page
 
 
 def test_a_command_shown_in_the_guide_does_what_it_says(tmp_path):

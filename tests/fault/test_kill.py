@@ -62,7 +62,7 @@ def test_no_kill_loses_a_task_or_doubles_a_child(bus):
 @pytest.mark.fault
 @pytest.mark.slow
 @pytest.mark.timeout(LIMIT_S + 10)
-@pytest.mark.parametrize("bus", BUSES)
+@pytest.mark.parametrize("bus", ["redis", pytest.param("sqlite", marks=pytest.mark.full)])
 @pytest.mark.parametrize(
     ("bug", "shows_as"),
     [

@@ -12,6 +12,7 @@ def imports_of_redis(found: list[Module]) -> list[str]:
     return [
         f"{module.path}:{line}: {name}"
         for module in found
+        if "redis" in module.text
         for line, name in module.imports()
         if (package := name.partition(".")[0]) == "redis" or (package == "hiredis" and module.path != DOOR)
     ]

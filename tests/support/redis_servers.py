@@ -91,7 +91,7 @@ class Cluster(Running):
                     "cluster-enabled": "yes",
                     "cluster-config-file": "nodes.conf",
                     "cluster-port": free_port(),
-                    "cluster-node-timeout": 2_000,
+                    "cluster-node-timeout": 15_000,  # on a busy machine a second passes unheard
                     **(options or {}),
                 },
                 folder=folder and folder / f"node-{number}",
