@@ -16,7 +16,7 @@ from support.redis_programs import program
 KILL = Path(__file__).with_name("kill.py")
 CLEAN, BROKEN = 0, 1
 BUSES = ("sqlite", "redis")
-LIMIT_S = 170  # longer than a run takes to find out by itself that it is stuck
+LIMIT_S = 330  # longer than a run takes to find out by itself that it is stuck
 SEED = os.environ.get("FLOWLORD_TEST_SEED", "20260101")
 
 

@@ -22,12 +22,11 @@ from support.processes import until
 from support.quick import quick_folder
 from support.racers import racers
 from support.redis_servers import drop_namespace, fresh_namespace, shared_server
-from support.tick_race import PHASES
+from support.tick_race import PHASES, RELOADS
 
 CONTESTED = 0.03
 """The share of ticks that more than one daemon must have sent to the bus, or the run shows nothing: two daemons that
 have a core each get in each other's way with one tick in seven, many on a busy machine with every second one."""
-RELOADS = 2
 RACE_TIMES = (20_000, pytest.param(100_000, marks=pytest.mark.full))
 
 

@@ -38,6 +38,8 @@ SPEED = 40
 AT_ONCE = 100
 RELOAD_EVERY = 5
 """Looks at the clock between two changes of the workflow file."""
+RELOADS = 2
+"""So often a daemon reloads at least: on a busy machine it goes on until it did."""
 
 
 def file_of(name: str, version: int) -> str:
@@ -164,7 +166,7 @@ def schedule(bus: Watched, name: str, ahead_s: float, folder: Path) -> int:
     threading.Thread(target=listen, daemon=True).start()
     reloads = 0
     for look in count(1):
-        if stop.is_set():
+        if stop.is_set() and reloads >= RELOADS:
             return reloads
         if look % RELOAD_EVERY == 0:
             part = folder.with_name(f"{folder.name}.part")
