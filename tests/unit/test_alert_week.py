@@ -35,10 +35,13 @@ def bad_week():
 
 
 class Slack:
-    """Limits each tenth message, breaks on the second day, is down on days five to seven."""
+    """Limits each tenth message, cuts each ninth answer, breaks and hangs on day two, is down on days five to seven.
+
+    `arrived` are the ids of what people read, `cuts` counts those of which nobody was told that they did.
+    """
 
     def __init__(self, desk):
-        self.desk, self.asked = desk, 0
+        self.desk, self.asked, self.arrived, self.cuts = desk, 0, [], 0
 
     def __call__(self, notice):
         self.asked += 1
@@ -47,14 +50,20 @@ class Slack:
             raise Undelivered("name or service not known")
         if 1.3 <= day < 1.4:
             raise Undelivered("the server answered 500")
+        if 1.4 <= day < 1.45:
+            raise Undelivered("did not answer within 10 s", doubtful=True)
         if self.asked % 10 == 0:
             raise Undelivered("too many requests", retry_after_s=30.0)
+        self.arrived.append(notice.id)
+        if self.asked % 9 == 0:
+            self.cuts += 1
+            raise Undelivered("ended the connection without an answer", doubtful=True)
         return f"ts{self.asked}"
 
 
 def test_ten_days_of_a_bad_week_are_a_channel_that_people_keep_unmuted():
     desk = Desk()
-    desk.answer = Slack(desk)
+    desk.answer = slack = Slack(desk)
     week = bad_week()
     desk.live(week)
     desk.until(START + DAYS * DAY)
@@ -75,6 +84,10 @@ def test_ten_days_of_a_bad_week_are_a_channel_that_people_keep_unmuted():
     assert over["a1"] == 8 * 60
     assert len({notice.id for notice in desk.sent}) == len(desk.sent)
     assert not desk.state.pending
+    assert set(slack.arrived) == {notice.id for notice in desk.sent}
+    assert (
+        len(slack.arrived) - len(set(slack.arrived)) == slack.cuts > 0
+    )  # one more copy of each, under its id
     assert Counter(desk.kinds) == {
         NoticeKind.NEW: 8,
         NoticeKind.STILL: 13,

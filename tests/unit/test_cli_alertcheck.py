@@ -72,7 +72,7 @@ def test_what_did_not_arrive_is_told_with_the_reason_though_the_channel_works_no
     assert found["alerts", "slack"]["level"] == "ok"
     row = found["alerts", "undelivered"]
     assert row["level"] == level
-    assert row["text"].startswith("1 alert could not be delivered to slack: slack: 127.0.0.1")
+    assert row["text"].startswith("1 alert could not be delivered to slack: 127.0.0.1")
     assert row["fix"] == "flowlord alerts --undelivered"
 
 

@@ -116,14 +116,22 @@ def test_messages_that_did_not_arrive_are_listed_with_the_reason(bus, settings, 
     from flowlord.alert.port import Undelivered
 
     slack = Slack()
-    slack.answers = [Undelivered("no_service", lasting=True)]
+    slack.answers = [Undelivered("slack: no_service", hint="make a new webhook", lasting=True)]
     fail(bus)
     telling(bus, slack)
     [waiting] = listed(capsys, settings, undelivered=True)
-    assert (waiting["channel"], waiting["tries"], waiting["error"]) == ("slack", 1, "no_service")
+    assert (waiting["channel"], waiting["tries"], waiting["error"]) == (
+        "slack", 1, "slack: no_service; make a new webhook",
+    )  # fmt: skip
     assert (waiting["refused"], waiting["doubtful"], waiting["alerts"]) == (True, False, "a1")
     assert alertlook.run(settings, Wanted(undelivered=True), look=Look("table")) == DONE
     assert "no_service" in capsys.readouterr().out
+    [record] = listed(capsys, settings)
+    assert (record["messages"], record["undelivered"]) == (1, 1)
+    assert alertlook.run(settings, Wanted(), look=Look("table")) == DONE
+    assert "undelivered" in capsys.readouterr().out
+    assert alertlook.show(settings, "a1", look=Look("table")) == DONE
+    assert "next      flowlord alerts --undelivered" in capsys.readouterr().out
 
 
 def test_what_went_well_again_is_no_longer_open(bus, settings, capsys):

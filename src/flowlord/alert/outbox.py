@@ -84,7 +84,7 @@ def refused(state: State, id_: str, error: Undelivered, now_us: int, least_us: i
         pending,
         sending_us=0,
         due_us=now_us + max(wait, asked),
-        error=str(error),
+        error=f"{error}; {error.hint}" if error.hint else str(error),
         lasting=error.lasting,
         doubtful=pending.doubtful or error.doubtful,
     )
@@ -116,7 +116,9 @@ def undelivered_text(state: State) -> str:
     if not failing:
         return ""
     oldest = min(failing, key=lambda each: each.notice.at_us)
-    where = f" to {oldest.notice.to}" if oldest.notice.to else ""
+    to = oldest.notice.to
+    where = f" to {to}" if to else ""
     held = len(state.pending)
     what = "1 alert" if held == 1 else f"{held} alerts"
-    return f"{what} could not be delivered{where}: {oldest.error}"
+    reason = oldest.error.removeprefix(f"{to}: ") if to else oldest.error
+    return f"{what} could not be delivered{where}: {reason}"

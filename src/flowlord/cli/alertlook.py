@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 LISTED = 50
 FIELDS = (
-    "id", "since", "last", "count", "untold", "name", "error", "kind", "workflow", "phase", "dates", "messages", "told",
-    "state", "channel", "next_digest", "acked_by", "acked", "mode", "muted_until", "reason", "ended",
+    "id", "since", "last", "count", "untold", "name", "error", "kind", "workflow", "phase", "dates", "messages",
+    "undelivered", "told", "state", "channel", "next_digest", "acked_by", "acked", "mode", "muted_until",
+    "reason", "ended",
 )  # fmt: skip
 WAITING_FIELDS = (
     "id", "at", "channel", "title", "tries", "next_try", "error", "refused", "doubtful", "alerts",
@@ -172,6 +173,9 @@ def _record(incident: Incident, state: State, settings: Settings, now_us: int) -
         "phase": incident.phase,
         "dates": dates_of(incident, {*incident.before, *incident.hours}),
         "messages": incident.told,
+        "undelivered": sum(
+            1 for each in state.pending.values() if each.error and incident.id in each.incidents
+        ),
         "told": iso(incident.told_us) or None,
         "state": incident.stage.value,
         "channel": channel or None,
@@ -205,6 +209,7 @@ def _past_record(each: Kept) -> Record:
         "phase": each.phase,
         "dates": past.dates,
         "messages": past.messages,
+        "undelivered": 0,  # what waited was told in the end, or is known of an incident that goes on
         "told": iso(past.told_us) or None,
         "state": past.stage,
         "channel": past.channel or None,
@@ -252,7 +257,9 @@ def _state(record: Record, now_us: int) -> str:
 def _sent(record: Record) -> str:
     if record["channel"] is None and not record["messages"]:
         return "no channel"
-    count = record["messages"]
+    count, undelivered = int(str(record["messages"])), int(str(record["undelivered"]))
+    if undelivered:
+        return "undelivered" if undelivered >= count else f"{count} messages, {undelivered} undelivered"
     return "1 message" if count == 1 else f"{count} messages"
 
 
@@ -314,7 +321,7 @@ def _commands(record: Record) -> list[str]:
 
     topic, _, job = str(record["name"]).partition(":")
     about = f"--topic {quote(topic)}" + (f" --job {quote(job)}" if job else "")
-    found = []
+    found = ["flowlord alerts --undelivered"] if record["undelivered"] else []
     if record["phase"] and record["kind"] in ("task", "result", "late"):
         found.append(f"flowlord tasks --failed {about}")
     if record["kind"] in ("missed", "absent"):

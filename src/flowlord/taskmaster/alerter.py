@@ -249,7 +249,7 @@ class Alerter:
             now = self._bus.now_us()
             self._failing.add(notice.to)
             self._state = outbox.refused(self._state, id_, error, now, self._policy.min_us)
-            self._complain(id_, error, now)
+            self._complain(id_, now)
         else:
             crashpoint("alerts.send.after")
             now = self._bus.now_us()
@@ -273,14 +273,15 @@ class Alerter:
             log.exception("the channel %s failed", notice.to, extra={"action": "alerts.failed"})
             raise Undelivered(f"{type(error).__name__}: {error}") from error
 
-    def _complain(self, id_: str, error: Undelivered, now_us: int) -> None:
+    def _complain(self, id_: str, now_us: int) -> None:
         pending = self._state.pending[id_]
         if pending.tries & (pending.tries - 1):
             return  # said at the first, second, fourth, eighth try
         wait_s = max(pending.due_us - now_us, 0) // 1_000_000
+        reason = pending.error.removeprefix(f"{pending.notice.to}: ")
         log.warning(
             "%s did not reach %s: %s; it is kept and tried again in %d s",
-            pending.notice.title, pending.notice.to, error, wait_s,
+            pending.notice.title, pending.notice.to, reason, wait_s,
             extra={"action": "alerts.undelivered", "notice": id_},
         )  # fmt: skip
 
