@@ -1,10 +1,11 @@
 """What history keeps of a day, and of the workflows that were loaded in it."""
 
 import sqlite3
+from contextlib import closing
 
 import pytest
 
-from flowlord.cache import schema
+from flowlord.cache import schema, snapshot
 from flowlord.cache.days import DAY_US, Slot, Sums, days
 from flowlord.cache.historian import Historian
 from flowlord.cache.queries import History
@@ -68,6 +69,28 @@ def test_a_file_of_an_older_version_gets_its_days_out_of_its_rows(tmp_path):
     assert len(kept) == 2
     again = Historian(path, VirtualClock())
     assert again.connection.execute("SELECT * FROM days ORDER BY state").fetchall() == kept
+    with closing(sqlite3.connect(tmp_path / "tasks.db.version-2")) as as_it_was:
+        assert as_it_was.execute("PRAGMA user_version").fetchone() == (2,)
+        assert as_it_was.execute("SELECT count(*) FROM tasks").fetchone() == (3,)
+    assert not list(tmp_path.glob("*.new-*"))
+
+
+def test_an_older_file_that_cannot_be_copied_is_brought_up_to_date_all_the_same(
+    tmp_path, monkeypatch, caplog
+):
+    path = tmp_path / "tasks.db"
+    monkeypatch.setattr(schema, "MIGRATIONS", MIGRATIONS[:2])
+    monkeypatch.setattr(schema, "VERSION", 2)
+    schema.open_writer(path).close()
+    monkeypatch.undo()
+
+    def no_room(*_: object, **__: object) -> None:
+        raise schema.CacheUnusable("there is no room")
+
+    monkeypatch.setattr(snapshot, "copy_to", no_room)
+    historian = Historian(path, VirtualClock())
+    assert historian.connection.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
+    assert [record.action for record in caplog.records] == ["history.not-kept"]
 
 
 def test_every_version_before_can_be_brought_up_to_date(tmp_path, monkeypatch):

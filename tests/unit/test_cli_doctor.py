@@ -251,3 +251,23 @@ def test_what_people_hold_up_is_told_with_what_lets_it_go_on(home, capsys):
     told = found["workers", "paused"]
     assert told["text"] == "topic:load was paused by ann at 2026-08-01T12:00:00Z, until 2026-08-01T14:00:00Z"
     assert (told["level"], told["fix"]) == ("warn", "flowlord resume load")
+
+
+def test_a_history_that_lies_where_it_may_be_damaged_is_told(tmp_path):
+    from flowlord.cli.historyplace import LOG_BYTES, lies
+
+    path = tmp_path / "tasks.db"
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"36 35 98:0 / {tmp_path} rw - ext4 /dev/vda rw\n")
+    assert list(lies(str(path), mounts=mounts)) == []
+    path.touch()
+    (tmp_path / "other.db").hardlink_to(path)
+    with (tmp_path / "tasks.db-wal").open("wb") as log:
+        log.truncate(LOG_BYTES + 1)
+    mounts.write_text(f"36 35 98:0 / {tmp_path} rw - nfs4 server:/x rw\n")
+    found = {each.name: each for each in lies(str(path), mounts=mounts)}
+    assert sorted(found) == ["log", "names", "place"]
+    assert "network file system (nfs4)" in found["place"].text
+    assert "2 names" in found["names"].text
+    assert "268 MB" in found["log"].text
+    assert all(each.fix for each in found.values())

@@ -91,6 +91,28 @@ def test_markdown_is_a_table_whatever_a_message_holds(tmp_path, capsys):
     assert {line.replace("\\|", "").count("|") for line in text.splitlines()[2:]} == {10}
 
 
+def test_for_slack_it_is_a_block_that_nothing_in_a_message_ends(tmp_path, capsys):
+    odd = "``` <!channel> & *bold*\n\x1b[31m"
+    facts = [published("k", of_hour(1)), (done("k", of_hour(1), "error", odd), told(FactKind.DEAD, "k", odd))]
+    kept(tmp_path, facts)
+    text = asked(tmp_path, capsys, form="slack", look="table")
+    head, opening, *lines, closing = text.splitlines()
+    assert head == "*2026-08-01* (UTC): 0 done, 1 failed, 1 kind of task"
+    assert (opening, closing) == ("```", "```")
+    assert "`" not in "".join(lines)
+    assert not set("<>\x1b") & set(text)
+    assert "&lt;!channel&gt; &amp; *bold*" in text
+    assert asked(tmp_path, capsys, day="2026-07-01", form="slack", look="table").count("\n") == 1
+
+
+def test_a_long_recap_for_slack_fits_a_message(tmp_path, capsys):
+    kinds = [of_hour(1, f"task{n}:{'j' * 90}") for n in range(300)]
+    kept(tmp_path, [(published(f"k{n}", each), done(f"k{n}", each)) for n, each in enumerate(kinds)])
+    text = asked(tmp_path, capsys, form="slack", look="table")
+    assert len(text) <= 4_000
+    assert "more kinds of tasks" in text.splitlines()[-1]
+
+
 def test_times_that_are_none_are_refused(night):
     for day, since in (("x", ""), ("", "x"), ("today", "2d")):
         with pytest.raises(FlowlordError):
@@ -130,7 +152,8 @@ def test_one_workflow_is_shown_in_every_form(tmp_path, capsys, form):
     if form == "table":
         assert "catchup         last                      file" in out
         assert "tz              UTC                       default" in out
-        assert "starts by after extract:users" in out
+        assert "starts after extract:users" in out
+        assert "starts by cron" in out
     if form == "json":
         first, _ = json.loads(out)
         assert first["values"]["catchup"] == {"value": "last", "origin": "file"}

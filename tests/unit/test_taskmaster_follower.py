@@ -33,13 +33,13 @@ def follower_of(bus: Bus, clock: VirtualClock, keep: timedelta = timedelta(days=
 
 
 def test_a_follower_takes_what_is_there_and_more_at_a_time_when_that_is_not_all():
-    bus = Bus(many(5_000))
+    bus = Bus(many(11_000))
     follower = follower_of(bus, VirtualClock())
     copied = []
     while step := follower.step(0.5):
         copied.append(step)
-    assert copied == [BATCH, MOST, MOST]
-    bus.entries += journal([published("late")], first=10_001)
+    assert copied == [BATCH, 2 * BATCH, MOST, MOST]
+    bus.entries += journal([published("late")], first=22_001)
     assert follower.step(0.5) == 1
 
 

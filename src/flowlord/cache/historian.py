@@ -22,6 +22,7 @@ from flowlord.cache.ledger import Entry, Ledger, holes, keys_of
 from flowlord.cache.many import SIZES, Many, row
 from flowlord.cache.prune import Pruner
 from flowlord.cache.schema import Restore, as_of, in_memory, is_damage, open_writer, set_aside, transaction
+from flowlord.cache.snapshot import keep_older
 from flowlord.model.clock import Clock
 
 log = logging.getLogger("flowlord.history")
@@ -200,7 +201,11 @@ class Historian:
         self.connection.close()
 
     def _open(self) -> sqlite3.Connection:
-        connection = in_memory() if self.path is None else open_writer(self.path, self._restore)
+        if self.path is None:
+            connection = in_memory()
+        else:
+            keep_older(self.path)
+            connection = open_writer(self.path, self._restore)
         self._opened = self._inode()
         return connection
 

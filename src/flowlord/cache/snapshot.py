@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import msgspec
 
 from flowlord.cache.alone import sweep
 from flowlord.cache.checkpoint import checkpoint
-from flowlord.cache.schema import APPLICATION, VERSION, CacheUnusable, open_reader
+from flowlord.cache.schema import APPLICATION, VERSION, CacheUnusable, open_reader, version_of
+
+log = logging.getLogger("flowlord.history")
 
 TABLES = ("tasks", "alerts", "files", "decisions", "revisions", "days")
 """Whose rows are counted."""
@@ -77,6 +80,41 @@ def copy_to(reader: sqlite3.Connection, path: Path, copy: Path, *, lasts: bool =
         raise CacheUnusable(f"the history {path} cannot be copied: {error}") from error
 
 
+def keep_older(path: Path) -> None:
+    """Copy a history whose tables are of an older flowlord, before they are brought up to date.
+
+    The copy is `tasks.db.version-N`. What keeps it from being made is told, and no reason to leave the tables as they
+    are: the history follows from the journal, and from its backups.
+    """
+    version = _version(path)
+    if not 0 < version < VERSION:
+        return
+    copy = path.with_name(f"{path.name}.version-{version}")
+    new = path.with_name(f"{path.name}.new-{os.getpid()}-older")
+    try:
+        with closing(_as_it_is(path)) as reader:
+            copy_to(reader, path, new)
+        new.replace(copy)
+    except (sqlite3.Error, OSError, CacheUnusable) as error:
+        new.unlink(missing_ok=True)
+        log.warning(
+            "the history could not be copied as it was: %s", error, extra={"action": "history.not-kept"}
+        )
+        return
+    log.info(
+        "the tables of the history are brought from version %d to %d; as it was: %s", version, VERSION, copy,
+        extra={"action": "history.migrated"},
+    )  # fmt: skip
+
+
+def _version(path: Path) -> int:
+    try:
+        with closing(_as_it_is(path)) as reader:
+            return version_of(reader)
+    except (sqlite3.Error, CacheUnusable):
+        return 0  # there is none, or whoever opens it finds out
+
+
 def look(path: Path, *, deep: bool = False) -> About:
     """Check a history that nobody writes and tell what it holds; `deep` compares indexes with rows as well.
 
@@ -117,6 +155,11 @@ def about(connection: sqlite3.Connection, path: Path) -> About:
     [pages] = connection.execute("PRAGMA page_count").fetchone()
     [size] = connection.execute("PRAGMA page_size").fetchone()
     return About(int(version), int(pages) * int(size), rows, int(seq), str(generation))
+
+
+def _as_it_is(path: Path) -> sqlite3.Connection:
+    """Return a connection that reads a history, of whatever version it is."""
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
 
 
 def _count(connection: sqlite3.Connection, table: str) -> int:

@@ -167,7 +167,7 @@ def recap(
             "-o",
             "--output",
             metavar="FORM",
-            help="text, markdown, table, json, jsonl, csv, tsv or name.",
+            help="text, markdown, slack, table, json, jsonl, csv, tsv or name.",
             show_default=False,
         ),
     ] = "",

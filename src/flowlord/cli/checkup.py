@@ -148,6 +148,9 @@ def cache(visit: Visit) -> Iterator[Finding]:
         yield Finding("history", Level.OK, "none is kept: cache.enabled is false")
         return
     yield from _backups(visit.settings)
+    from flowlord.cli.historyplace import lies
+
+    yield from lies(settings.path)
     try:
         history = History.open(settings.path)
     except CacheUnusable as error:

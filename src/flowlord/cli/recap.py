@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 FIELDS = (
     "task", "done", "failed", "retried", "warned", "cancelled", "dates", "ran_s", "longest_s", "waited_s", "reason",
 )  # fmt: skip
-FORMS = ("text", "markdown")
+FORMS = ("text", "markdown", "slack")
 MOST_DATED = 250_000
 """Attempts whose dates are looked up; of more only the numbers are told."""
 MOST_REASONS = 5_000
@@ -62,12 +62,16 @@ def run(
         records = [_record(name, kind, dates, reasons) for name, kind in found.items()]
         if form == "markdown":
             printer.lines(_markdown(records, first, last))
+        elif form == "slack":
+            from flowlord.cli.recapslack import slack
+
+            printer.lines(slack(records, _days(first, last), _sum_up(found)))
         else:
             printer.rows(records, FIELDS, name="task", columns=_columns(), look=look)
         if total > MOST_DATED:
             printer.say(f"note: {total:,} attempts are too many to tell their dates; ask for fewer days")
-        if form != "markdown" and printer.on_terminal():
-            printer.say(_sum_up(found, first, last))
+        if form not in ("markdown", "slack") and printer.on_terminal():
+            printer.say(f"{_days(first, last)} (UTC): {_sum_up(found)}")
         return DONE
 
     return printer.quietly(body)
@@ -221,7 +225,7 @@ def _days(first: int, last: int) -> str:
     return texts[0] if first == last else f"{texts[0]} to {texts[1]}"
 
 
-def _sum_up(found: Mapping[str, Kind], first: int, last: int) -> str:
+def _sum_up(found: Mapping[str, Kind]) -> str:
     done = sum(kind.states["complete"] for kind in found.values())
     bad = sum(failed(kind) for kind in found.values())
-    return f"{_days(first, last)} (UTC): {done:,} done, {bad:,} failed, {len(found):,} kinds of tasks"
+    return f"{done:,} done, {bad:,} failed, {len(found):,} {'kind of task' if len(found) == 1 else 'kinds of tasks'}"

@@ -34,6 +34,7 @@ FIELDS = (
 PHASE_FIELDS = (
     "phase", "line", "starts", "next", "last", "last_at", "paused", "template", "values",
 )  # fmt: skip
+_STARTS = {"cron": "by cron", "files": "on files"}
 RECENT = 100_000
 """Attempts among which the last result of each phase is looked for."""
 Results = Mapping[tuple[str, str, str], tuple[str, int]]
@@ -197,7 +198,9 @@ def _page(case: Case, flow: Workflow, records: list[dict[str, object]]) -> Itera
     yield printable(f"{flow.name}  {some(len(flow.phases), 'phase')}, revision {flow.revision[:8]}{when}")
     for phase, row in zip(flow.phases, records, strict=True):
         yield ""
-        yield printable(f"{phase.name}  ({flow.name}:{phase.line})  starts by {row['starts']}")
+        yield printable(
+            f"{phase.name}  ({flow.name}:{phase.line})  starts {_STARTS.get(str(row['starts']), row['starts'])}"
+        )
         now_us = to_us(case.now)
         if row["next"]:
             yield f"  next       {row['next']}"

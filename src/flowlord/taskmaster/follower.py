@@ -12,7 +12,7 @@ from flowlord.model.errors import BusUnavailable
 
 LEAST = 200
 BATCH = 2_000
-MOST = 4_000
+MOST = 8_000
 """Entries that are copied at once while many wait: what began and ended among them is written once instead of twice."""
 LONG_NS = 400_000_000
 """A step that takes longer is followed by a smaller one: large entries stay few at a time."""
