@@ -156,6 +156,11 @@ class Historian:
             self._replace_when_damaged(error)
             return 0
 
+    def condemn(self, inode: int, text: str) -> None:
+        """Set aside the file of that inode, which somebody found damaged, unless another one is open here by now."""
+        if self.path is not None and inode == self._opened == self._inode():
+            self._replace(self.path, text)
+
     def rewind(self) -> None:
         """Take in the journal from its beginning again: the bus lost what it told last, and counts on from less.
 
@@ -218,8 +223,11 @@ class Historian:
     def _replace_when_damaged(self, error: sqlite3.DatabaseError) -> None:
         if not is_damage(error) or self.path is None:
             raise error
+        self._replace(self.path, str(error))
+
+    def _replace(self, path: Path, text: str) -> None:
         self.close()
-        set_aside(self.path, f"it is damaged ({error})")
+        set_aside(path, f"it is damaged ({text})")
         self.connection = self._open()
 
     def _cursor(self) -> tuple[int, str]:

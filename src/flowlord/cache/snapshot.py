@@ -15,7 +15,7 @@ import msgspec
 
 from flowlord.cache.alone import sweep
 from flowlord.cache.checkpoint import checkpoint
-from flowlord.cache.schema import APPLICATION, VERSION, CacheUnusable, open_reader, version_of
+from flowlord.cache.schema import APPLICATION, VERSION, CacheUnusable, is_damage, open_reader, version_of
 
 log = logging.getLogger("flowlord.history")
 
@@ -128,6 +128,22 @@ def look(path: Path, *, deep: bool = False) -> About:
         return checked(connection, path, deep=deep)
     finally:
         connection.close()
+
+
+def damage_of(path: Path) -> str:
+    """Return what is wrong with the pages of a history that others may write meanwhile; nothing when they are whole.
+
+    Raises:
+        CacheUnusable, sqlite3.Error: it could not be looked at.
+    """
+    with closing(open_reader(path)) as reader:
+        try:
+            [told] = reader.execute("PRAGMA quick_check(1)").fetchone()
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            return str(error)
+    return "" if told == "ok" else str(told)
 
 
 def checked(connection: sqlite3.Connection, path: Path, *, deep: bool = False) -> About:

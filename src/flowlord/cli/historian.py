@@ -36,6 +36,7 @@ from flowlord.taskmaster.chance import Chance
 from flowlord.taskmaster.chronicle import END_S, Chronicle, Finishes
 from flowlord.taskmaster.copying import FINISH, State, copy
 from flowlord.taskmaster.follower import Follower
+from flowlord.taskmaster.inspector import Inspector
 from flowlord.taskmaster.surroundings import Surroundings
 
 BACKUP_S = 60.0
@@ -85,13 +86,16 @@ def follower_of(
     cache: CacheSettings,
     place: Place | None,
     at_end: Callable[[], object] | None = None,
+    inspector: Inspector | None = None,
 ) -> Follower:
     """Return what copies from that bus to that file, which comes out of a backup when it is missing."""
     keep = timedelta(microseconds=cache.retention_ns // 1000)
     restore = Restorer(place, clock) if place else None
-    return Follower(
-        bus, clock, lambda: Historian(cache.path, clock, restore=restore), keep, cache.max_bytes, at_end
-    )
+
+    def opened() -> Historian:
+        return Historian(cache.path, clock, restore=restore)
+
+    return Follower(bus, clock, opened, keep, cache.max_bytes, at_end, inspector)
 
 
 def place_of(cache: CacheSettings, storage: StorageSettings) -> Place | None:
@@ -136,14 +140,20 @@ def main() -> int:
     clock = SystemClock()
     place = place_of(charge.cache, charge.storage) if charge.cache.enabled else None
 
+    inspector = Inspector(Path(charge.cache.path))
+
     def begin() -> Follower:
-        return follower_of(bus_at(charge.bus, by=charge.by), clock, charge.cache, place)
+        bus = bus_at(charge.bus, by=charge.by)
+        return follower_of(bus, clock, charge.cache, place, inspector=inspector)
 
     alerts = threading.Thread(target=_alert, args=(charge, clock, ending), name="flowlord-alerts")
     alerts.start()
     if not charge.cache.enabled:
         alerts.join()
         return 0
+    threading.Thread(
+        target=_inspect, args=(inspector, ending), name="flowlord-inspector", daemon=True
+    ).start()
     if place is None:
         is_whole = copy(begin, _tell, ending)
         alerts.join()
@@ -173,9 +183,18 @@ def _alert(charge: Charge, clock: Clock, ending: threading.Event) -> None:
 
 
 def _back_up(backups: Backups, ending: threading.Event) -> None:
-    # Of this thread alone: whoever writes the history, and works on tasks, goes first.
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+    _go_last()
     backups.run(ending)
+
+
+def _inspect(inspector: Inspector, ending: threading.Event) -> None:
+    _go_last()
+    inspector.run(ending)
+
+
+def _go_last() -> None:
+    """Let whoever writes the history, and works on tasks, go before this thread."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
 def _commit(charge: Charge, fact: Fact) -> None:

@@ -9,6 +9,7 @@ from flowlord.bus.port import Bus
 from flowlord.cache.historian import Historian
 from flowlord.model.clock import Clock
 from flowlord.model.errors import BusUnavailable
+from flowlord.taskmaster.inspector import Inspector
 
 LEAST = 200
 BATCH = 2_000
@@ -38,14 +39,16 @@ class Follower:
         keep: timedelta,
         max_bytes: int = 0,
         at_end: Callable[[], object] | None = None,
+        inspector: Inspector | None = None,
     ) -> None:
-        """`at_end` is called when the history has everything and is let go of."""
+        """`at_end` is called when the history has everything and is let go of; `inspector` tells that it is damaged."""
         self._bus = bus
         self._clock = clock
         self._open = open_history
         self._keep = keep
         self._max_bytes = max_bytes
         self._at_end = at_end
+        self._inspector = inspector
         self._historian: Historian | None = None
         self._generation = ""
         self._last = (0, "")
@@ -57,6 +60,8 @@ class Follower:
     def step(self, wait_s: float = WAIT_S) -> int:
         """Copy the next entries; returns how many there were."""
         historian = self._historian or self._begin()
+        if self._inspector and (damage := self._inspector.take()):
+            historian.condemn(*damage)
         if not self._generation:
             self._attach(historian)
         asked = self._clock.now()
