@@ -271,3 +271,30 @@ def test_a_history_that_lies_where_it_may_be_damaged_is_told(tmp_path):
     assert "2 names" in found["names"].text
     assert "268 MB" in found["log"].text
     assert all(each.fix for each in found.values())
+
+
+def test_a_damaged_page_of_the_history_is_a_fault_and_topics_tell_what_the_bus_knows(tmp_path):
+    from flowlord.cache.historian import Historian
+    from support.clock import VirtualClock
+    from support.journal import journal, published, task
+    from support.processes import flowlord
+
+    path = tmp_path / "tasks.db"
+    historian = Historian(path, VirtualClock())
+    historian.follow(journal([published(f"k{n}", task(n=n, info="i" * 500)) for n in range(200)]))
+    sql = "SELECT rootpage FROM sqlite_master WHERE name IN ('tasks_happened', 'tasks_state')"
+    pages = [page for (page,) in historian.connection.execute(sql)]
+    historian.close()
+    where = ("--bus", f"sqlite:///{tmp_path}/bus.db", "--cache", str(path))
+    assert flowlord("send", "load", "x", *where[:2], cwd=tmp_path).code == 0
+    with path.open("r+b") as file:
+        for page in pages:
+            file.seek((page - 1) * 4_096)
+            file.write(b"\xa5" * 4_096)
+    doctor = flowlord("doctor", "cache", *where, cwd=tmp_path)
+    assert doctor.code == 1
+    assert "is damaged" in doctor.out
+    topics = flowlord("topics", *where, "-o", "json", cwd=tmp_path)
+    assert topics.code == 0, topics.err
+    assert [row["waiting"] for row in topics.data] == [1]
+    assert "cannot be read" in topics.err

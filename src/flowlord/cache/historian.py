@@ -22,7 +22,6 @@ from flowlord.cache.ledger import Entry, Ledger, holes, keys_of
 from flowlord.cache.many import SIZES, Many, row
 from flowlord.cache.prune import Pruner
 from flowlord.cache.schema import Restore, as_of, in_memory, is_damage, open_writer, set_aside, transaction
-from flowlord.cache.snapshot import keep_older
 from flowlord.model.clock import Clock
 
 log = logging.getLogger("flowlord.history")
@@ -209,6 +208,10 @@ class Historian:
         if self.path is None:
             connection = in_memory()
         else:
+            from flowlord.cache.snapshot import (
+                keep_older,  # readers of the journal, which are quick, never need it
+            )
+
             keep_older(self.path)
             connection = open_writer(self.path, self._restore)
         self._opened = self._inode()

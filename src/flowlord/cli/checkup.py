@@ -148,7 +148,7 @@ def cache(visit: Visit) -> Iterator[Finding]:
         yield Finding("history", Level.OK, "none is kept: cache.enabled is false")
         return
     yield from _backups(visit.settings)
-    from flowlord.cli.historyplace import lies
+    from flowlord.cli.historyplace import damage_in, lies
 
     yield from lies(settings.path)
     try:
@@ -162,7 +162,11 @@ def cache(visit: Visit) -> Iterator[Finding]:
         seq, generation = history.cursor()
     finally:
         history.close()
-    yield Finding("history", Level.OK, f"{settings.path} can be read, form {VERSION}")
+    if damage := damage_in(settings.path):
+        fix = "flowlord run workflows/   # sets it aside once it meets that; at once: flowlord cache restore --force"
+        yield Finding("history", Level.FAULT, f"{settings.path} is damaged: {damage}", fix)
+    else:
+        yield Finding("history", Level.OK, f"{settings.path} can be read, form {VERSION}")
     bus = visit.bus()
     if bus is None:
         return

@@ -9,11 +9,26 @@ from pathlib import Path
 from typing import Final
 
 from flowlord.bus.sqlite_place import MOUNTS, SHARED, file_system
-from flowlord.cache.schema import SPARE_BYTES
+from flowlord.cache.schema import SPARE_BYTES, CacheUnusable
 from flowlord.model.finding import Finding, Level
 
+LOOK_BYTES: Final = 256 << 20
 LOG_BYTES: Final = 4 * SPARE_BYTES
 """A log that large beside the history: somebody has been reading for long, or nobody brings it into the file."""
+
+
+def damage_in(path: str) -> str:
+    """Return what is wrong with the pages of a history; of a large one nothing, since to look takes long."""
+    if os.stat(path).st_size > LOOK_BYTES:
+        return ""
+    import sqlite3
+
+    from flowlord.cache.snapshot import damage_of
+
+    try:
+        return damage_of(Path(path))
+    except (sqlite3.Error, CacheUnusable) as error:
+        return str(error)
 
 
 def lies(path: str, *, mounts: Path = MOUNTS) -> Iterator[Finding]:

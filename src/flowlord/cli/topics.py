@@ -140,8 +140,15 @@ def _known(cache_path: str | None, now_us: int) -> tuple[Mapping[str, int] | Non
         history = History.open(cache_path)
     except CacheUnusable:
         return None, None
+    import sqlite3
+
     try:
         return history.failures(now_us - DAY_US), history.ended(now_us - RATE_MIN * 60_000_000)
+    except sqlite3.DatabaseError as error:  # what waits is told by the bus, whatever became of history
+        printer.say(
+            f"note: the history {cache_path} cannot be read: {error}; flowlord cache verify tells more"
+        )
+        return None, None
     finally:
         history.close()
 

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from flowlord.cache.snapshot import damage_of
-
 log = logging.getLogger("flowlord.history")
 
 AFTER_S: Final = 60.0
@@ -29,8 +27,8 @@ class Damage(NamedTuple):
 class Inspector:
     """Make it before the history is opened; `run` belongs to a thread of its own, `take` to the one that writes."""
 
-    def __init__(self, path: Path, look: Callable[[Path], str] = damage_of) -> None:
-        self._path, self._look = path, look
+    def __init__(self, path: Path, look: Callable[[Path], str] | None = None) -> None:
+        self._path, self._look = path, look or _damage_of
         self._was_left_open = _size(path.with_name(f"{path.name}-wal")) > 0
         self._found: Damage | None = None
 
@@ -57,6 +55,12 @@ class Inspector:
         """Return what was found, once."""
         found, self._found = self._found, None
         return found
+
+
+def _damage_of(path: Path) -> str:
+    from flowlord.cache.snapshot import damage_of  # a week may pass before it is needed
+
+    return damage_of(path)
 
 
 def _size(path: Path) -> int:
