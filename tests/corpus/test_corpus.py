@@ -1,6 +1,7 @@
 """Each code has a faulty file, and what is said of it in each format is what people have read and found good."""
 
 import json
+from xml.etree import ElementTree
 
 import pytest
 
@@ -30,8 +31,12 @@ def test_the_formats_for_machines_agree(code):
     listed = json.loads(expected(code, "json").read_text("utf-8"))
     lines = [json.loads(line) for line in expected(code, "jsonl").read_text("utf-8").splitlines()]
     results = json.loads(expected(code, "sarif").read_text("utf-8"))["runs"][0]["results"]
+    quality = json.loads(expected(code, "gitlab").read_text("utf-8"))
+    cases = ElementTree.parse(expected(code, "junit")).getroot().iter("testcase")
     assert listed == lines
-    assert [each["code"] for each in listed] == [each["ruleId"] for each in results]
+    codes = [each["code"] for each in listed]
+    assert codes == [each["ruleId"] for each in results] == [each["check_name"] for each in quality]
+    assert codes == [each.attrib["name"].split()[0] for each in cases]
 
 
 @pytest.mark.parametrize("code", CODES)

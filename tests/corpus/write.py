@@ -25,7 +25,7 @@ HOME = Path(__file__).parent
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 ENDINGS = {
     "text": "txt", "concise": "concise.txt", "json": "json", "jsonl": "jsonl", "sarif": "sarif",
-    "github": "github.txt",
+    "github": "github.txt", "gitlab": "gitlab.json", "junit": "junit.xml",
 }  # fmt: skip
 LARGE = 5_000  # bytes; a larger example is not kept
 

@@ -31,8 +31,10 @@ def test_a_hook_takes_the_files_of_a_commit(hook: dict[str, Any], tmp_path: Path
 
 
 def test_the_examples_parse_and_name_hooks_that_exist():
-    actions, hooks, local = BLOCKS
+    actions, merge, hooks, local = BLOCKS
     runs = [step["run"] for step in actions["jobs"]["workflows"]["steps"] if "run" in step]
     parse(runs[-1])
+    for line in merge["validate-workflows"]["script"][1:]:
+        parse(line.partition(" >")[0])
     assert {each["id"] for each in hooks["repos"][0]["hooks"]} <= {hook["id"] for hook in HOOKS}
     parse(local["repos"][0]["hooks"][0]["entry"] + " workflows/a.toml")

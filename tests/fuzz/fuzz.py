@@ -28,7 +28,6 @@ from flowlord.spec.rule import parse_rule
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 SLOWEST_S = 0.200  # of the process's own time, for an input of LARGEST bytes or fewer
 LARGEST = 4_096
-SMALL = 60  # bytes of a small example
 TRIES = 3  # an input is slow when it is so each time
 BATCH = 50  # inputs that are timed together: two questions about the time for each would cost as much as a short input
 MOST_ANSWERED = 200_000  # characters of all problems of one input
@@ -43,6 +42,41 @@ _CHANGES = (1, 1, 1, 2, 3, 8)
 _LENGTHS = (1, 1, 2, 5, 20)
 _TIMES = (1, 2, 30)
 _BORROWED = (4, 30, 200)
+_FEW_TIMES = (1, 1, 2, 5)
+_FEW_BORROWED = (2, 4, 12)
+# The ways of writing a phase, as short as they go: what may stand in a rule is tried as rules.
+SMALL_TOML = (
+    b'[[phase]]\ntask="a"\n',
+    b"[[phase]]\ntask='a:b'\nretry=3\n",
+    b'phase=[{task="a"}]\n',
+    b'phase=[{task="a",retry=1},]\n',
+    b'[[phase]]\ntask="a"\n[phase.rule]\nfor="2d"\n',
+    b'[[phase]]\ntask="a"\nrule.by="day"\n',
+    b'[[Phase]]\ntask="""\na\\\n"""\n',
+    b"[[phase]]\ntask='''a'''\n",
+    b'[[phase]]\n"task"="\\u00e9"\n',
+    b'[[phase]]\r\ntask="a"\r\n',
+    b'\xef\xbb\xbf[[phases]]\ntask="a"\n',
+    b'[[phase]]\ntask="a" # flowlord: ignore FL101\n',
+    b'[[phase]]\ntask="a"\ndependsOn="b"\n',
+    b'[[phase]]\ntask="a"\ntemplate="{mm}"\n',
+)
+SMALL_YAML = (
+    b"phases:\n- task: a\n",
+    b"phases:\n- task: a:b\n  retry: 3\n",
+    b"phases: [{task: a}]\n",
+    b'phases: [{"task": "a"}]\n',
+    b"phases:\n- task: >-\n    a\n",
+    b"phases:\n- task: |\n    a\n",
+    b"phases: [{task: &t a}, {task: *t}]\n",
+    b"phase: [{task: !!str 1}]\n",
+    b"phases:\n- task: 'a'\n  rule: {by: day}\n",
+    b'phases: [{task: "a\\u00e9"}]\n',
+    b"--- \nphases: [{task: a}]\n...\n",
+    b"phases:\n- task: a # flowlord: ignore FL101\n",
+    b"phases:\n- task: a\n  dependsOn: b\n",
+    b"? phases\n: [{task: ~}]\n",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,19 +142,6 @@ def _examples(ending: str) -> tuple[bytes, ...]:
     )
 
 
-def _phases() -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
-    """Return the small ones among phases of a task and one line of an example, in TOML and in YAML."""
-    lines = dict.fromkeys(
-        line for text in _examples(".toml") for line in text.decode().splitlines()
-        if line.startswith(("rule = ", "template = ", "retry = ", "dependsOn = "))
-    )  # fmt: skip
-    toml = tuple(f'[[phase]]\ntask="a"\n{line}\n'.encode() for line in lines)
-    yaml = tuple(f"phases: [{{task: a, {line.replace(' = ', ': ', 1)}}}]\n".encode() for line in lines)
-    return tuple(each for each in toml if len(each) < SMALL), tuple(
-        each for each in yaml if len(each) < SMALL
-    )
-
-
 def _few(rules: tuple[bytes, ...]) -> tuple[bytes, ...]:
     """Return rules of one option and of two."""
     options = [rule.split(b"&") for rule in rules]
@@ -145,12 +166,6 @@ def targets() -> dict[str, Target]:
         b"phases:\n- task: b\n  dependsOn: a\n  rule: >-\n    require={meta:file}\n  retry: 3\n",
         b'- {task: &t "a\\u00e9:j", rule: {cron: "@hourly", files: [/in/*.csv, /b/**]}}\n- {task: b, dependsOn: *t}\n',
     )
-    blocks = (
-        b"phases:\n- task: a\n  rule: >-\n    files=/a\n",
-        b"phases:\n- task: &t a\n- task: *t\n",
-        b'phases: [{task: "a\\u00e9"}]\n',
-    )
-    small_toml, small_yaml = _phases()
     templates = tuple(
         line.split('"')[1].encode() for text in _examples("toml") for line in text.decode().splitlines()
         if line.startswith("template = ") and line.count('"') > 1
@@ -177,11 +192,9 @@ def targets() -> dict[str, Target]:
             _examples(".toml"),
             0.10,
             slowest_s=0.5,
-            small=small_toml,
+            small=SMALL_TOML,
         ),
-        "yaml": Target(
-            _file("f.yaml"), (*_examples(".yaml"), *yaml), 0.02, slowest_s=0.5, small=small_yaml + blocks
-        ),
+        "yaml": Target(_file("f.yaml"), (*_examples(".yaml"), *yaml), 0.02, slowest_s=0.5, small=SMALL_YAML),
         # Hundreds of unknown options are each compared with every known one, which takes tens of milliseconds.
         "rule": Target(_rule, _options(), 0.02, slowest_s=0.2, small=_few(_options())),
         "cron": Target(_text(_cron), (*_options("cron"), *crons), 0.02),
@@ -191,9 +204,10 @@ def targets() -> dict[str, Target]:
     }
 
 
-def mutated(chance: random.Random, seeds: tuple[bytes, ...]) -> bytes:
-    """Return an example with one change or several; some inputs are no more than bytes."""
+def mutated(chance: random.Random, seeds: tuple[bytes, ...], *, small: bool = False) -> bytes:
+    """Return an example with one change or several, each of some bytes if `small`; some inputs are only bytes."""
     draw = chance.random
+    times, borrowed = (_FEW_TIMES, _FEW_BORROWED) if small else (_TIMES, _BORROWED)
     if draw() < 0.02:
         return chance.randbytes(int(draw() * 64))
     data = seeds[int(draw() * len(seeds))]
@@ -211,11 +225,11 @@ def mutated(chance: random.Random, seeds: tuple[bytes, ...]) -> bytes:
             case 4 if part:
                 data = head + bytes((part[0] ^ 1 << int(draw() * 8),)) + part[1:] + tail
             case 5:
-                data = head + part * _TIMES[int(draw() * len(_TIMES))] + part + tail
+                data = head + part * times[int(draw() * len(times))] + part + tail
             case _:
                 other = seeds[int(draw() * len(seeds))]
                 first = int(draw() * (len(other) + 1))
-                data = head + other[first : first + _BORROWED[int(draw() * len(_BORROWED))]] + tail
+                data = head + other[first : first + borrowed[int(draw() * len(borrowed))]] + tail
     return data[:LARGEST]
 
 
@@ -223,7 +237,7 @@ def fuzz(name: str, count: int, seed: int, *, small: bool = False) -> float:
     """Try `count` inputs; returns the share that was taken.
 
     Args:
-        small: begin with the small examples, of which many can be tried: single phases, rules of two options.
+        small: begin with the small examples, of which many can be tried: phases without rules, rules of two options.
     Raises:
         AssertionError: an input was not survived; it names the parser, the seed and the input.
     """
@@ -231,7 +245,7 @@ def fuzz(name: str, count: int, seed: int, *, small: bool = False) -> float:
     chance = random.Random(f"{name} {seed}")
     seeds = (small and target.small) or target.seeds
     for first in range(0, count, BATCH):
-        batch = [mutated(chance, seeds) for _ in range(min(BATCH, count - first))]
+        batch = [mutated(chance, seeds, small=small) for _ in range(min(BATCH, count - first))]
         begun = time.process_time()
         for number, data in enumerate(batch, first):
             taken += _survived(target, data, f"{name}, seed {seed}, input {number}")

@@ -77,7 +77,7 @@ def problems_are_inside(data: bytes, name: str) -> None:
             assert 1 <= problem.column <= width + 1
             assert problem.end == 0 or problem.column <= problem.end <= width + 1
     places = [(problem.line, problem.column) for problem in problems if problem.code != "FL009"]
-    assert places == sorted(places)
+    assert list(places) == sorted(places)
     assert (flow is None) == any(problem.severity is Severity.ERROR for problem in problems)
 
 
@@ -164,7 +164,7 @@ def test_every_decoded_character_has_its_place(raw):
     text, places = decoded(raw)
     assert text == unescape(raw)
     assert len(places) == len(text) + 1
-    assert places == sorted(places)
+    assert list(places) == sorted(places)
     assert places[-1] == len(raw)
 
 

@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -79,6 +80,39 @@ def test_github_gets_one_command_for_each_problem_with_what_it_takes_for_its_own
             "until=2020-01-01 has passed: nothing starts any more%0Ahint: take the phase out, or move until="
         ),
     ]
+
+
+def test_reports_hold_what_json_says_and_no_name_of_a_file_breaks_them(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    name = 'a"<&\x1b\n]]>\uffff.toml'
+    Path(name).write_text(
+        '[[phase]]\ntask = "a"\nrule = "cron=1"\n[[phase]]\ntask = "a b"\nowner = 1\n', "utf-8"
+    )
+    run(["."], Wanted("json"))
+    listed = json.loads(capsys.readouterr().out)
+    run(["."], Wanted("gitlab"))
+    quality = json.loads(capsys.readouterr().out)
+    assert [each["location"]["lines"]["begin"] for each in quality] == [each["line"] for each in listed]
+    assert [each["severity"] for each in quality].count("critical") == 1
+    assert len({each["fingerprint"] for each in quality}) == len(listed)
+    run(["."], Wanted("junit"))
+    suites = ElementTree.fromstring(capsys.readouterr().out)
+    assert (suites.attrib["tests"], suites.attrib["failures"]) == (str(len(listed)), "1")
+    [failure] = suites.iter("failure")
+    assert failure.text is not None
+    assert failure.text.startswith(next(each["message"] for each in listed if each["severity"] == "error"))
+    assert [each.attrib["line"] for each in suites.iter("testcase")] == [str(each["line"]) for each in listed]
+
+
+def test_what_moves_to_another_line_keeps_its_fingerprint(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    prints = []
+    for head in ("", "# moved\n\n"):
+        Path("a.toml").write_text(head + '[[phase]]\ntask = "a"\n' * 2, "utf-8")
+        run(["."], Wanted("gitlab"))
+        prints.append([each["fingerprint"] for each in json.loads(capsys.readouterr().out)])
+    assert prints[0] == prints[1]
+    assert len(set(prints[0])) == len(prints[0]) == 3
 
 
 def test_a_file_name_cannot_break_out_of_a_command(tmp_path, monkeypatch, capsys):

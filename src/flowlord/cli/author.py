@@ -36,7 +36,7 @@ def validate(
             "-o",
             "--output",
             metavar="FORM",
-            help="text, concise, json, jsonl, sarif or github.",
+            help="text, concise, json, jsonl, sarif, github, gitlab or junit.",
             show_default=False,
         ),
     ] = "",

@@ -13,7 +13,7 @@ from flowlord.model.problem import Problem, Severity
 from flowlord.spec.codes import CODES
 from flowlord.spec.source import MAX_BYTES
 
-OUTPUTS = ("text", "concise", "json", "jsonl", "sarif", "github")
+OUTPUTS = ("text", "concise", "json", "jsonl", "sarif", "github", "gitlab", "junit")
 WIDEST = 160  # characters of a line of source that are shown
 _HIDDEN = "FL080"  # what it marks is never shown
 
@@ -34,6 +34,14 @@ def show(
             from flowlord.cli.sarif import log
 
             printer.document(log(problems))
+        case "gitlab":
+            from flowlord.cli.reports import code_quality
+
+            printer.document(code_quality(problems))
+        case "junit":
+            from flowlord.cli.reports import junit
+
+            printer.lines(junit(problems))
         case "github":
             printer.lines(map(_command, problems))
         case "concise":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from calendar import monthrange
 from collections.abc import Iterator
-from datetime import datetime, timedelta, tzinfo
+from datetime import MAXYEAR, datetime, timedelta, tzinfo
 from typing import Final
 
 from flowlord.rules.cronfields import Fields
@@ -78,6 +78,8 @@ def _is_day(fields: Fields, day: datetime) -> bool:
 
 
 def _next_day(fields: Fields, wall: datetime, last_year: int) -> datetime | None:
+    if not fields.either_day and not fields.day.full:
+        return _next_date(fields, wall, last_year)
     day = wall.replace(
         hour=fields.hour.numbers[0], minute=fields.minute.numbers[0], second=fields.second.numbers[0],
         microsecond=0,
@@ -92,4 +94,21 @@ def _next_day(fields: Fields, wall: datetime, last_year: int) -> datetime | None
                 return day
     except OverflowError:  # beyond the year 9999
         pass
+    return None
+
+
+def _next_date(fields: Fields, wall: datetime, last_year: int) -> datetime | None:
+    """Go from date to date where only some dates of a month fit: from one 29 February to the next are 1,461 days."""
+    numbers, months = fields.day.numbers, fields.month.numbers
+    first = fields.hour.numbers[0], fields.minute.numbers[0], fields.second.numbers[0]
+    for year in range(wall.year, min(last_year, MAXYEAR) + 1):
+        for month in months[bisect_left(months, wall.month) :] if year == wall.year else months:
+            longest = monthrange(year, month)[1]
+            before = wall.day if (year, month) == (wall.year, wall.month) else 0
+            for date in numbers[bisect_right(numbers, before) :]:
+                if date > longest:
+                    break
+                found = datetime(year, month, date, *first, tzinfo=wall.tzinfo)
+                if found.isoweekday() % 7 in fields.weekday.numbers:
+                    return found
     return None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from flowlord.model.workflow import Rule
@@ -103,8 +105,11 @@ def _word(value: object) -> str | None:
             return None
 
 
-def decoded(raw: str) -> tuple[str, list[int]]:
+@lru_cache(maxsize=4)  # a long value with much to tell is asked about again and again
+def decoded(raw: str) -> tuple[str, Sequence[int]]:
     """Return what `unescape` makes of `raw`, and for each of its characters and its end the offset in `raw`."""
+    if "%" not in raw:
+        return raw.replace("+", " "), range(len(raw) + 1)
     text: list[str] = []
     places: list[int] = []
     at = 0
@@ -112,12 +117,17 @@ def decoded(raw: str) -> tuple[str, list[int]]:
         text.append(raw[at : found.start()])
         places.extend(range(at, found.start()))
         at = found.start()
+        if found[0] == "+":
+            text.append(" ")
+            places.append(at)
+            at += 1
+            continue
         try:
             for character in bytes.fromhex(found[0].replace("%", "")).decode():
                 text.append(character)
                 places.append(at)
                 at += 3 if character < "\x80" else 3 * len(character.encode())
-        except ValueError:  # a plus; no UTF-8
+        except ValueError:  # no UTF-8
             for character in unescape(found[0]):
                 text.append(character)
                 places.append(at)
