@@ -100,8 +100,8 @@ def test_topics_are_no_plain_lists_and_what_those_would_lose_is_told(tmp_path: P
     with pytest.raises(InvalidConfig) as caught:
         resolve({"config": str(tmp_path / "flowlord.toml")}, {})
     [found] = caught.value.problems
-    assert found.code == "FL201"
-    assert "lose what a dead worker held" in found.hint
+    assert (found.code, found.line, found.column) == ("FL201", 1, 1)
+    assert "loses what a worker held that died" in found.hint
 
 
 @pytest.mark.parametrize("set_to, topic", [("", "retry-failed"), ("failed_tasks", "failed_tasks")])

@@ -98,7 +98,7 @@ def _find(lines: list[str], section: str, key: str) -> tuple[int, int]:
     for number, line in enumerate(lines, 1):
         if found := _HEADER.match(line):
             inside = found[1]
-            if inside in (section, key):
+            if inside in (section, key, f"{section}.{key}"):
                 header = (number, len(line) - len(line.lstrip()) + 1)
         elif (
             inside in ("", section)

@@ -241,7 +241,7 @@ def _from_file(found: _Collected, path: str, key: str, value: object, line: int,
     like = _like(plain, {each: _plain(each) for setting in SETTINGS for each in setting.keys}, 0.6)
     hint = f"did you mean {like!r}?" if like else "flowlord config shows all settings"
     if section == "topics":
-        hint = "all topics keep leases; plain lists, which lose what a dead worker held, are not there"
+        hint = "every topic keeps leases; a plain list loses what a worker held that died, and offers nothing twice"
     found.problems.append(Problem(path, line, column, f"unknown setting {key!r}", hint, "FL201"))
 
 

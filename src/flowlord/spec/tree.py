@@ -11,6 +11,7 @@ from flowlord.spec.parse import SUFFIXES
 
 MAX_FILES: Final = 1_000  # of one tree
 MAX_ENTRIES: Final = 100_000  # looked at in one tree
+_NO_WORKFLOW: Final = "flowlord config looks at it; a workflow needs another name"
 CONFIGURATION: Final = frozenset(("flowlord.toml", "flowlord.yaml", "flowlord.yml"))
 
 Stamp: TypeAlias = tuple[int, int, int] | str
@@ -51,7 +52,7 @@ class Found:
             self.problems.append(unnamed(place.path))
         elif name in CONFIGURATION:
             text = "this is flowlord's configuration, which is never read as a workflow"
-            self.problems.append(problem("FL001", place.path, text=text, hint="give the file another name"))
+            self.problems.append(problem("FL001", place.path, text=text, hint=_NO_WORKFLOW))
         else:
             self.files[name] = place
 

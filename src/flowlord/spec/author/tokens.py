@@ -73,7 +73,7 @@ def check(advice: Advice) -> None:
             _values(advice, number, phase, given or givers.to(phase), likeness)
         if not phase.rule.cron and (found := _TIME.search(template)):
             _time(advice, number, phase, roots.of(phase), found)
-        if "{mm}" in template[template.find("{hh}") :] and "{hh}" in template:
+        if "{hh}" in template and "{mm}" in template[template.index("{hh}") :]:
             _month(advice, number, template)
         if "T{hh}" in template:
             for found in _HOUR_AS_DAY.finditer(template):
