@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from itertools import groupby
+from typing import TypedDict
 
 from flowlord.cli.texts import printable
 from flowlord.model.problem import Problem, Severity
@@ -14,6 +15,12 @@ from flowlord.spec.codes import CODES
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SPECIAL = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\n": "&#10;"}
 _QUALITY = {Severity.ERROR: "critical", Severity.WARNING: "minor", Severity.NOTE: "info"}
+
+
+class _Lines(TypedDict):
+    """Where GitLab puts a mark."""
+
+    begin: int
 
 
 def junit(problems: Sequence[Problem]) -> Iterator[str]:
@@ -57,7 +64,7 @@ def code_quality(problems: Sequence[Problem]) -> list[dict[str, object]]:
                 "check_name": each.code,
                 "fingerprint": sha256(f"{known}\0{again[known]}".encode("utf-8", "replace")).hexdigest(),
                 "severity": _QUALITY[each.severity],
-                "location": {"path": _shown(each.path), "lines": {"begin": max(each.line, 1)}},
+                "location": {"path": _shown(each.path), "lines": _Lines(begin=max(each.line, 1))},
             }
         )
     return found
