@@ -14,6 +14,7 @@ from flowlord.cli.alertlook import Wanted
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, NO_SUCH_THING, WRONG_USE
 from flowlord.cli.printer import Look
 from flowlord.config import resolve
+from flowlord.model.errors import FlowlordError
 from flowlord.model.plan import Fact, FactKind, Plan
 from flowlord.taskmaster.alerter import Alerter
 from support.clock import VirtualClock
@@ -41,6 +42,12 @@ def telling(bus, slack):
     one.finish()
 
 
+def alertlook_notes(capsys, settings):
+    """What is said to people beside the list."""
+    assert alertlook.run(settings, Wanted(), look=JSON) == DONE
+    return capsys.readouterr().err
+
+
 def listed(capsys, settings, *, code=DONE, **wanted):
     assert alertlook.run(settings, Wanted(**wanted), look=JSON) == code
     return json.loads(capsys.readouterr().out)
@@ -57,6 +64,12 @@ def test_incidents_are_listed_whether_somebody_tells_them_or_not(bus, settings, 
     assert (told["id"], told["count"], told["untold"], told["messages"]) == ("a1", 4, 1, 1)
     assert (told["name"], told["error"], told["dates"]) == ("load:users", "no route to host", "2026/01/01T00")
     assert (told["state"], told["kind"], told["workflow"]) == ("open", "task", "a.toml")
+
+
+@pytest.mark.parametrize("since", ["gestern", "-9999999d", "2026-13-01"])
+def test_a_time_that_is_none_is_wrong_use_and_says_what_could_be_written(settings, since):
+    with pytest.raises(FlowlordError, match=f"--since: '{since}' is no time.*write 24h"):
+        alertlook.run(settings, Wanted(since=since), look=JSON)
 
 
 def test_a_table_says_what_and_whether_anybody_was_told(bus, settings, capsys):
@@ -90,6 +103,17 @@ def test_an_acknowledgement_is_told_in_the_journal_with_who_and_why(bus, setting
     capsys.readouterr()
     [record] = listed(capsys, settings)
     assert record["acked_by"] == fact.cause.removeprefix("person:")
+
+
+def test_bytes_that_are_no_text_are_refused_as_a_name_and_written_out_in_a_reason(bus, settings, capsys):
+    fail(bus)
+    assert alertact.mute(settings, "load\udcff", "2h", "") == WRONG_USE
+    assert alertact.mute(settings, "geo", "2h", "no\udcff\x1b[31m") == DONE
+    assert alertact.ack(settings, ["a1"], "known\udcff") == DONE
+    capsys.readouterr()
+    [record] = listed(capsys, settings)
+    assert record["reason"] == "known\\udcff"
+    assert "no\\udcff\\x1b[31m" in alertlook_notes(capsys, settings)
 
 
 def test_a_mute_needs_an_end_and_can_be_ended(bus, settings, capsys):

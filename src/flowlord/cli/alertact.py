@@ -15,7 +15,7 @@ from flowlord.cli.alertlook import unknown
 from flowlord.cli.alertstate import policy_of, state_on
 from flowlord.cli.buses import bus_at
 from flowlord.cli.exits import DONE, NO_SUCH_THING, WRONG_USE
-from flowlord.cli.people import who
+from flowlord.cli.people import is_name, kept, who
 from flowlord.cli.printer import Look
 from flowlord.cli.times import iso
 from flowlord.model.plan import Fact, FactKind, Plan
@@ -69,7 +69,7 @@ def mute(settings: Settings, target: str, length: str, reason: str, *, look: Loo
             hint=f"flowlord alerts mute {shlex.quote(target)} --for 2h",
         )
         return WRONG_USE
-    if not target or len(target) > LONGEST:
+    if not is_name(target) or len(target) > LONGEST:
         printer.error("there is nothing of that name to mute", hint="flowlord alerts mute TOPIC --for 2h")
         return WRONG_USE
 
@@ -154,4 +154,4 @@ def _muted(state: State, now_us: int) -> list[str]:
 
 
 def _fact(kind: FactKind, key: str, reason: str, until_us: int = 0) -> Fact:
-    return Fact(kind, key=key, cause=f"person:{who()}", text=reason[:LONGEST], due=until_us)
+    return Fact(kind, key=key, cause=f"person:{who()}", text=kept(reason)[:LONGEST], due=until_us)

@@ -21,6 +21,7 @@ from flowlord.cli.table import GREEN, RED, YELLOW, Column
 from flowlord.cli.texts import printable
 from flowlord.cli.times import iso, parse_time, relative, to_us
 from flowlord.model.clock import Clock
+from flowlord.model.errors import FlowlordError
 
 if TYPE_CHECKING:
     from flowlord.config.settings import Settings
@@ -51,9 +52,12 @@ def run(settings: Settings, wanted: Wanted, *, look: Look | None = None, clock: 
     """List incidents, or messages that did not arrive; returns the exit code."""
     clock = clock or SystemClock()
     look = look or Look()
+    try:
+        since_us = to_us(parse_time(wanted.since, clock.now())) if wanted.since else 0
+    except (ValueError, OverflowError) as error:
+        raise FlowlordError(f"--since: {error}") from error
 
     def body() -> int:
-        since_us = to_us(parse_time(wanted.since, clock.now())) if wanted.since else 0
         with opened(settings.bus, _kept_at(settings), clock) as sources:
             state = _known(sources, settings)
             asks_for_past = wanted.since and not wanted.open and not wanted.undelivered

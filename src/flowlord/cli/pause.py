@@ -11,7 +11,7 @@ from flowlord.bus.pauses import change_pauses, read_pauses
 from flowlord.cli import printer
 from flowlord.cli.buses import bus_at
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, NO_SUCH_THING, WRONG_USE
-from flowlord.cli.people import LONGEST_REASON, who
+from flowlord.cli.people import is_name, kept, who
 from flowlord.cli.printer import Look
 from flowlord.cli.sources import opened
 from flowlord.cli.table import Column
@@ -36,7 +36,7 @@ def pause(
 ) -> int:
     """Pause a target for a while, or until somebody resumes it; returns the exit code."""
     target = target_of(text)
-    if not target.removeprefix(TOPIC) or len(target) > LONGEST_REASON:
+    if not is_name(target.removeprefix(TOPIC)):
         printer.error("there is nothing of that name to pause", hint="flowlord pause TOPIC, or FILE.toml")
         return WRONG_USE
     try:
@@ -50,7 +50,7 @@ def pause(
 
     def change(paused: Paused, now: datetime) -> tuple[Paused, Fact]:
         until = None if span is None else now + span
-        new = Pause(target, now, until, by=who(), reason=reason[:LONGEST_REASON])
+        new = Pause(target, now, until, by=who(), reason=kept(reason))
         return on_pause(paused, new, now)
 
     def body() -> int:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from flowlord.cli import printer
 from flowlord.cli.exits import DONE, NOT_CONFIRMED
+from flowlord.cli.texts import printable
 
 LONGEST_REASON = 1_000
 _NAMED = 12
@@ -21,12 +22,22 @@ def who() -> str:
         user = getpass.getuser()
     except (OSError, KeyError, ImportError):  # a container whose user has no name
         user = f"user {os.getuid()}"
-    return f"{user}@{os.uname().nodename}"
+    return printable(f"{user}@{os.uname().nodename}")
+
+
+def kept(reason: str) -> str:
+    """Return a reason as it can be kept: a shell hands on bytes that are no UTF-8, too."""
+    return printable(reason[:LONGEST_REASON])
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can be the name of something: of a bounded length, and text, not bytes that are no UTF-8."""
+    return 0 < len(text) <= LONGEST_REASON and not any("\ud800" <= each <= "\udfff" for each in text)
 
 
 def words_of(verb: str, by: str, reason: str) -> str:
     """Return what the journal is told of an act: `cancelled by ann@host: no longer wanted`."""
-    return f"{verb} by {by}" + (f": {reason[:LONGEST_REASON]}" if reason else "")
+    return f"{verb} by {by}" + (f": {kept(reason)}" if reason else "")
 
 
 def counted(counts: Mapping[str, int]) -> str:
