@@ -1,6 +1,7 @@
 """Phase files, rules and the finding of phases, as the vectors tell them."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from flowlord.model.problem import Severity
 from flowlord.model.workflow import Phase, Workflow, Workflows
 from flowlord.rules.durations import go_duration
 from flowlord.rules.metastring import parse_meta
+from flowlord.spec.author.inspect import inspect, verdict
 from flowlord.spec.check import Parsed
 from flowlord.spec.parse import parse_file
 from flowlord.spec.rule import parse_rule
@@ -71,6 +73,15 @@ def test_phase_files_are_read_as_the_vectors_tell(case):
         assert {key: phase[key] for key in expected} == expected
     idle = sum(phase["status"] != "" for phase in found)
     assert [problem.code for problem in parsed.problems].count("FL101") == idle
+
+
+@pytest.mark.parametrize("case", cases("phase_parse"))
+def test_what_is_good_here_gets_no_error_from_the_checks_for_authors_either(case):
+    text = case["input"] if case["op"] != "validate" else toml([{"task": "t", **case["input"]}])
+    inspected = inspect(text.encode(), "flow.toml", "flow.toml", datetime(2026, 11, 27, tzinfo=UTC))
+    told = verdict([inspected], inspected.problems, looked_at_files=False)
+    is_told = Severity.ERROR in {each.severity for each in told}
+    assert is_told == bool(case.get("error")), [str(each) for each in told]
 
 
 @pytest.mark.parametrize("case", cases("deviations", where="phase_parse"))
