@@ -5,6 +5,7 @@ import json
 import pytest
 
 from flowlord.alert.policy import Policy
+from flowlord.alert.port import Undelivered
 from flowlord.alert.words import what_of
 from flowlord.bus.clock import SystemClock
 from flowlord.bus.memory import MemoryBus
@@ -137,8 +138,6 @@ def test_a_mute_needs_an_end_and_can_be_ended(bus, settings, capsys):
 
 
 def test_messages_that_did_not_arrive_are_listed_with_the_reason(bus, settings, capsys):
-    from flowlord.alert.port import Undelivered
-
     slack = Slack()
     slack.answers = [Undelivered("slack: no_service", hint="make a new webhook", lasting=True)]
     fail(bus)
@@ -149,13 +148,24 @@ def test_messages_that_did_not_arrive_are_listed_with_the_reason(bus, settings, 
     )  # fmt: skip
     assert (waiting["refused"], waiting["doubtful"], waiting["alerts"]) == (True, False, "a1")
     assert alertlook.run(settings, Wanted(undelivered=True), look=Look("table")) == DONE
-    assert "no_service" in capsys.readouterr().out
+    table = capsys.readouterr().out
+    assert "no_service" in table
+    assert "it may have arrived" not in table
     [record] = listed(capsys, settings)
     assert (record["messages"], record["undelivered"]) == (1, 1)
     assert alertlook.run(settings, Wanted(), look=Look("table")) == DONE
     assert "undelivered" in capsys.readouterr().out
     assert alertlook.show(settings, "a1", look=Look("table")) == DONE
     assert "next      flowlord alerts --undelivered" in capsys.readouterr().out
+
+
+def test_a_message_of_which_nobody_knows_says_that_it_may_have_arrived(bus, settings, capsys):
+    slack = Slack()
+    slack.answers = [Undelivered("it did not answer within 10 s", doubtful=True)]
+    fail(bus)
+    telling(bus, slack)
+    assert alertlook.run(settings, Wanted(undelivered=True), look=Look("table")) == DONE
+    assert "it did not answer within 10 s; it may have arrived" in capsys.readouterr().out
 
 
 def test_what_went_well_again_is_no_longer_open(bus, settings, capsys):

@@ -293,8 +293,14 @@ def _waiting_columns(now_us: int) -> list[Column]:
         Column("title", gives=True),
         Column("tries", right=True),
         Column("next try", when("due_us")),
-        Column("reason", lambda record, _: str(record["error"] or "not tried yet"), gives=True),
+        Column("reason", lambda record, _: _reason(record), gives=True),
     ]
+
+
+def _reason(record: Record) -> str:
+    if not record["error"]:
+        return "it is being sent" if record["doubtful"] else "not tried yet"
+    return f"{record['error']}{'; it may have arrived' if record['doubtful'] else ''}"
 
 
 def _page(record: Record, now_us: int) -> list[str]:
