@@ -192,6 +192,11 @@ def test_one_slip_is_told_once(text):
     assert len(told(text.encode(), "f.toml")) == 1
 
 
+def test_a_slip_behind_an_alias_is_told_once_where_it_stands():
+    text = "phases:\n- task: a\n  rule: &r {cron: '@dayly'}\n- task: b\n  rule: *r\n"
+    assert [each.place for each in told(text.encode(), "f.yaml")] == ["f.yaml:3:20"]
+
+
 @pytest.mark.parametrize("rule, told_at", [
     ("files=/in/*.csv&ignore=in/old/*.csv", 32), ("files=in/*.csv&ignore=/in/old/*", 31),
     ("files=s3://b/x/*&ignore=/x/y", 33),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
+from itertools import groupby, islice
 from typing import Final
 
 from flowlord.model.problem import Problem, Severity
@@ -102,6 +102,9 @@ def conclude(examined: Examined, revision: str) -> Parsed:
     )
     told += [each.problem for each in lost]
     told.sort(key=lambda each: (each.line, each.column, each.code))
+    told = [
+        each for each, _ in groupby(told)
+    ]  # what stands behind an alias of YAML is met again, where it stands
     more = findings.lost + len(examined.lost) - len(lost)
     if more:
         verb = "problem is" if more == 1 else "problems are"
