@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from flowlord.cache import days, decided, groups, seen
+from flowlord.cache import days, decided, ends, groups, seen
 from flowlord.cache.attempt import FAILED, Attempt, State
 from flowlord.cache.filter import Filter
 from flowlord.cache.queries import History, Place
@@ -80,6 +80,10 @@ QUESTIONS: dict[str, Question] = {
     "files": lambda history: list(seen.files(history, seen.FileFilter(since_us=1))),
     "files until": lambda history: list(seen.files(history, seen.FileFilter(since_us=1, until_us=2))),
     "versions": lambda history: seen.versions(history, "/in/a.csv", 3),
+    "ends of tasks": lambda history: ends.ends_of(history, ["k"]),
+    "ends of repeated tasks": lambda history: ends._again(history, ["run"]),
+    "ends of batches": lambda history: ends.ends_of_batches(history, ["b"]),
+    "ends of a batch that moves": lambda history: ends._of_moving(history, "b"),
     "decided last of a phase": lambda history: decided.last_of_phase(history, "a.toml:load", 5),
     "decided of phases": lambda history: decided.of_phases(history, ["a.toml:load"], 1),
     "decided of keys": lambda history: decided.of_keys(history, ["k"]),

@@ -44,15 +44,29 @@ def ends_of(history: History, keys: Iterable[str]) -> dict[str, str]:
 
 def ends_of_batches(history: History, batches: Iterable[str]) -> dict[str, str]:
     """Return what became of these batches: the worst that became of one of their tasks."""
+    wanted = set(map(known_text, batches))
+    moving = {each.batch for each in history.newer.values()} & wanted
     kinds: dict[str, set[str]] = {}
-    for some in _chunks(sorted(map(known_text, batches))):
+    for some in _chunks(sorted(wanted - moving)):
         sql = (
             f"SELECT batch, state, max(late_us) FROM tasks WHERE batch <> '' AND batch IN ({marks(some)}) "
             "AND state <> 'retried' GROUP BY batch, state"
         )
         for batch, state, late in history.rows(sql, some):
             kinds.setdefault(str(batch), set()).add(kind_of(str(state), int(late)))
-    return {batch: next(kind for kind in _WORST if kind in some) for batch, some in kinds.items()}
+    for batch in moving:
+        kinds[batch] = _of_moving(history, batch)
+    return {
+        batch: next((kind for kind in _WORST if kind in some), STILL_OPEN) for batch, some in kinds.items()
+    }
+
+
+def _of_moving(history: History, batch: str) -> set[str]:
+    """Return what became of the tasks of a batch of which the journal tells more than the file."""
+    rows = history.rows("SELECT key, state, late_us FROM tasks WHERE batch <> '' AND batch = ?", (batch,))
+    found = {str(key): (str(state), int(late)) for key, state, late in rows}
+    found |= {key: (each.state, each.late_us) for key, each in history.newer.items() if each.batch == batch}
+    return {kind_of(state, late) for state, late in found.values() if state != State.RETRIED}
 
 
 def kind_of(state: str, late_us: int) -> str:

@@ -208,9 +208,8 @@ class Historian:
         if self.path is None:
             connection = in_memory()
         else:
-            from flowlord.cache.snapshot import (
-                keep_older,  # readers of the journal, which are quick, never need it
-            )
+            # Readers who fold the journal in memory are to be quick, and never need it.
+            from flowlord.cache.snapshot import keep_older
 
             keep_older(self.path)
             connection = open_writer(self.path, self._restore)
