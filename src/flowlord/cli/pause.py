@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from flowlord.bus.clock import SystemClock
+from flowlord.bus.clock import SystemClock, time_of
 from flowlord.bus.pauses import change_pauses, read_pauses
 from flowlord.cli import printer
 from flowlord.cli.buses import bus_at
@@ -31,9 +31,7 @@ FIELDS = ("target", "since", "until", "by", "reason")
 _Change = Callable[[Paused, datetime], tuple[Paused, Fact] | None]
 
 
-def pause(
-    where: BusSettings, text: str, *, length: str = "", reason: str = "", clock: Clock | None = None
-) -> int:
+def pause(where: BusSettings, text: str, *, length: str = "", reason: str = "") -> int:
     """Pause a target for a while, or until somebody resumes it; returns the exit code."""
     target = target_of(text)
     if not is_name(target.removeprefix(TOPIC)):
@@ -55,7 +53,7 @@ def pause(
 
     def body() -> int:
         with _bus(where) as bus:
-            fact = _changed(bus, change, clock or SystemClock())
+            fact = _changed(bus, change)
             if fact is None:
                 return ANSWER_IS_BAD
             printer.say(fact.text)
@@ -66,18 +64,16 @@ def pause(
     return printer.quietly(body)
 
 
-def resume(where: BusSettings, text: str, *, catchup: bool = False, clock: Clock | None = None) -> int:
+def resume(where: BusSettings, text: str, *, catchup: bool = False) -> int:
     """End the pause of a target; returns the exit code."""
     target = target_of(text)
-    clock = clock or SystemClock()
 
     def body() -> int:
         with _bus(where) as bus:
             found = _changed(
-                bus, lambda paused, now: on_resume(paused, target, now, by=who(), catchup=catchup), clock
+                bus, lambda paused, now: on_resume(paused, target, now, by=who(), catchup=catchup)
             )
-            now = clock.now()
-            on = _paused(bus).on(now)
+            on = _paused(bus).on(time_of(bus.now_us()))
             if found is None:
                 names = ", ".join(each.target for each in on)
                 printer.error(
@@ -99,7 +95,8 @@ def show(where: BusSettings, *, look: Look | None = None, clock: Clock | None = 
 
     def body() -> int:
         with opened(where, None, clock) as sources:
-            bus, now = sources.bus(), clock.now()
+            bus = sources.bus()
+            now = time_of(bus.now_us()) if bus is not None else clock.now()
             on = _paused(bus).on(now) if bus is not None else ()
             records = [_record(each) for each in sorted(on, key=lambda each: (each.since, each.target))]
             printer.rows(records, FIELDS, name="target", columns=_columns(to_us(now)), look=look or Look())
@@ -123,11 +120,11 @@ class _bus:
         self._bus.close()
 
 
-def _changed(bus: Bus, change: _Change, clock: Clock) -> Fact | None:
+def _changed(bus: Bus, change: _Change) -> Fact | None:
     """Change what is paused, however many others do so at the same time."""
     while True:
         seen = bus.marks([MARK]).get(MARK)
-        found = change(read_pauses(seen), clock.now())
+        found = change(read_pauses(seen), time_of(bus.now_us()))  # which daemons go by, more or less
         if found is None:
             return None
         new, fact = found

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from flowlord.bus.clock import SystemClock
+from flowlord.bus.clock import SystemClock, time_of
 from flowlord.cache.attempt import FAILED, OPEN, Attempt, State
 from flowlord.cli import printer
 from flowlord.cli.buses import bus_at
@@ -132,7 +132,7 @@ def _send(
     chance = Chance()
     stamps = Stamps(clock, chance.digit())
     words = words_of("sent again", who(), options.reason)
-    begin = clock.now()
+    begin = time_of(bus.now_us())  # which judges what waits
     for at in range(0, len(again), CHUNK):
         some = again[at : at + CHUNK]
         dues = [_due(begin, every_us, at + n) for n in range(len(some))]

@@ -13,7 +13,7 @@ from math import ceil, inf, isfinite
 from pathlib import Path
 from typing import NoReturn
 
-from flowlord.bus.clock import SystemClock
+from flowlord.bus.clock import SystemClock, time_of
 from flowlord.bus.lifetimes import OUTCOME_DAYS
 from flowlord.bus.port import DONE as RESULTS
 from flowlord.bus.port import QUARANTINE, Bus
@@ -108,6 +108,11 @@ def run(settings: Settings, name: str, info: str, options: Options) -> int:
         except LookupError as error:
             printer.error(str(error.args[0]), hint=str(error.args[1]) if len(error.args) > 1 else "")
             return NO_SUCH_THING
+        if (
+            options.delay or options.at
+        ):  # by the bus's clock, which judges what waits: that of this machine may be wrong
+            due = _due(options, time_of(bus().now_us()))
+            asks = [replace(ask, due=due) for ask in asks]
         history = settings.cache.path if settings.cache.enabled else ""
         return _send(bus(), asks, known.flows, options, clock, history)
 
@@ -171,6 +176,7 @@ def _send_chunk(
         named = list(asks)
         marks = []
         if options.key:
+            by_bus = time_of(bus.now_us())
             found = bus.marks([f"ask:{ask.request}" for ask in asks])
             for mark, value in found.items():
                 name = mark.removeprefix("ask:")
@@ -183,7 +189,7 @@ def _send_chunk(
             ]
             for ask, new, token in zip(asks, named, tokens, strict=True):
                 value = f"{token} {run_id(f'ask:{new.request}')}"
-                marks.append(Mark(f"ask:{ask.request}", None, value, ttl_s=_kept_s(ask, now)))
+                marks.append(Mark(f"ask:{ask.request}", None, value, ttl_s=_kept_s(ask, by_bus)))
         plan = on_ask(named, flows, Context(now=now))
         stamps.used(now, len(named))
         try:
