@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from flowlord.bus.open import open_bus
 from support.processes import FLOWLORD, Ended, flowlord, running, started, tasks, until, write
 
 FILES = {
@@ -29,6 +31,12 @@ FILES = {
         template = "{meta:n}"
     """
 }
+
+
+def bus_of(home: Path) -> str:
+    return f"sqlite:///{home / '.flowlord' / 'bus.db'}"
+
+
 JULY = ("backload", "load:users", "--from", "2026-07-01", "--to", "2026-07-31")
 
 
@@ -104,6 +112,35 @@ def test_a_serial_one_at_a_rate_is_driven_by_the_daemon_to_its_end(home: Path) -
     assert (status(home, id_)["state"], status(home, id_)["open"]) == ("published", 0)
     days = [task["info"][-2:] for task in reversed(tasks(home, "--topic", "load"))]
     assert sorted(days) == [f"{day:02}" for day in range(1, 32)]
+
+
+def test_no_more_of_it_are_open_than_allowed_and_it_goes_on_as_they_end(home: Path) -> None:
+    first = backload(home, "--max-active", "3", "--execute").out.strip()
+    rows = (
+        "backload",
+        "rows",
+        "--meta",
+        "n=1,2,3,4,5,6,7,8",
+        "--at",
+        "2026-01-01",
+        "--max-active",
+        "5",
+        "-y",
+    )
+    with running("run", cwd=home) as daemon, closing(open_bus(bus_of(home), by="test")) as bus:
+
+        def waiting(topic: str) -> int:
+            return sum(each.waiting for each in bus.topics() if each.topic == topic)
+
+        until(lambda: waiting("load") == 3, "what the first may have open; nobody works on it")
+        assert flowlord(*rows, cwd=home).code == 0
+        until(lambda: waiting("rows") == 5, "the daemon looks at all of them again")
+        assert daemon.end() == 0
+        assert (waiting("load"), waiting("rows")) == (3, 5)
+    workers = [word for name in ("load", "report", "rows") for word in ("--worker", f"{name}=builtin:noop")]
+    assert flowlord("run", "--once", *workers, cwd=home).code == 0
+    ended = status(home, first)
+    assert (ended["state"], ended["sent"], ended["open"]) == ("published", 31, 0)
 
 
 def test_it_is_paused_resumed_and_cancelled_by_its_id(home: Path) -> None:

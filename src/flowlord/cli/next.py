@@ -36,6 +36,7 @@ DAY = timedelta(days=1)
 SHOWN = 50
 """Rows that a terminal gets when nobody says how many."""
 MOST_OVER = 5
+_WHOLE = len("2026-08-01T05:00:00+00:00")
 Record = Mapping[str, object]
 
 
@@ -196,7 +197,9 @@ def _records(planned: Iterable[Planned], ctx: Context, view: View) -> Iterator[R
             found = known[id(entry)] = _of_phase(entry, view), teller(entry, ctx)
         if each.instant != instant or entry.cron.tz is not zone:  # many start at the same one
             instant, zone = each.instant, entry.cron.tz
-            times = {"at": utc_text(instant), "local": view.of(instant).isoformat()}
+            local = view.of(instant).isoformat()
+            at = f"{local[:-6]}Z" if len(local) == _WHOLE and local.endswith("+00:00") else utc_text(instant)
+            times = {"at": at, "local": local}
         start = found[1](each)
         yield {
             **found[0],

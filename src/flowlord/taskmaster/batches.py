@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
@@ -31,6 +32,7 @@ from flowlord.model.errors import BusError, InvalidTask, LeaseLost, Refused
 from flowlord.model.plan import Commit, Committed
 from flowlord.rules.rows import Placed
 from flowlord.storage.port import Unavailable
+from flowlord.taskmaster.drivers import Drivers
 from flowlord.taskmaster.meta_files import change_of, rows_of_file
 from flowlord.taskmaster.surroundings import Surroundings
 
@@ -71,18 +73,26 @@ class _Round:
 
 
 class Batches:
-    """One step lands some parts of each open batch."""
+    """One step lands some parts of each open batch.
 
-    def __init__(self, around: Surroundings) -> None:
+    Args:
+        patience_s: how long a step waits for batches whose files do not answer; without, for as long as they take.
+    """
+
+    def __init__(self, around: Surroundings, *, patience_s: float | None = None) -> None:
         self._around = around
+        self._drivers = Drivers(patience_s)
         self._sender = ThreadPoolExecutor(1, "flowlord-batches")
         self._open: dict[str, _Batch] = {}
         self._unreadable: set[str] = set()
 
     def step(self) -> int:
-        """Publish a little of each open batch; returns how many tasks."""
+        """Publish a little of each open batch; returns how many tasks, 1 at least while files are waited for."""
         try:
-            return sum(self._tried(batch) for batch in self._look())
+            ours = self._look()
+            count = sum(self._tried(batch) for batch in ours if not batch.recipe.files)
+            reading = {batch.key: partial(self._tried, batch) for batch in ours if batch.recipe.files}
+            return count + self._drivers.run(reading)
         except BusError:
             self._open.clear()  # where they are is not known now
             raise
@@ -98,14 +108,16 @@ class Batches:
             for name, value in self._around.bus.marks_like(OPEN).items()
             if value.startswith("[")
         }
-        for key in self._open.keys() - found.keys():
-            del self._open[key]
+        for key in set(self._open) - found.keys():
+            self._open.pop(key, None)
         for key in self._unreadable - found.keys():
             self._unreadable.discard(key)
             self._around.health.mended(OPEN + key)
         now_ns = self._around.clock.monotonic_ns()
         ours: list[_Batch] = []
         for key, mark in found.items():
+            if self._drivers.is_busy(key):
+                continue
             batch = self._open.get(key) or self._load(key)
             if batch is None:
                 continue
@@ -258,7 +270,7 @@ class Batches:
         return sent
 
     def _ended(self, batch: _Batch, why: str) -> None:
-        del self._open[batch.key]
+        self._open.pop(batch.key, None)
         told = {"slot": batch.recipe.slot, "batch": batch.recipe.batch}
         if why:
             self._around.counters.halted += 1

@@ -29,7 +29,7 @@ from flowlord.taskmaster.hints import Hints
 from flowlord.taskmaster.late import LateWatch
 from flowlord.taskmaster.looking import Looking, asked
 from flowlord.taskmaster.notices import NoticeLoop
-from flowlord.taskmaster.readings import Readings
+from flowlord.taskmaster.readings import PATIENCE_S, Readings
 from flowlord.taskmaster.reaper import move_due, reap, sweep
 from flowlord.taskmaster.reload import Reloader
 from flowlord.taskmaster.router import Router
@@ -108,10 +108,11 @@ class Taskmaster:
         self._hints: Hints | None = None
         self._watching = watching or Watching()
         self._files: FileLoop | None = None
+        self._notices: NoticeLoop | None = None
         self._supervisor = Supervisor(around.health, around.clock)
         self._watchdog = Watchdog(around.clock)
         self._router: Router | None = None
-        self._batches = Batches(around)
+        self._batches = Batches(around, patience_s=PATIENCE_S)
         self._late_watch = LateWatch(around, around.task_ttl_ns, {self._watching.topic})
         self._ticking = threading.Event()
         self._ticking.set()
@@ -155,8 +156,8 @@ class Taskmaster:
                 self._hints = Hints(self._tree.path, self._looking.hinted)
         self._supervisor.start("pauses", every(PAUSES_EVERY_S, self._look_at_pauses))
         if self._watching.topic:
-            notices = NoticeLoop(around, self._watching.topic, once=once, lists=self._watching.buckets)
-            self._supervisor.start("notices", self._while_ticking(discard(notices.step)))
+            self._notices = NoticeLoop(around, self._watching.topic, once=once, lists=self._watching.buckets)
+            self._supervisor.start("notices", self._while_ticking(discard(self._notices.step)))
         self._supervisor.start("router", self._route)
         self._supervisor.start("promoter", every(PROMOTE_EVERY_S, self._move))
         self._supervisor.start("batches", self._publish)
@@ -277,6 +278,8 @@ class Taskmaster:
                 if not router.step(0.0):
                     break
             router.close()
+            if self._notices is not None and "flowlord-notices" not in late:
+                self._notices.close()
             around.bus.leave(around.consumer)
         except BusError as error:  # what is left waits on the bus for the next daemon
             log.error("the bus went away while finishing: %s", error, extra={"action": "drain.bus"})

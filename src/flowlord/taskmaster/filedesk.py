@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -18,7 +19,8 @@ from flowlord.model.errors import BusError, LeaseLost, Refused
 from flowlord.model.plan import Commit, Committed, Fact, FactKind, Mark, Plan
 from flowlord.model.workflow import Workflows
 from flowlord.taskmaster.quietgroups import Groups
-from flowlord.taskmaster.surroundings import Surroundings
+from flowlord.taskmaster.readings import NOTHING_READ, Found, Readings
+from flowlord.taskmaster.surroundings import Surroundings, read_sources
 
 log = logging.getLogger("flowlord.files")
 
@@ -54,6 +56,7 @@ class FileDesk:
         self._around = around
         self._at_once = at_once
         self._built_from: Workflows | None = None
+        self._readings = Readings(around, threading.Event())
         self.groups = Groups(self, around, who, at_once=at_once)
         self.phases = FilePhases()
         self.overdue: frozenset[str] = frozenset()
@@ -80,20 +83,32 @@ class FileDesk:
             found |= self._around.bus.marks(wanted[at : at + ASKED])
         return found
 
-    def contexts(self, matches: Iterable[Match]) -> Mapping[str, object]:
-        """Return what the meta-files of these phases hold, read once for all that lands together."""
-        patterns = {match.rules.phase.rule.meta_file for match in matches} - {""}
-        return self._around.context(patterns).sources if patterns else {}
+    def patterns(self, matches: Iterable[Match]) -> set[str]:
+        """Return the meta-files that these phases read."""
+        return {match.rules.phase.rule.meta_file for match in matches} - {""}
+
+    def sources(self, name: str, match: Match) -> Mapping[str, object] | None:
+        """Return what the meta-file of a phase holds, read for the start of this name; None while it is being read."""
+        pattern = match.rules.phase.rule.meta_file
+        if not pattern:
+            return NOTHING_READ
+        return self.read([pattern]) if self._at_once else self._readings.take(name, pattern)
+
+    def read(self, patterns: Iterable[str]) -> Found:
+        """Read meta-files now, for as long as it takes."""
+        return read_sources(patterns, self._around.storage)
 
     def context(self, sources: Mapping[str, object]) -> Context:
         """Return the context of one decision."""
         ctx = self._around.context()
         return msgspec.structs.replace(ctx, sources=sources) if sources else ctx
 
-    def land(self, ready: Sequence[Ready]) -> Landed:
-        """Land what follows from these files; what another daemon was faster with is decided again without it."""
+    def land(self, ready: Sequence[Ready], sources: Mapping[str, object] = NOTHING_READ) -> Landed:
+        """Land what follows from these files, with the meta-files of their phases as they were read.
+
+        What another daemon was faster with is decided again without it.
+        """
         landed = Landed()
-        sources = self.contexts(match for each in ready for match in each.matches)
         left = list(ready)
         for _ in range(TRIES):
             if not left:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from flowlord.bus.sqlite_place import file_system
-from flowlord.decide.file import KEEP_S, FileEvent, file_mark
+from flowlord.decide.file import FileEvent
 from flowlord.decide.files import Match
 from flowlord.model.errors import BusError, Refused
-from flowlord.model.plan import Commit, Fact, FactKind, Mark, Plan, Seen
+from flowlord.model.plan import Fact, FactKind, Plan, Seen
 from flowlord.model.problem import Severity
 from flowlord.rules.globs import Glob
 from flowlord.rules.places import BUCKETS, as_text, place_of
 from flowlord.rules.settle import SETTLE_NS, Settling
 from flowlord.taskmaster.filedesk import FileDesk, Ready
+from flowlord.taskmaster.filestarts import PORTION, Complete, FileStarts
 from flowlord.taskmaster.firstwatch import FirstWatch
+from flowlord.taskmaster.knownfiles import KnownFiles
 from flowlord.taskmaster.surroundings import Surroundings
 from flowlord.watch.bucket import BucketWatch
 from flowlord.watch.local import LocalWatch, Root
@@ -30,9 +32,8 @@ LONGEST_WAIT_S = 1.0
 HINTS = 5_000
 """Events that are taken in before files are looked at again."""
 LONGEST_STEP_NS = 10_000_000_000
-READY = 500
-"""Files that are decided and landed at once."""
-REFRESH_NS = KEEP_S * 1_000_000_000 // 4
+READ_S = 0.1
+"""How long is waited for more while files wait for meta-files: these may be read."""
 ONCE_MORE_NS = 30_000_000_000
 """How long `run --once` waits for files that do not stand still."""
 
@@ -77,8 +78,8 @@ class FileLoop:
         self._settling = Settling()
         self._watch = self._watching_of({})
         self._patterns: dict[str, tuple[str, ...]] = {}
-        self._known: dict[str, tuple[str, int]] = {}  # path -> version, and when its marks were set
-        self._stale: list[str] = []
+        self._known = KnownFiles(around, self._desk)
+        self._starts = FileStarts(around, self._desk, self._known, self, once=once)
         self._markers: dict[str, set[str]] = {}
         self._released: set[str] = set()
         self._coming: dict[str, dict[str, str]] = {}  # path -> the groups that it will join
@@ -97,6 +98,8 @@ class FileLoop:
         ]
         if soon:
             wait_s = min(wait_s, max((min(soon) - self._around.clock.monotonic_ns()) / 1e9, 0.0))
+        if len(self._starts):
+            wait_s = min(wait_s, READ_S)
         self._watch.wait(wait_s)
         return decided
 
@@ -112,18 +115,23 @@ class FileLoop:
         for sighting in self._watch.hints(HINTS):
             self._consider(sighting)
         self._announce()
-        decided = 0
+        decided = self._starts.take_read()
         end_ns = clock.monotonic_ns() + LONGEST_STEP_NS  # what takes for ever looks like a loop that hangs
         while clock.monotonic_ns() < end_ns and (ready := self._settled()):
             decided += len(ready)
-            self._land(ready)
+            self._starts.start(ready)
         self._tell_gone()
-        self._coming = {path: groups for path, groups in self._coming.items() if path in self._settling}
+        self._coming = {
+            path: groups
+            for path, groups in self._coming.items()
+            if path in self._settling or path in self._starts
+        }
         self._announce()
         decided += self._desk.groups.start_quiet()
         if (
             self._desk.overdue
             and not len(self._settling)
+            and not len(self._starts)
             and all(r.is_listed for r in self._watch.roots.values())
         ):
             self._desk.overdue = frozenset()
@@ -178,6 +186,7 @@ class FileLoop:
         for root in self._watch.roots.values():
             root.next_ns = 0
         self._known.clear()
+        self._starts.clear()
         self._desk.groups.adopt()
 
     def _watching_of(self, by_root: dict[str, list[Glob]]) -> LocalWatch | BucketWatch:
@@ -215,16 +224,11 @@ class FileLoop:
                 return
             raise
         if not root.is_closed:
-            self._forget(name, seen)
-        self._refresh()
+            self._known.forget(name, seen, self._watch.is_there)
+        self._known.refresh()
         self._desk.groups.adopt()
         self._first.still([each.folders.root for each in self._watch.roots.values() if not each.fault])
         self._tell(root)
-
-    def _forget(self, root: str, seen: set[str]) -> None:
-        for path in [path for path in self._known if path not in seen and path.startswith(root)]:
-            if not self._watch.is_there(path):  # another root may begin alike
-                del self._known[path]
 
     def _tell(self, root: Root) -> None:
         """Tell once what is wrong with a root, and once that it is well again."""
@@ -258,21 +262,18 @@ class FileLoop:
         path, look = sighting.path, sighting.look
         now_ns = self._around.clock.monotonic_ns()
         self._release(path, now_ns)
-        known = self._known.get(path)
-        if known is not None and known[0] == look.version:
-            if now_ns - known[1] > REFRESH_NS:
-                self._stale.append(path)
+        if self._known.has(path, look.version, now_ns) or self._starts.has(path, look.version):
             return
         text = as_text(path)
         matches = self._desk.phases.matching(text)
         if not matches and self._desk.phases.is_ignored(text):
-            self._known[path] = (look.version, now_ns)
+            self._known.note(path, look.version, now_ns)
             return
         if new_root is not None:
             event = FileEvent(text, look.version, look.size, self._source)
             if self._first.takes(new_root, event, matches):
                 self._names.of(path, look, self._watch.is_there)
-                self._known[path] = (look.version, now_ns)
+                self._known.note(path, look.version, now_ns)
                 return
         waits = [self._settle_ns(match) for match in matches] or [0 if self._buckets else SETTLE_NS]
         self._settling.see(path, look, now_ns, waits, opened=sighting.opened, closed=sighting.closed)
@@ -297,10 +298,10 @@ class FileLoop:
                 self._settling.see(held, look, now_ns, [0])
                 self._will_join(held, self._desk.phases.matching(as_text(held)))
 
-    def _settled(self) -> list[tuple[str, Ready, bool]]:
-        """Return some of the files that are complete now; with each whether that is for all of its phases."""
+    def _settled(self) -> list[Complete]:
+        """Return some of the files that are complete now."""
         found = []
-        for path in self._settling.due(self._around.clock.monotonic_ns(), READY):
+        for path in self._settling.due(self._around.clock.monotonic_ns(), PORTION):
             now_ns = self._around.clock.monotonic_ns()
             look = self._watch.look(path)
             stood_ns = self._settling.looked(path, look, now_ns)
@@ -350,48 +351,13 @@ class FileLoop:
         if facts:
             self._around.bus.commit(Plan(facts=tuple(facts)))
 
-    def _land(self, found: list[tuple[str, Ready, bool]]) -> None:
-        now_ns = self._around.clock.monotonic_ns()
-        try:
-            landed = self._desk.land([ready for _, ready, _ in found])
-        except BusError:
-            for (
-                path,
-                ready,
-                _,
-            ) in found:  # what landed of it is known then; the rest need not stand still again
-                if path not in self._settling:
-                    self._released.add(path)
-                    self._settling.see(path, Look(ready.event.size, ready.event.version), now_ns, [0])
-            raise
-        now_ns = self._around.clock.monotonic_ns()
-        for path, ready, whole in found:
-            if whole and ready.event.path in landed.paths:
-                # Marks that another process set may be old: they are set again at the next look.
-                age_ns = REFRESH_NS + 1 if ready.event.path in landed.before else 0
-                self._known[path] = (ready.event.version, now_ns - age_ns)
+    def is_settling(self, path: str) -> bool:
+        """Tell whether a file is still to be looked at."""
+        return path in self._settling
 
-    # --- marks live as long as their files -------------------------------------------------------------------------
-
-    def _refresh(self) -> None:
-        """Set marks again whose files are still seen, a few hundred at a time."""
-        stale, self._stale = self._stale, []
-        for some in _chunks(stale, READY):
-            keys = [key for path in some for key in self._keys(as_text(path))]
-            found = self._desk.known(keys)
-            commits = [Commit(marks=(Mark(key, value, value, KEEP_S),)) for key, value in found.items()]
-            if commits:
-                self._around.bus.commit_many(commits)
-            now_ns = self._around.clock.monotonic_ns()
-            for path in some:
-                if path in self._known:
-                    self._known[path] = (self._known[path][0], now_ns)
-
-    def _keys(self, path: str) -> list[str]:
-        matches = self._desk.phases.matching(path)
-        return [file_mark(match.rules.phase.identity, path) for match in matches] or [file_mark("", path)]
-
-
-def _chunks(paths: list[str], size: int) -> Iterator[list[str]]:
-    for at in range(0, len(paths), size):
-        yield paths[at : at + size]
+    def look_again(self, path: str, ready: Ready, wait_ns: int) -> None:
+        """Take up a file again in a while, which need not stand still once more."""
+        if path not in self._settling:
+            self._released.add(path)
+            look = Look(ready.event.size, ready.event.version)
+            self._settling.see(path, look, self._around.clock.monotonic_ns(), [wait_ns])

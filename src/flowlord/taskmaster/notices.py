@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from flowlord.decide.file import FileEvent, marks_of, merged, on_deleted
 from flowlord.decide.files import FilePhase, Match
@@ -17,6 +17,8 @@ from flowlord.rules.places import folder_of
 from flowlord.storage.port import Listed, Unavailable
 from flowlord.taskmaster.filedesk import TRIES, FileDesk, Ready, combined
 from flowlord.taskmaster.landing import land, quarantine
+from flowlord.taskmaster.parked import NOTHING_READ, Parked
+from flowlord.taskmaster.parked import WAIT_S as PARKED_WAIT_S
 from flowlord.taskmaster.surroundings import Surroundings
 from flowlord.watch.notices import NoNotice, Notice, read_notices
 
@@ -38,6 +40,7 @@ class NoticeLoop:
         self._lists = lists
         self._topic = topic
         self._desk = FileDesk(around, "topic", at_once=once)
+        self._parked = Parked(around, "notices", log)
         self._adopt_ns = 0
 
     def step(self, wait_s: float = WAIT_S) -> int:
@@ -47,20 +50,45 @@ class NoticeLoop:
         if self._desk.refresh() or now_ns >= self._adopt_ns:
             self._desk.groups.adopt()
             self._adopt_ns = now_ns + ADOPT_NS
-        left = around.bus.claim(
-            [self._topic], around.consumer, BATCH, wait_s=wait_s, lease_ns=around.lease_ns
+        parked = self._parked
+        claimed = around.bus.claim(
+            [self._topic],
+            around.consumer,
+            BATCH,
+            wait_s=min(wait_s, PARKED_WAIT_S) if len(parked) else wait_s,
+            lease_ns=around.lease_ns,
         )
-        count = len(left)
+        parked.renew()
+        found = [*parked.take(), *((each, NOTHING_READ) for each in claimed)]
         crashpoint("notices.claimed")
-        read = {delivery.token + delivery.entry: self._read(delivery) for delivery in left}
+        left: list[Delivery] = []
+        refused: list[Delivery] = []
+        read: dict[str, list[Ready | Plan] | str] = {}
+        sources: dict[str, object] = {}
+        for delivery, rows in found:
+            told = self._read(delivery)
+            missing = self._desk.patterns(_matches(told)) - rows.keys()
+            rows = {**rows, **parked.at_once(missing)}
+            if missing := missing - rows.keys():
+                if not parked.hold(delivery, missing, rows):
+                    refused.append(delivery)
+                continue
+            left.append(delivery)
+            read[delivery.token + delivery.entry] = told
+            sources |= rows
+        parked.refuse(refused)
         for _ in range(TRIES):
             if not left:
                 break
-            left = self._land(left, read)
+            left = self._land(left, read, sources)
         if left:
             around.bus.release(left, delay_ns=1_000_000_000)
         self._desk.groups.start_quiet()
-        return count
+        return len(found)
+
+    def close(self) -> None:
+        """Give back what still waits for its rows; whoever hears notices next goes on with it."""
+        self._parked.close()
 
     def _read(self, delivery: Delivery) -> list[Ready | Plan] | str:
         """Return what a message tells, as files or finished records; or why it tells nothing."""
@@ -155,14 +183,16 @@ class NoticeLoop:
         return there.version if there and there.version != notice.version else ""
 
     def _land(
-        self, deliveries: Sequence[Delivery], read: dict[str, list[Ready | Plan] | str]
+        self,
+        deliveries: Sequence[Delivery],
+        read: dict[str, list[Ready | Plan] | str],
+        sources: Mapping[str, object],
     ) -> list[Delivery]:
         """Land what follows from these messages; returns those that must be decided again."""
         told = [read[delivery.token + delivery.entry] for delivery in deliveries]
         files = [
             each for some in told if not isinstance(some, str) for each in some if isinstance(each, Ready)
         ]
-        sources = self._desk.contexts(match for each in files for match in each.matches)
         keys = dict.fromkeys(key for each in files for key in marks_of(each.event, each.matches))
         marks = self._desk.known(keys)
         commits = []
@@ -192,6 +222,13 @@ class NoticeLoop:
             else:  # somebody else took the notice over; what they landed is what counts
                 log.info("%s", answer, extra={"action": "notice.lost"})
         return again
+
+
+def _matches(told: list[Ready | Plan] | str) -> Iterator[Match]:
+    """Yield the phases that the files of a message start."""
+    for each in told if not isinstance(told, str) else ():
+        if isinstance(each, Ready):
+            yield from each.matches
 
 
 def _short(version: str) -> str:

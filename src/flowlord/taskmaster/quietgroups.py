@@ -24,6 +24,8 @@ from flowlord.taskmaster.surroundings import Surroundings
 
 AGAIN_NS: Final = 1_000_000_000
 """How often it is asked whether files that others have to come have come."""
+READ_AGAIN_NS: Final = 250_000_000
+"""When to look again at a group whose meta-file is being read."""
 GONE_NS: Final = 10_000_000_000
 """How long a daemon must not be among the living before nothing of it is waited for; it may only just begin."""
 TRIES: Final = 8
@@ -35,7 +37,7 @@ class Desk(Protocol):
     phases: FilePhases
 
     def known(self, keys: Iterable[str]) -> dict[str, str]: ...
-    def contexts(self, matches: Iterable[Match]) -> Mapping[str, object]: ...
+    def sources(self, name: str, match: Match) -> Mapping[str, object] | None: ...
     def context(self, sources: Mapping[str, object]) -> Context: ...
     def commit(self, commits: list[Commit]) -> list[Committed | Refused | LeaseLost]: ...
     def tell(self, commit: Commit) -> None: ...
@@ -190,7 +192,11 @@ class Groups:
         assert rules is not None
         value = self._waiting[name].value
         match = Match(rules, rules.phase.rule.files[0])
-        ctx = self._desk.context(self._desk.contexts([match]))
+        sources = self._desk.sources(name, match)
+        if sources is None:
+            self._waiting[name].again_ns = self._around.clock.monotonic_ns() + READ_AGAIN_NS
+            return 0
+        ctx = self._desk.context(sources)
         marks = self._desk.known([came_mark(rules.phase.identity)]) if rules.phase.rule.late else {}
         commit = on_quiet(rules, name, value, ctx, marks=marks)
         if commit is None:

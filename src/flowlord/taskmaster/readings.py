@@ -1,29 +1,82 @@
-"""Meta-files in buckets are read beside the scheduler: a server that does not answer holds up one phase only."""
+"""Meta-files are read beside the loops: a source that does not answer holds up only what needs it."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
 
 from flowlord.decide.context import Source
 from flowlord.storage.address import is_remote
 from flowlord.taskmaster.surroundings import Surroundings, read_sources
 
-FRESH_NS = 60_000_000_000
+FRESH_NS: Final = 60_000_000_000
 """How old what was read may be when it is used: a start that was held back meanwhile reads again."""
+PATIENCE_S: Final = 0.2
+"""How long a loop waits for what lies on this machine, where reading takes no time unless a mount hangs."""
+
+Found = Mapping[str, Source | str]
+NOTHING_READ: Final[Found] = MappingProxyType({})
 
 
 @dataclass(slots=True)
-class _Reading:
-    """What is read, or was: `found` is None while it is."""
+class Reading:
+    """One meta-file that is being read by a thread of its own; `found` is set when that is done, at `at_ns`."""
 
-    found: Mapping[str, Source | str] | None = None
+    found: Found | None = None
     at_ns: int = 0
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+class Reader:
+    """Begins readings; used by one thread."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._slow: list[Reading] = []
+
+    def begin(self, pattern: str, wake: threading.Event | None = None) -> Reading:
+        """Begin to read what a meta-file holds; `wake` is set when that is done."""
+        reading = Reading()
+        threading.Thread(
+            target=self._read, args=(reading, pattern, wake), name="flowlord-reading", daemon=True
+        ).start()
+        return reading
+
+    @property
+    def hangs(self) -> bool:
+        """Whether something on this machine did not come in time, and has not come since."""
+        self._slow = [each for each in self._slow if each.found is None]
+        return bool(self._slow)
+
+    def patiently(self, reading: Reading, pattern: str) -> Found | None:
+        """Return what was read on this machine, waiting a moment for it; None for what takes longer, or lies elsewhere.
+
+        Once something did not come in time nothing is waited for until it has: a mount hangs as a whole.
+        """
+        if is_remote(pattern) or self.hangs:
+            return None
+        reading.done.wait(PATIENCE_S)
+        if reading.found is None:
+            self._slow.append(reading)
+        return reading.found
+
+    def _read(self, reading: Reading, pattern: str, wake: threading.Event | None) -> None:
+        try:
+            found = read_sources([pattern], self._around.storage)
+        except Exception as error:  # noqa: BLE001 - told as why the phase cannot start
+            found = {pattern: f"meta-file {pattern}: {error}"}
+        reading.at_ns = self._around.clock.monotonic_ns()
+        reading.found = found
+        reading.done.set()
+        if wake is not None:
+            wake.set()
 
 
 class Readings:
-    """Reads for one phase after another, each in a thread of its own; used by one thread.
+    """Reads for one start after another of whoever asks by name; used by one thread.
 
     Args:
         wake: is set when something was read.
@@ -32,31 +85,21 @@ class Readings:
     def __init__(self, around: Surroundings, wake: threading.Event) -> None:
         self._around = around
         self._wake = wake
-        self._running: dict[tuple[str, str], _Reading] = {}
+        self._reader = Reader(around)
+        self._running: dict[tuple[str, str], Reading] = {}
 
-    def take(self, phase: str, pattern: str) -> Mapping[str, Source | str] | None:
+    def take(self, name: str, pattern: str) -> Found | None:
         """Return what a meta-file holds, read for this start; None while it is being read, which begins then."""
-        if not is_remote(pattern):
-            return read_sources([pattern], self._around.storage)
-        clock = self._around.clock
-        reading = self._running.get((phase, pattern))
+        reading = self._running.get((name, pattern))
         if reading is not None and reading.found is not None:
-            del self._running[phase, pattern]
-            if clock.monotonic_ns() - reading.at_ns <= FRESH_NS:
+            del self._running[name, pattern]
+            if self._around.clock.monotonic_ns() - reading.at_ns <= FRESH_NS:
                 return reading.found
             reading = None
         if reading is None:
-            self._running[phase, pattern] = reading = _Reading()
-            threading.Thread(
-                target=self._read, args=(reading, pattern), name="flowlord-reading", daemon=True
-            ).start()
+            reading = self._reader.begin(pattern, self._wake)
+            found = self._reader.patiently(reading, pattern)
+            if found is not None:
+                return found
+            self._running[name, pattern] = reading
         return None
-
-    def _read(self, reading: _Reading, pattern: str) -> None:
-        try:
-            found = read_sources([pattern], self._around.storage)
-        except Exception as error:  # noqa: BLE001 - told as why the phase cannot start
-            found = {pattern: f"meta-file {pattern}: {error}"}
-        reading.at_ns = self._around.clock.monotonic_ns()
-        reading.found = found
-        self._wake.set()

@@ -16,18 +16,16 @@ from flowlord.model.message import REPLAYED, Delivery
 from flowlord.model.plan import Commit, Committed, FactKind, Plan
 from flowlord.model.task import Result
 from flowlord.model.workflow import Workflows
-from flowlord.storage.address import is_remote
 from flowlord.taskmaster.landing import due_by_bus, land, quarantine
 from flowlord.taskmaster.parked import NOTHING_READ, Found, Parked
+from flowlord.taskmaster.parked import WAIT_S as PARKED_WAIT_S
 from flowlord.taskmaster.reload import last_good
-from flowlord.taskmaster.surroundings import Surroundings, read_sources
+from flowlord.taskmaster.surroundings import Surroundings
 
 log = logging.getLogger("flowlord.router")
 
 BATCH = 500
 WAIT_S = 0.5
-PARKED_WAIT_S = 0.05
-"""How long the first result is waited for while others wait for what is read in buckets."""
 LAND_AT = 5_000
 """Messages that are gathered at most before they are landed: batches of children are counted in thousands."""
 
@@ -49,7 +47,7 @@ class Router:
         self._here = f"entry:{around.bus.generation()}"
         self._asked: Workflows | None = None
         self._some_read = False
-        self._parked = Parked(around)
+        self._parked = Parked(around, "results", log)
 
     def step(self, wait_s: float = WAIT_S) -> int:
         """Handle what is there, waiting up to `wait_s` for the first result; returns how many there were."""
@@ -111,7 +109,7 @@ class Router:
         crashpoint("router.landed")
 
     def _commit(self, delivery: Delivery, round_: Round, rows: Found = NOTHING_READ) -> Commit | list[str]:
-        """Return what must land for a result; or the meta-files in buckets that must be read before, beside `rows`."""
+        """Return what must land for a result; or the meta-files that must be read before, beside `rows`."""
         flows, ctx = round_.flows, round_.ctx
         try:
             task = delivery.task()
@@ -138,10 +136,10 @@ class Router:
             wanted = sources_of(task, flows, origin) if self._reads(flows) else ()
             if wanted:
                 missing = [pattern for pattern in wanted if pattern not in rows]
-                if remote := [pattern for pattern in missing if is_remote(pattern)]:
-                    return remote
-                read = read_sources(missing, self._around.storage)
-                ctx = msgspec.structs.replace(ctx, sources={**read, **rows})
+                rows = {**rows, **self._parked.at_once(missing)}
+                if left := [pattern for pattern in missing if pattern not in rows]:
+                    return left
+                ctx = msgspec.structs.replace(ctx, sources=rows)
             if task.result == Result.ERROR:  # those that failed together must not be tried again together
                 ctx = msgspec.structs.replace(ctx, jitter=self._around.chance.jitter())
             plan = on_done(done, flows, ctx, origin, round_.stamps)
