@@ -45,6 +45,11 @@ class _Handler(BaseHTTPRequestHandler):
         """Write an object, if its generation is the one that the request names; 0 is none at all."""
         data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         bucket, name = self._object()
+        if self.server.holds and name.endswith(self.server.holds):
+            self.server.held.set()
+            self.connection.recv(1)  # until the client is gone
+            self.close_connection = True
+            return
         boundary = secrets.token_hex(12)
         kind = self.headers.get("Content-Type", "application/octet-stream")
         about = json.dumps({"name": name, "contentType": kind})
@@ -94,12 +99,16 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class GcsFront(ThreadingHTTPServer):
-    """The front, in threads of this process; `port` is where it listens."""
+    """The front, in threads of this process; `port` is where it listens.
+
+    An upload of a name that ends in `holds` gets no further and no answer; `held` is set once one has come.
+    """
 
     daemon_threads = True
 
-    def __init__(self, upstream: int) -> None:
+    def __init__(self, upstream: int, *, holds: str = "") -> None:
         super().__init__((HOST, 0), _Handler)
         self.upstream = upstream
+        self.holds, self.held = holds, threading.Event()
         self.port = self.server_address[1]
         threading.Thread(target=self.serve_forever, name="gcs-front", daemon=True).start()
