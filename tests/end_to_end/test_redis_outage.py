@@ -64,6 +64,7 @@ def test_a_server_that_dies_and_returns_is_told_once_and_nothing_is_lost_or_doub
         running(*HANDS, cwd=home) as more_hands,
     ):
         daemons, workers = (one, two), (hands, more_hands)
+        until(lambda: len(flowlord("workers", "-o", "json", cwd=home).data) == 4, "all four to be there")
         until(lambda: sum(map(completed, daemons)) >= 2, "work that is done")
         before = sum(map(completed, daemons))
         server.kill()
