@@ -106,6 +106,23 @@ def test_an_acknowledgement_is_told_in_the_journal_with_who_and_why(bus, setting
     assert record["acked_by"] == fact.cause.removeprefix("person:")
 
 
+def test_a_second_acknowledgement_changes_nothing_and_is_not_told_in_the_journal(bus, settings, capsys):
+    fail(bus)
+    assert alertact.ack(settings, ["a1", "a1"], "mine", look=JSON) == DONE
+    assert [each["target"] for each in json.loads(capsys.readouterr().out)] == ["a1"]
+    [first], end = listed(capsys, settings), bus.journal(0, 100)[-1].seq
+    assert alertact.ack(settings, ["a1"], "no, mine", look=JSON) == DONE
+    told = capsys.readouterr()
+    assert json.loads(told.out) == []
+    assert f"a1 is acknowledged already, by {first['acked_by']} at " in told.err
+    facts = [fact.kind for entry in bus.journal(0, 100) for fact in entry.facts]
+    assert (bus.journal(0, 100)[-1].seq, facts.count(FactKind.ACKED)) == (end, 1)
+    assert listed(capsys, settings) == [first]
+    telling(bus, Slack())
+    assert alertact.ack(settings, ["a1"], "") == DONE  # whether somebody tells or not
+    assert "a1 is acknowledged already" in capsys.readouterr().err
+
+
 def test_bytes_that_are_no_text_are_refused_as_a_name_and_written_out_in_a_reason(bus, settings, capsys):
     fail(bus)
     assert alertact.mute(settings, "load\udcff", "2h", "") == WRONG_USE

@@ -112,7 +112,7 @@ class _Desk:
         match act.kind:
             case ActKind.ACK:
                 incident = self._incidents.get(act.target)
-                if incident is not None:
+                if incident is not None and not incident.acked_us:  # of two at the same time, the first
                     self._incidents[act.target] = replace(
                         incident, acked_us=act.at_us, acked_by=act.by, reason=act.reason
                     )

@@ -41,12 +41,20 @@ def ack(settings: Settings, what: Sequence[str], reason: str, *, look: Look | No
             for each in what:
                 if each not in state.incidents:
                     return unknown(each)
-            over = [each for each in what if not state.incidents[each].is_open]
-            facts = tuple(_fact(FactKind.ACKED, each, reason) for each in what if each not in over)
+            named = [state.incidents[each] for each in dict.fromkeys(what)]
+            facts = tuple(
+                _fact(FactKind.ACKED, incident.id, reason)
+                for incident in named
+                if incident.is_open and not incident.acked_us
+            )
             if facts:
                 bus.commit(Plan(facts=facts))
-            for each in over:
-                printer.say(f"{each} is over already")
+            for known in named:
+                if not known.is_open:
+                    printer.say(f"{known.id} is over already")
+                elif known.acked_us:
+                    at = iso(known.acked_us)
+                    printer.say(f"{known.id} is acknowledged already, by {known.acked_by} at {at}")
             _tell(facts, look)
             for fact in facts:
                 incident = state.incidents[fact.key]
