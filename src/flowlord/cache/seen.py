@@ -49,13 +49,15 @@ class SeenFile(msgspec.Struct, frozen=True):
 class FileFilter(msgspec.Struct, frozen=True):
     """Which files are wanted; what is empty does not matter.
 
-    `matched` is True for those that started something or wait to, False for those that did not; `fits` judges paths.
+    `matched` is True for those that started something or wait to, False for those that did not; `fits` judges paths,
+    `judged` all that was told of a file.
     """
 
     since_us: int = 0
     until_us: int = 0
     matched: bool | None = None
     fits: Callable[[str], bool] | None = None
+    judged: Callable[[SeenFile], bool] | None = None
 
     def accepts(self, found: SeenFile) -> bool:
         """Return whether a file in hand is wanted."""
@@ -64,6 +66,7 @@ class FileFilter(msgspec.Struct, frozen=True):
             and (not self.until_us or found.at_us < self.until_us)
             and self.matched in (None, found.state in MATCHED)
             and (self.fits is None or self.fits(found.path))
+            and (self.judged is None or self.judged(found))
         )
 
 

@@ -42,6 +42,12 @@ def files(
     unmatched: Annotated[
         bool, typer.Option("--unmatched", help="Those that started nothing, and why.")
     ] = False,
+    near_miss: Annotated[
+        bool, typer.Option("--near-miss", help="Unmatched only for their name or size: the folder fits.")
+    ] = False,
+    duplicate: Annotated[
+        bool, typer.Option("--duplicate", help="Notices of what was known already; listings tell none.")
+    ] = False,
     pattern: Annotated[str, _text("--pattern", "GLOB", "Those whose path fits.")] = "",
     since: Annotated[str, _text("--since", "WHEN", "Not before: 24h, yesterday, 2026-08-01T05.")] = "",
     until: Annotated[str, _text("--until", "WHEN", "Not after.")] = "",
@@ -85,5 +91,5 @@ def files(
         from flowlord.cli.files import Question
         from flowlord.cli.files import run as body
 
-        question = Question(since, until, matched, unmatched, pattern, limit, look)
+        question = Question(since, until, matched, unmatched, near_miss, duplicate, pattern, limit, look)
         leave(body(settings.bus, cache_of(settings), question))

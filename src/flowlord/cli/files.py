@@ -35,16 +35,21 @@ class Question:
     until: str = ""
     matched: bool = False
     unmatched: bool = False
+    near_miss: bool = False
+    duplicate: bool = False
     pattern: str = ""
     limit: int | None = None
     look: Look = field(default_factory=Look)
 
     def wanted(self, clock: Clock) -> FileFilter:
         """Return the filter; raises FlowlordError for words that mean nothing."""
-        if self.matched and self.unmatched:
-            raise FlowlordError(
-                "--matched and --unmatched exclude each other", hint="give one of them, or none"
-            )
+        kinds = {
+            "--matched": self.matched, "--unmatched": self.unmatched,
+            "--near-miss": self.near_miss, "--duplicate": self.duplicate,
+        }  # fmt: skip
+        given = [name for name, is_given in kinds.items() if is_given]
+        if len(given) > 1:
+            raise FlowlordError(f"{' and '.join(given)} exclude each other", hint="give one of them, or none")
         now = clock.now()
         fits = None
         try:
@@ -57,7 +62,8 @@ class Question:
         except ValueError as error:
             raise FlowlordError(str(error)) from None
         which = True if self.matched else False if self.unmatched else None
-        return FileFilter(max(since, 0), max(until, 0), which, fits)
+        judged = _is_near_miss if self.near_miss else _is_duplicate if self.duplicate else None
+        return FileFilter(max(since, 0), max(until, 0), which, fits, judged)
 
 
 def run(where: BusSettings, cache_path: str | None, question: Question, *, clock: Clock | None = None) -> int:
@@ -101,6 +107,22 @@ def record(found: SeenFile) -> dict[str, object]:
         "keys": [each for each in found.keys.split(",") if each],
         "text": found.text,
     }
+
+
+def _is_near_miss(found: SeenFile) -> bool:
+    """Tell whether a file started nothing only for its name or its size: its folder fits a pattern."""
+    if found.state != "unmatched":
+        return False
+    if found.text.startswith(f"{found.path} starts nothing: "):  # it fits, and is too small
+        return True
+    from flowlord.rules.nearest import is_near, pattern_in
+
+    pattern = pattern_in(found.text.removeprefix(f"no phase matches {found.path}: "))
+    return bool(pattern) and is_near(found.path, pattern)
+
+
+def _is_duplicate(found: SeenFile) -> bool:
+    return found.state == "known"
 
 
 def _columns(now_us: int) -> list[Column]:

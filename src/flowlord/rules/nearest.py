@@ -14,6 +14,7 @@ _FOLDER: Final = 8
 """Characters that count as much as being a folder too deep or not deep enough."""
 _LOOKED_AT: Final = 16
 _SHOWN: Final = 40
+_NAMED: Final = re.compile(r"nearest: (.+?), (?:fails at|which wants|which ends before) ", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,21 @@ def told(path: str, near: Near) -> str:
     if not near.wants:
         return f"nearest: {near.pattern}, which ends before {rest!r}"
     return f"nearest: {near.pattern}, fails at {rest!r} where it wants {near.wants!r}"
+
+
+def pattern_in(words: str) -> str:
+    """Return the pattern that the words of `told` name; empty when they are none of its."""
+    named = _NAMED.match(words)
+    return named[1] if named else ""
+
+
+def is_near(path: str, pattern: str) -> bool:
+    """Tell whether a path that does not fit a pattern lies in a folder that does, so that only its name differs."""
+    try:
+        offset, wants = Glob.compile(pattern).reach(path)
+    except ValueError:
+        return False
+    return "/" not in path[offset:] and "/" not in wants
 
 
 def _alike(rest: str, wants: str) -> str:
