@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from abc import ABC, abstractmethod
 from contextlib import closing
-from importlib.resources import files
 from pathlib import Path
 
 from fault.kill_size import REDIS, Size
@@ -97,10 +96,9 @@ class RedisGround(Ground):
         }
 
     def open(self) -> None:
-        from flowlord.bus.redis_scripts import script
+        from flowlord.bus.redis_scripts import scripts
 
-        for file in (files("flowlord.bus") / "lua").iterdir():  # as with modules: victims find them read
-            script(file.name.partition(".")[0])
+        scripts()  # as with modules: victims find them read
         self._start()
         self.address = self._server.url
         version = self._server.client().info("server")["redis_version"]

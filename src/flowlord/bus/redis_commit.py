@@ -25,6 +25,8 @@ _words = msgspec.json.Decoder(list[str]).decode
 _pack = msgspec.msgpack.Encoder().encode
 _LANDED = Committed()
 _DUPLICATE = Committed(duplicate=True)
+FORM = 2
+"""Of what `pack` returns; the script refuses any other. To be raised here and there with each change of the form."""
 _ANYTHING, _ABSENT, _VALUE = range(3)
 
 
@@ -84,6 +86,7 @@ def pack(
             texts += (row.payload, about_of(row, common))
     packed = _pack(
         (
+            FORM,
             commit_id,
             by,
             str(now_us),

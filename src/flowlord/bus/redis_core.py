@@ -12,7 +12,7 @@ from flowlord.bus.clock import SystemClock, micros, unguessable
 from flowlord.bus.lifetimes import RESEND_S
 from flowlord.bus.redis_link import Link, OutcomeUnknown, Reply, Word
 from flowlord.bus.redis_names import prefix_of
-from flowlord.bus.redis_scripts import script
+from flowlord.bus.redis_scripts import scripts
 from flowlord.model.clock import Clock
 from flowlord.model.crashpoint import crashpoint
 from flowlord.model.errors import BusUnavailable, BusUnusable
@@ -34,6 +34,7 @@ class Core:
     def __init__(self, link: Link, clock: Clock, namespace: str, by: str) -> None:
         self.link, self.clock, self.by = link, clock, by
         self.prefix = prefix_of(namespace)
+        self._scripts = scripts()
         self.patience = SystemClock()
         # Names of commits and lease tokens: unlike those of every other process, and cheap.
         self._self = unguessable()
@@ -64,7 +65,9 @@ class Core:
         """
         return self._ran(
             verb,
-            lambda known: self.link.script(script(name), (self.key("state"),), (self.prefix, known, *args)),
+            lambda known: self.link.script(
+                self._scripts[name], (self.key("state"),), (self.prefix, known, *args)
+            ),
         )
 
     def run_behind(
@@ -79,7 +82,9 @@ class Core:
 
         def send(known: str) -> Reply:
             words = (self.prefix, known, *args)
-            what, reply = self.link.listen_then(listening, wait_s, script(name), (self.key("state"),), words)
+            what, reply = self.link.listen_then(
+                listening, wait_s, self._scripts[name], (self.key("state"),), words
+            )
             heard.append(what)
             return reply
 
@@ -133,7 +138,9 @@ class Core:
         raise Reset(text, hint="see why Redis lost its data: `flowlord doctor redis`")
 
     def _open(self, generation: str) -> str:
-        reply = self.link.script(script("open"), (self.key("state"),), (self.prefix, generation, FORMAT))
+        reply = self.link.script(
+            self._scripts["open"], (self.key("state"),), (self.prefix, generation, FORMAT)
+        )
         found, written = reply
         if int(written) > FORMAT:
             raise BusUnusable(

@@ -91,6 +91,9 @@ _BY_CODE: Final = {
     "NOAUTH": Meaning("it wants a user and a password", _LOGIN, for_all=True),
     "WRONGPASS": Meaning("it does not accept this user and password", _LOGIN, for_all=True),
     "NOPERM": Meaning("this user may not do that", "docs/redis.md tells the rights that flowlord needs"),
+    "FORM": Meaning(  # our own scripts say so
+        "this process has parts of two versions of flowlord", "flowlord was replaced as it began: start it anew"
+    ),
     "DENIED": Meaning("it is in protected mode and takes local clients only", "give it a password, or bind it"),
 }  # fmt: skip
 _BY_WORDS: Final = {

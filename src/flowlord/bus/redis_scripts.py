@@ -6,6 +6,7 @@ is full. So what begins work is refused then, and what ends work goes on.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -33,10 +34,19 @@ _ACK = "ack"
 
 
 @cache
-def script(name: str) -> Script:
-    """Return a script by its name: that of its file, or `ack`."""
+def scripts() -> Mapping[str, Script]:
+    """Return all scripts by their names: those of their files, and `ack`.
+
+    All are read at once, when the first bus is opened: were each read at its first use, a process that runs while
+    another version is installed over it would send words of the one version to a script of the other.
+    """
     folder = Path(__file__).with_name("lua")  # importlib.resources would take 10 ms to import
-    own = (folder / f"{'commit' if name == _ACK else name}.lua").read_text("utf-8")
-    common = "" if name == "open" else (folder / "common.lua").read_text("utf-8")
+    texts = {path.stem: path.read_text("utf-8") for path in folder.glob("*.lua")}
+    common = texts.pop("common")
+    texts[_ACK] = texts["commit"]
+    return {name: _script(name, "" if name == "open" else common, own) for name, own in texts.items()}
+
+
+def _script(name: str, common: str, own: str) -> Script:
     flags = " flags=allow-oom" if name in ENDS_WORK else " flags=no-writes" if name in ONLY_LOOKS else ""
     return Script(name, f"#!lua{flags}\n{common}{own}")

@@ -4,9 +4,12 @@
 -- later, delayed, later:count, journal, commits, commits:at, batches, batch:lists, open, open:at, open:count and the staged
 -- lists.
 --
--- ARGV[3]  msgpack [id, by, now, day, apart, entries, holds, digests, marks, streams, keys, sizes, dues, opens, batches,
---          advances]: what all commits are about, one behind the other, in flat lists (a table for each part of each
---          commit would cost more than the rest)
+-- Form 2: what pack in redis_commit.py sends begins with this number (FORM there); raise both with each change of what
+-- ARGV[3] to ARGV[6] hold, so that the two of different versions refuse each other before anything is written.
+--
+-- ARGV[3]  msgpack [form, id, by, now, day, apart, entries, holds, digests, marks, streams, keys, sizes, dues, opens,
+--          batches, advances]: what all commits are about, one behind the other, in flat lists (a table for each part of
+--          each commit would cost more than the rest)
 --          apart     whether no entry, digest and mark is in it twice
 --          entries   what is acknowledged
 --          holds     [name, |token, how many entries] of the entries, in their order
@@ -27,8 +30,13 @@
 -- Lua hashes every byte of each string that is made, so texts come once and together, and the facts, which are the
 -- longest, go on as they came unless one of the commits does not land.
 -- Returns those that did not simply land: [place, word, about, found, ...].
-local id, by, now, day, apart, entries, holds, digests, marks, streams, keys, sizes, dues, opens, batches, advances =
-  unpack(cmsgpack.unpack(ARGV[3]))
+local FORM = 2
+local form, id, by, now, day, apart, entries, holds, digests, marks, streams, keys, sizes, dues, opens, batches,
+  advances = unpack(cmsgpack.unpack(ARGV[3]))
+if form ~= FORM then
+  local sent = type(form) == 'number' and 'form ' .. form or 'no form'
+  return redis.error_reply('FORM a commit came in ' .. sent .. ' to a script that reads form ' .. FORM)
+end
 
 -- A commit sent again after its answer was lost.
 local known = redis.call('HGET', P .. 'commits', id)
