@@ -302,13 +302,3 @@ def test_a_loop_that_fails_turns_health_red_and_is_started_again() -> None:
     assert works.wait(40)
     assert supervisor.join(40) == []
     assert colours == ["green", "red", "red", "green"]
-
-
-def test_stamps_never_repeat_and_end_with_the_daemons_digit() -> None:
-    clock = VirtualClock(START)
-    stamps = Stamps(clock, 7)
-    first = stamps.now()
-    stamps.used(first, 50)
-    second = stamps.now()
-    assert (second - first).total_seconds() >= 50 * 10e-6
-    assert first.microsecond % 10 == second.microsecond % 10 == 7

@@ -102,6 +102,6 @@ def _planned(
         for event, matches in chosen[at : at + LAND_AT]:
             now = stamps.now()
             plan = by_hand(event, matches, token, by, msgspec.structs.replace(ctx, now=now))
-            stamps.used(now, plan.stamps)
+            stamps.widen(now, plan.stamps)  # nobody else takes any here
             found.append((event, Commit(plan)))
         yield found

@@ -172,7 +172,7 @@ def _send_chunk(
     """
     chance = Chance()
     while True:
-        now = stamps.now()
+        now = stamps.take(len(asks))
         named = list(asks)
         marks = []
         if options.key:
@@ -191,7 +191,6 @@ def _send_chunk(
                 value = f"{token} {run_id(f'ask:{new.request}')}"
                 marks.append(Mark(f"ask:{ask.request}", None, value, ttl_s=_kept_s(ask, by_bus)))
         plan = on_ask(named, flows, Context(now=now))
-        stamps.used(now, len(named))
         try:
             bus.commit(plan, marks=marks)
         except Refused:  # somebody sent one of them just now

@@ -6,40 +6,58 @@ import random
 import threading
 from datetime import UTC, datetime, timedelta
 
-from flowlord.decide.keys import after
 from flowlord.model.clock import Clock
 
 _STEP = timedelta(microseconds=10)
 
 
 class Stamps:
-    """Hands out decision times that never repeat in this process and hardly ever in another.
+    """Hands out decision times that never repeat in this process and hardly ever in another; for any threads.
 
     The last digit of the microseconds belongs to the daemon, so `created` tells tasks of one run apart even when two
-    daemons decide in the same instant.
+    daemons decide in the same instant. A plan of n tasks takes n times, 10 us apart (`decide.keys.created`), and how
+    many is known once it is decided: `now` hands out one, `widen` makes it more unless another thread came between.
     """
 
     def __init__(self, clock: Clock, digit: int) -> None:
         self._clock = clock
         # What a last digit needs to become ours; `datetime.replace` takes several times longer.
         self._to_ours = [timedelta(microseconds=digit % 10 - last) for last in range(10)]
-        self._last = datetime(1970, 1, 1, tzinfo=UTC)
+        # What was handed out last: so many times from there on.
+        self._start, self._tasks = datetime(1970, 1, 1, tzinfo=UTC), 1
         self._lock = threading.Lock()
 
     def now(self) -> datetime:
-        """Return a time later than every stamp used before."""
+        """Return a time later than all that were handed out before."""
+        return self.take(1)
+
+    def take(self, tasks: int) -> datetime:
+        """Return the first of so many times, all later than those that were handed out before."""
         wall = self._clock.now()
         wall += self._to_ours[wall.microsecond % 10]
         with self._lock:
-            found = wall if wall > self._last else self._last + _STEP
-            self._last = found
-            return found
+            free = self._start + self._tasks * _STEP
+            self._start, self._tasks = max(wall, free), max(tasks, 1)
+            return self._start
 
-    def used(self, start: datetime, tasks: int) -> None:
-        """Note that a plan decided at `start` took that many stamps."""
-        if tasks > 1:
-            with self._lock:
-                self._last = max(self._last, after(start, tasks))
+    def widen(self, start: datetime, tasks: int, room: int = 1) -> bool:
+        """Say whether a plan decided at `start` may take so many times, and hand them out if so.
+
+        Args:
+            start: as `now` or `take` returned it.
+            tasks: how many times the plan takes.
+            room: how many were handed out from `start` on before.
+
+        Returns:
+            False when some of them are another's by now: the plan is to be decided anew, at `take(tasks)`.
+        """
+        if tasks <= room:
+            return True
+        with self._lock:
+            if self._start != start:
+                return False
+            self._tasks = tasks
+            return True
 
 
 class Chance:

@@ -138,7 +138,10 @@ class FileDesk:
         """Return what must land for a file, None for nothing; `marks` then hold what it would make of them."""
         ctx = self.context(sources)
         try:
-            commit = decide_file(ready.event, self.phases, ready.matches, ctx, marks, self.timing)
+            commit = self._around.decide(
+                ctx,
+                lambda ctx: decide_file(ready.event, self.phases, ready.matches, ctx, marks, self.timing),
+            )
         except BusError:
             raise
         except Exception as error:  # one hostile name must not stop the others
@@ -147,7 +150,6 @@ class FileDesk:
             facts = [failed(match.rules.phase, f"file:{ready.event.path}", text) for match in ready.matches]
             return Commit(Plan(facts=tuple(facts)))
         if commit is not None:
-            self._around.stamps.used(ctx.now, commit.plan.stamps)
             for mark in commit.marks:
                 if mark.new is not None:
                     marks[mark.key] = mark.new

@@ -198,11 +198,10 @@ class Groups:
             return 0
         ctx = self._desk.context(sources)
         marks = self._desk.known([came_mark(rules.phase.identity)]) if rules.phase.rule.late else {}
-        commit = on_quiet(rules, name, value, ctx, marks=marks)
+        commit = self._around.decide(ctx, lambda ctx: on_quiet(rules, name, value, ctx, marks=marks))
         if commit is None:
             del self._waiting[name]
             return 0
-        self._around.stamps.used(ctx.now, commit.plan.stamps)
         [answer] = self._desk.commit([commit])
         del self._waiting[name]  # not before: when the bus is away it still waits
         if isinstance(answer, Committed):

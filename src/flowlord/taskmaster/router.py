@@ -16,6 +16,7 @@ from flowlord.model.message import REPLAYED, Delivery
 from flowlord.model.plan import Commit, Committed, FactKind, Plan
 from flowlord.model.task import Result
 from flowlord.model.workflow import Workflows
+from flowlord.taskmaster.chance import Stamps
 from flowlord.taskmaster.landing import due_by_bus, land, quarantine
 from flowlord.taskmaster.parked import NOTHING_READ, Found, Parked
 from flowlord.taskmaster.parked import WAIT_S as PARKED_WAIT_S
@@ -32,11 +33,23 @@ LAND_AT = 5_000
 
 @dataclass(slots=True)
 class Round:
-    """Results that are decided in one moment: what all of them are decided with, and how many tasks that made."""
+    """Results that are decided in one moment: what all of them are decided with, and how many stamps that took."""
 
     flows: Workflows
     ctx: Context
     stamps: int = 0
+    room: int = 1
+    """Stamps from `ctx.now` on that are ours."""
+
+    def takes(self, plan: Plan, stamps: Stamps) -> bool:
+        """Take the stamps of a plan; when another thread has some of them, go on at a moment that has room for all."""
+        wanted = self.stamps + plan.stamps
+        if stamps.widen(self.ctx.now, wanted, self.room):
+            self.stamps, self.room = wanted, max(wanted, self.room)
+            return True
+        self.stamps, self.room = 0, plan.stamps
+        self.ctx = msgspec.structs.replace(self.ctx, now=stamps.take(self.room))
+        return False
 
 
 class Router:
@@ -79,11 +92,11 @@ class Router:
             took_ns = around.clock.monotonic_ns() - begun_ns
             if messages >= LAND_AT or took_ns > around.lease_ns // 4:
                 # Large batches: land what there is, and keep what is still to be decided.
-                self._end(round_, commits)
+                self._end(commits)
                 around.bus.renew([each for each, _ in found[n:]], lease_ns=around.lease_ns)
                 begun_ns, commits, messages = around.clock.monotonic_ns(), [], 0
                 round_ = Round(around.workflows, around.context())
-        self._end(round_, commits)
+        self._end(commits)
         parked.refuse(refused)
         return len(found)
 
@@ -91,8 +104,7 @@ class Router:
         """Give back what still waits for its rows; whoever routes next goes on with it."""
         self._parked.close()
 
-    def _end(self, round_: Round, commits: list[Commit]) -> None:
-        self._around.stamps.used(round_.ctx.now, round_.stamps)
+    def _end(self, commits: list[Commit]) -> None:
         crashpoint("router.decided")
         bus = self._around.bus
         for commit, answer in land(bus, due_by_bus(bus, self._around.clock, commits)):
@@ -143,6 +155,9 @@ class Router:
             if task.result == Result.ERROR:  # those that failed together must not be tried again together
                 ctx = msgspec.structs.replace(ctx, jitter=self._around.chance.jitter())
             plan = on_done(done, flows, ctx, origin, round_.stamps)
+            while not round_.takes(plan, self._around.stamps):
+                ctx = msgspec.structs.replace(ctx, now=round_.ctx.now)
+                plan = on_done(done, flows, ctx, origin, round_.stamps)
         except BusError:
             raise
         except Exception as error:  # one hostile result must not stop the others
@@ -151,7 +166,6 @@ class Router:
             return Commit(
                 quarantine(delivery, reason, flows.rule_of(delivery.phase)), acknowledge=(delivery,)
             )
-        round_.stamps += plan.stamps
         # The outcome of a result that is none was recorded when it was set aside: mended, it would count as repeated.
         return Commit(plan, (delivery,), (), () if delivery.cause == REPLAYED else identities)
 

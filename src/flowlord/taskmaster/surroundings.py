@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
+
+import msgspec
 
 from flowlord.bus.pauses import PauseWatch
 from flowlord.bus.port import Bus
@@ -14,6 +17,7 @@ from flowlord.decide.expand import HELD
 from flowlord.decide.recipe import File
 from flowlord.model.clock import Clock
 from flowlord.model.paused import NOTHING, Paused
+from flowlord.model.plan import Commit, Plan
 from flowlord.model.workflow import Workflows
 from flowlord.storage.open import Storage
 from flowlord.storage.port import Unavailable
@@ -21,6 +25,7 @@ from flowlord.taskmaster.chance import Chance, Stamps
 from flowlord.taskmaster.health import Health
 from flowlord.taskmaster.meta_files import rows_of_file
 
+Decided = TypeVar("Decided", bound=Plan | Commit | None)
 HELD_BYTES = 32 << 20
 """Text of meta-files that is held at most: rows may have a mebibyte each."""
 
@@ -81,6 +86,20 @@ class Surroundings:
             sources=read_sources(sources, self.storage),
             paused=self.paused or NOTHING,
         )
+
+    def decide(self, ctx: Context, decide: Callable[[Context], Decided]) -> Decided:
+        """Return what `decide` says in this context of one decision, with stamps that nobody else has.
+
+        It is asked again, with a later `now`, while other threads took stamps that it needs; so it must be pure.
+        """
+        room = 1
+        while True:
+            found = decide(ctx)
+            plan = found.plan if isinstance(found, Commit) else found
+            if plan is None or self.stamps.widen(ctx.now, plan.stamps, room):
+                return found
+            room = plan.stamps
+            ctx = msgspec.structs.replace(ctx, now=self.stamps.take(room))
 
     def now(self) -> datetime:
         """Wall time, aware, UTC."""

@@ -181,6 +181,4 @@ def _start(around: Surroundings, entry: Entry, instant: datetime, sources: Sourc
         ctx = around.context([rule.meta_file] if rule.meta_file else [])
     else:
         ctx = msgspec.structs.replace(around.context(), sources=sources)
-    plan = on_tick(entry.phase, instant, ctx, entry.revision)
-    around.stamps.used(ctx.now, plan.stamps)
-    return plan
+    return around.decide(ctx, lambda ctx: on_tick(entry.phase, instant, ctx, entry.revision))
