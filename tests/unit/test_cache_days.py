@@ -93,6 +93,59 @@ def test_an_older_file_that_cannot_be_copied_is_brought_up_to_date_all_the_same(
     assert [record.action for record in caplog.records] == ["history.not-kept"]
 
 
+def _older(path, monkeypatch):
+    """Make a history of version 2."""
+    with monkeypatch.context() as before:
+        before.setattr(schema, "MIGRATIONS", MIGRATIONS[:2])
+        before.setattr(schema, "VERSION", 2)
+        schema.open_writer(path).close()
+
+
+def _version(path):
+    with closing(sqlite3.connect(path)) as found:
+        return found.execute("PRAGMA user_version").fetchone()[0]
+
+
+def test_a_copy_of_an_older_file_stays_when_another_daemon_was_faster(tmp_path, monkeypatch):
+    path = tmp_path / "tasks.db"
+    _older(path, monkeypatch)
+    look = snapshot._version
+
+    def slow(at, **more):
+        found = look(at, **more)
+        monkeypatch.setattr(snapshot, "_version", look)
+        Historian(path, VirtualClock()).close()  # the whole of what the other one does
+        return found
+
+    monkeypatch.setattr(snapshot, "_version", slow)
+    Historian(path, VirtualClock()).close()
+    assert (_version(path), _version(tmp_path / "tasks.db.version-2")) == (schema.VERSION, 2)
+    assert not list(tmp_path.glob("*.new-*"))
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_copy_that_is_of_the_new_tables_gets_no_name_of_older_ones(tmp_path, monkeypatch, there):
+    path, copy = tmp_path / "tasks.db", tmp_path / "tasks.db.version-2"
+    _older(path, monkeypatch)
+    if there:
+        _older(copy, monkeypatch)
+        with closing(sqlite3.connect(copy)) as earlier:
+            earlier.execute("CREATE TABLE earlier (mark)")
+    copy_to = snapshot.copy_to
+
+    def late(*args, **more):
+        schema.open_writer(path).close()
+        copy_to(*args, **more)
+
+    monkeypatch.setattr(snapshot, "copy_to", late)
+    Historian(path, VirtualClock()).close()
+    assert copy.exists() == there
+    if there:
+        with closing(sqlite3.connect(copy)) as found:
+            assert found.execute("SELECT count(*) FROM earlier").fetchone() == (0,)
+    assert not list(tmp_path.glob("*.new-*"))
+
+
 def test_every_version_before_can_be_brought_up_to_date(tmp_path, monkeypatch):
     for version in range(1, len(MIGRATIONS)):
         path = tmp_path / f"{version}.db"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from flowlord.cache.alone import sweep
+from flowlord.cache.alone import alone, sweep
 from flowlord.cache.checkpoint import checkpoint
 from flowlord.cache.schema import APPLICATION, VERSION, CacheUnusable, is_damage, open_reader, version_of
 
@@ -83,33 +83,54 @@ def copy_to(reader: sqlite3.Connection, path: Path, copy: Path, *, lasts: bool =
 def keep_older(path: Path) -> None:
     """Copy a history whose tables are of an older flowlord, before they are brought up to date.
 
-    The copy is `tasks.db.version-N`. What keeps it from being made is told, and no reason to leave the tables as they
-    are: the history follows from the journal, and from its backups.
+    The copy is `tasks.db.version-N`; one that is there stays. What keeps it from being made is told, and no reason to
+    leave the tables as they are: the history follows from the journal, and from its backups.
     """
-    version = _version(path)
-    if not 0 < version < VERSION:
-        return
-    copy = path.with_name(f"{path.name}.version-{version}")
-    new = path.with_name(f"{path.name}.new-{os.getpid()}-older")
     try:
-        with closing(_as_it_is(path)) as reader:
-            copy_to(reader, path, new)
-        new.replace(copy)
+        if copied := copy_older(path):
+            version, copy = copied
+            log.info(
+                "the tables of the history are brought from version %d to %d; as it was: %s", version, VERSION, copy,
+                extra={"action": "history.migrated"},
+            )  # fmt: skip
     except (sqlite3.Error, OSError, CacheUnusable) as error:
-        new.unlink(missing_ok=True)
         log.warning(
             "the history could not be copied as it was: %s", error, extra={"action": "history.not-kept"}
         )
-        return
-    log.info(
-        "the tables of the history are brought from version %d to %d; as it was: %s", version, VERSION, copy,
-        extra={"action": "history.migrated"},
-    )  # fmt: skip
 
 
-def _version(path: Path) -> int:
+def copy_older(path: Path) -> tuple[int, Path] | None:
+    """Return the version of an older history and its copy, see `keep_older`; None when it is not, or no longer, older.
+
+    Raises:
+        CacheUnusable, OSError, sqlite3.Error: it could not be copied.
+    """
+    if not 0 < _version(path) < VERSION:
+        return None
+    new = path.with_name(f"{path.name}.new-{os.getpid()}-older")
+    # Several may come at once, and others sweep away what lies there while they are alone.
+    with alone(path, wait=True):
+        version = _version(path)
+        copy = path.with_name(f"{path.name}.version-{version}")
+        if not 0 < version < VERSION:
+            return None
+        if _version(copy, still=True) == version:
+            return version, copy
+        try:
+            with closing(_as_it_is(path)) as reader:
+                copy_to(reader, path, new)
+            # Whoever found it older before us may have brought it up to date meanwhile.
+            if _version(new, still=True) != version:
+                return None
+            new.replace(copy)  # what has that name is no history of that version
+        finally:
+            new.unlink(missing_ok=True)
+    return version, copy
+
+
+def _version(path: Path, *, still: bool = False) -> int:
     try:
-        with closing(_as_it_is(path)) as reader:
+        with closing(_as_it_is(path, still=still)) as reader:
             return version_of(reader)
     except (sqlite3.Error, CacheUnusable):
         return 0  # there is none, or whoever opens it finds out
@@ -173,9 +194,10 @@ def about(connection: sqlite3.Connection, path: Path) -> About:
     return About(int(version), int(pages) * int(size), rows, int(seq), str(generation))
 
 
-def _as_it_is(path: Path) -> sqlite3.Connection:
-    """Return a connection that reads a history, of whatever version it is."""
-    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
+def _as_it_is(path: Path, *, still: bool = False) -> sqlite3.Connection:
+    """Return a connection that reads a history, of whatever version it is; nobody writes one that is `still`."""
+    immutable = "&immutable=1" if still else ""
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro{immutable}", uri=True, isolation_level=None)
 
 
 def _count(connection: sqlite3.Connection, table: str) -> int:

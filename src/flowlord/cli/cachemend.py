@@ -14,7 +14,7 @@ from flowlord.bus.clock import SystemClock
 from flowlord.cache.alone import alone
 from flowlord.cache.historian import Historian
 from flowlord.cache.schema import VERSION, CacheUnusable, open_reader, open_writer, set_aside, version_of
-from flowlord.cache.snapshot import copy_to
+from flowlord.cache.snapshot import copy_older
 from flowlord.cli import printer
 from flowlord.cli.cachewords import confirmed, no_history, unusable
 from flowlord.cli.exits import DONE, NOT_CONFIRMED
@@ -119,11 +119,12 @@ def migrate(settings: Settings, *, dry_run: bool, output: str = "") -> int:
                 if look.form:
                     _tell_migrated("would be migrated", path, version, copy, look)
                 return DONE
-            copy_to(reader, path, copy)
+        copied = copy_older(path)
+        copy = copied[1] if copied else None  # a daemon was faster, and has told of its copy
         open_writer(path).close()
     except CacheUnusable as error:
         return unusable(error)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         return unusable(CacheUnusable(f"the history {path} cannot be read: {error}"))
     _tell_migrated("migrated", path, version, copy, look)
     return DONE
