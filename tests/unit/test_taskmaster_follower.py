@@ -2,8 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from flowlord.bus.port import JournalEntry
 from flowlord.cache.historian import Historian
+from flowlord.cache.queries import History
 from flowlord.taskmaster.follower import BATCH, LONG_NS, MOST, Follower
 from support.clock import VirtualClock
 from support.journal import Kept, done, journal, published, task
@@ -73,3 +76,88 @@ def test_while_there_is_something_to_forget_it_waits_less_and_then_not_for_an_ho
     assert waits[-1] == 0.5
     assert follower._historian is not None
     assert follower._historian.removed >= 400
+
+
+class Condemned:
+    """An inspector that finds what it is told to."""
+
+    def __init__(self) -> None:
+        self.found: tuple[int, str] | None = None
+
+    def take(self) -> tuple[int, str] | None:
+        found, self.found = self.found, None
+        return found
+
+
+def _removed(path):
+    for end in ("", "-wal", "-shm"):
+        path.with_name(path.name + end).unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("how", ["condemned", "removed", "restored"])
+@pytest.mark.parametrize("read_again", [True, False])
+def test_a_reset_of_the_bus_after_a_file_took_the_place_of_another_loses_nothing_silently(
+    tmp_path, how, read_again, caplog
+):
+    path, clock, inspector = tmp_path / "tasks.db", VirtualClock(), Condemned()
+    earlier = Historian(tmp_path / "earlier.db", clock)
+    earlier.attach("g0")
+    earlier.follow(journal([published(f"z{n}", task(n=n)) for n in range(20)]))
+    earlier.close()
+    begun = []
+
+    def restore(at):
+        if how == "restored" and begun:
+            (tmp_path / "earlier.db").rename(at)
+        begun.append(at)
+
+    historian = Historian(path, clock, restore=restore)
+    first = Bus(journal([published(f"a{n}", task(n=n)) for n in range(20)]))
+    follower = Follower(first, clock, lambda: historian, timedelta(days=9_999), inspector=inspector)  # type: ignore[arg-type]
+    assert follower.step() == 20
+    if how == "removed":
+        _removed(path)
+    else:
+        inspector.found = (path.stat().st_ino, "a page is bad")
+    if read_again:
+        assert follower.step() == 20, "the bus has it all"
+        assert History(historian.connection).gaps() == []
+    second = Bus(journal([published(f"b{n}", task(n=n)) for n in range(10)]))
+    second._generation = "g2"
+    follower._bus = second  # type: ignore[assignment]
+    while follower.step():
+        pass
+    there = historian.connection.execute(
+        "SELECT substr(key, 1, 1), count(*) FROM tasks GROUP BY 1"
+    ).fetchall()
+    assert dict(there).get("b") == 10
+    assert dict(there).get("a", 0) == (20 if read_again else 0)
+    assert History(historian.connection).cursor() == (10, "g2")
+    lost = historian.connection.execute("SELECT generation, first_seq, last_seq FROM gaps").fetchall()
+    assert lost == ([] if read_again else [("g1", 1, 20)])
+    assert ("history.gap" in [record.action for record in caplog.records]) != read_again
+    assert follower.step() == 0
+    historian.close()
+
+
+def test_a_reset_between_the_damage_and_the_next_start_is_noticed(tmp_path, caplog):
+    path, clock, inspector = tmp_path / "tasks.db", VirtualClock(), Condemned()
+    first = Bus(journal([published(f"a{n}", task(n=n)) for n in range(20)]))
+    follower = Follower(
+        first,
+        clock,
+        lambda: Historian(path, clock),
+        timedelta(days=9_999),
+        inspector=inspector,  # type: ignore[arg-type]
+    )
+    follower.step()
+    inspector.found = (path.stat().st_ino, "a page is bad")
+    follower.finish()
+    second = Bus(journal([published(f"b{n}", task(n=n)) for n in range(10)]))
+    second._generation = "g2"
+    again = Historian(path, clock)
+    follower = Follower(second, clock, lambda: again, timedelta(days=9_999))  # type: ignore[arg-type]
+    assert follower.step() == 10
+    assert "history.reset" in [record.action for record in caplog.records]
+    assert again.connection.execute("SELECT count(*) FROM tasks WHERE key LIKE 'b%'").fetchone() == (10,)
+    again.close()

@@ -85,7 +85,8 @@ class Historian:
     """Writes what the journal tells. Several may share a file: each entry lands once, whoever brings it.
 
     To be used by one thread at a time. Ask `cursor()` before each `follow`: it may have gone back to 0, after the bus
-    was reset or a damaged file was replaced.
+    was reset or a damaged file was replaced. `openings` counts the files: one that was not `attach`ed does not know
+    which data of the bus it follows.
     """
 
     def __init__(
@@ -99,6 +100,8 @@ class Historian:
         """Open the file at `path`, restore or make it; None keeps the history in memory. May raise CacheUnusable."""
         self.path = None if path is None else Path(path)
         self._restore = restore
+        self.openings = 0
+        self._reached = (0, "")  # how far the data of the bus was followed, in whatever file
         self.connection = self._open()
         self._clock = clock
         self._checkpoints = Checkpoints(self.path, clock)
@@ -119,20 +122,33 @@ class Historian:
     def attach(self, generation: str) -> bool:
         """Say which data of the bus is followed; returns False when it was other data before.
 
-        Then the numbers begin again, so the cursor restarts at 0. Rows that were written stay: they tell what happened.
+        Then the numbers begin again, so the cursor restarts at 0, as it does when the file does not say what it
+        followed. Rows that were written stay: they tell what happened. What a file had that is gone, and the bus no
+        longer has, is recorded as a gap.
         """
         with transaction(self.connection):
             seq, before = self._cursor()
-            if before == generation:
-                return True
-            self.connection.execute(
-                "UPDATE cursor SET seq = ?, generation = ?", (seq if not before else 0, generation)
-            )
-            if before:
-                log.warning(
-                    "the bus was reset (%s before, %s now): its journal is followed from the beginning",
-                    before, generation, extra={"action": "history.reset"},
-                )  # fmt: skip
+            lost = self._lost(seq, before, generation)
+            if before != generation:
+                self.connection.execute("UPDATE cursor SET seq = 0, generation = ?", (generation,))
+            if lost:
+                at_us = int(self._clock.now().timestamp() * 1e6)
+                self.connection.execute("INSERT INTO gaps VALUES (NULL, ?, ?, ?, ?)", (at_us, *lost))
+        self._is_new = False
+        if before == generation:
+            self._reach(seq, generation)
+            return True
+        self._reached = (0, generation) if self._reached[1] != generation else self._reached
+        if before:
+            log.warning(
+                "the bus was reset (%s before, %s now): its journal is followed from the beginning",
+                before, generation, extra={"action": "history.reset"},
+            )  # fmt: skip
+        if lost:
+            log.warning(
+                "the bus was reset (%s before, %s now), and entries %d to %d are not in this file: history has a gap",
+                lost[0], generation, *lost[1:], extra={"action": "history.gap"},
+            )  # fmt: skip
         return not before
 
     def follow(self, entries: Sequence[Entry]) -> int:
@@ -167,6 +183,7 @@ class Historian:
         """
         with transaction(self.connection):
             self.connection.execute("UPDATE cursor SET seq = 0")
+        self._reached = (0, "")
         log.error(
             "the bus lost its newest data: what history tells of the last moments may be open for ever",
             extra={"action": "history.rewound"},
@@ -214,7 +231,22 @@ class Historian:
             keep_older(self.path)
             connection = open_writer(self.path, self._restore)
         self._opened = self._inode()
+        self.openings += 1
+        self._is_new = True
         return connection
+
+    def _reach(self, seq: int, generation: str) -> None:
+        told, of = self._reached
+        self._reached = (max(seq, told) if of == generation else seq, generation)
+
+    def _lost(self, seq: int, before: str, generation: str) -> tuple[str, int, int] | None:
+        """Return what we followed, is not in the file we have now, and the bus cannot tell again: data, first, last."""
+        told, of = self._reached
+        begin = seq if before == of else 0
+        # A file that others took to other data is whole; one that took the place of ours lacks what it does not say.
+        if of in ("", generation) or told <= begin or not (before == of or self._is_new):
+            return None
+        return of, begin + 1, told
 
     def _inode(self) -> int:
         try:
@@ -253,6 +285,7 @@ class Historian:
                     "INSERT INTO gaps VALUES (NULL, ?, ?, ?, ?)", (new[0].at_us, generation, first, last)
                 )
             self.connection.execute("UPDATE cursor SET seq = ?", (new[-1].seq,))
+        self._reach(new[-1].seq, generation)
         for first, last in missing:
             log.warning(
                 "the journal no longer has entries %d to %d: history has a gap",

@@ -51,6 +51,7 @@ class Follower:
         self._inspector = inspector
         self._historian: Historian | None = None
         self._generation = ""
+        self._openings = 0
         self._last = (0, "")
         self._in_doubt = False
         self._pruned_ns: int | None = None
@@ -62,7 +63,7 @@ class Follower:
         historian = self._historian or self._begin()
         if self._inspector and (damage := self._inspector.take()):
             historian.condemn(*damage)
-        if not self._generation:
+        if historian.openings != self._openings:
             self._attach(historian)
         asked = self._clock.now()
         try:
@@ -72,8 +73,9 @@ class Follower:
         except BusUnavailable:
             self._in_doubt = True
             raise
-        if self._bus.generation() != self._generation:
+        if self._bus.generation() != self._generation or historian.openings != self._openings:
             # Another loop may have taken the reset up. Numbers begin again, so what came cannot be told by its number.
+            # And a file that took the place of another does not know yet which data it follows.
             self._attach(historian)
             entries = self._bus.journal(historian.cursor(), self._batch)
         if entries:
@@ -99,7 +101,7 @@ class Follower:
     def _attach(self, historian: Historian) -> None:
         generation = self._bus.generation()
         historian.attach(generation)
-        self._generation = generation
+        self._generation, self._openings = generation, historian.openings
         self._last = (0, "")
 
     def _compare(self, historian: Historian) -> None:
