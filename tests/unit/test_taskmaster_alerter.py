@@ -494,3 +494,63 @@ def test_what_a_worker_sets_aside_is_told_as_its_phase_asks_though_workers_know_
     ]
     assert got == sorted([*((name, "a.toml") for name in told), ("slack", "gone.toml")])
     assert sum(each.total for each in known(bus).incidents.values()) == 2
+
+
+def test_an_alerter_that_was_made_while_the_process_was_told_to_end_hurries(bus, clock):
+    ending, done = threading.Event(), []
+
+    class Telling(Alerter):
+        def step(self, wait_s=1.0):
+            done.append("step")
+            return False
+
+        def hurry(self):
+            done.append("hurry")
+
+        def finish(self):
+            done.append("finish")
+
+    def begin():
+        ending.set()
+        return Telling(bus, clock, POLICY, {}, "d1|1")
+
+    follow(begin, lambda state: None, ending)
+    assert done[0] == "hurry"  # a second time by the thread that waits for the end, perhaps
+    assert set(done) == {"hurry", "finish"}
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        '{"text": 5}',
+        '{"text": null}',
+        '{"text": ["a"]}',
+        '{"text": "\\ud800"}',
+        "5",
+        "null",
+        "[]",
+        "{",
+        "",
+        "[" * 100_000,
+    ],
+)
+def test_a_text_of_a_workflow_that_is_none_holds_up_no_alert(bus, clock, slack, kept):
+    bus.commit(Plan(), marks=[Mark(f"{MARK}a.toml", ANY, kept)])
+    one = alerter(bus, clock, slack)
+    aside = Delivery("load", "1", b"\xff", "t", "c", key="k", phase="a.toml:load:users")
+    bus.commit(poison(aside, "it is no JSON").plan)
+    work(one, clock)
+    assert [line.workflow for each in slack.got for line in each.lines] == ["a.toml"]
+    assert known(bus).cursor == bus.journal_bounds()[1]
+
+
+def test_a_fault_in_reading_what_phases_ask_holds_up_no_alert(bus, clock, slack, monkeypatch, caplog):
+    def broken(bus, names):
+        raise AttributeError("nobody thought of this")
+
+    monkeypatch.setattr("flowlord.taskmaster.reload.last_good", broken)
+    aside = Delivery("load", "1", b"\xff", "t", "c", key="k", phase="a.toml:load:users")
+    bus.commit(poison(aside, "it is no JSON").plan)
+    work(alerter(bus, clock, slack), clock)
+    assert [line.workflow for each in slack.got for line in each.lines] == ["a.toml"]
+    assert "told the usual way" in caplog.text

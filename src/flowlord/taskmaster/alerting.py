@@ -37,6 +37,9 @@ def follow(begin: Callable[[], Alerter], tell: Callable[[State], None], ending: 
         try:
             if alerter is None:
                 alerter = begin()
+                if ending.is_set():  # while it was made: who waits for the end may have found nobody to tell
+                    alerter.hurry()
+                    break
             alerter.step(WAIT_S)
         except BusUnavailable:
             pass  # whoever writes the history says it

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
 from flowlord.alert.state import Event, EventKind, Happening, Mode
 from flowlord.bus.port import Bus
 from flowlord.decide.alert import manner_of
-from flowlord.model.workflow import Workflows
+from flowlord.model.errors import BusError
+from flowlord.model.workflow import Rule
+
+log = logging.getLogger("flowlord.alerts")
 
 
 def as_phases_ask(bus: Bus, found: Sequence[Happening]) -> list[Happening]:
@@ -22,8 +26,19 @@ def as_phases_ask(bus: Bus, found: Sequence[Happening]) -> list[Happening]:
         return list(found)
     from flowlord.taskmaster.reload import last_good  # reads phase files, which few who look at alerts need
 
-    flows = Workflows({flow.name: flow for flow in last_good(bus, sorted(names))})
-    return [_asked(each, flows) if isinstance(each, Event) and _is_open(each) else each for each in found]
+    try:
+        flows = last_good(bus, sorted(names))
+    except BusError:
+        raise
+    except Exception:  # told the usual way is worth more than never told
+        log.exception(
+            "how phases want to be told of cannot be read; it is told the usual way",
+            extra={"action": "alerts.manners"},
+        )
+        return list(found)
+    # A batch may hold hundreds of one workflow; of phases with one name the first counts.
+    rules = {phase.identity: phase.rule for flow in flows for phase in reversed(flow.phases)}
+    return [_asked(each, rules) if isinstance(each, Event) and _is_open(each) else each for each in found]
 
 
 def _is_open(event: Event) -> bool:
@@ -32,6 +47,8 @@ def _is_open(event: Event) -> bool:
     return has_phase and event.mode is Mode.EDGE and not event.to
 
 
-def _asked(each: Event, flows: Workflows) -> Event:
-    rule = flows.rule_of(each.phase)
+def _asked(each: Event, rules: Mapping[str, Rule]) -> Event:
+    rule = rules.get(each.phase)
+    if rule is None:
+        return each
     return replace(each, mode=Mode(manner_of(rule) or Mode.EDGE), to=rule.alert_to)

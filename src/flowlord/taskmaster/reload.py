@@ -250,8 +250,9 @@ def last_good(bus: Bus, names: Sequence[str]) -> list[Workflow]:
     found = []
     for name in names:
         try:
-            flow, _ = files.parse(json.loads(kept[MARK + name])["text"].encode(), name)
-        except (ValueError, KeyError, TypeError):  # never kept, or by a release that kept it otherwise
+            text = json.loads(kept[MARK + name])["text"]
+            flow = files.parse(text.encode(), name)[0] if isinstance(text, str) else None
+        except (ValueError, KeyError, TypeError, RecursionError):  # never kept, or otherwise than we do
             continue
         if flow is not None:
             found.append(flow)
@@ -265,7 +266,7 @@ def _all_kept(bus: Bus, path: str) -> list[Workflow]:
         try:
             if json.loads(value)["of"] == path:
                 names.append(key.removeprefix(MARK))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue
     return last_good(bus, names)
 
