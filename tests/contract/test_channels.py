@@ -13,6 +13,7 @@ import pytest
 import trustme
 from msgspec import structs
 
+from flowlord.alert.apprise import Apprise
 from flowlord.alert.channels import channels_of
 from flowlord.alert.http import Unreachable
 from flowlord.alert.port import Line, Notice, NoticeKind, Severity, Undelivered
@@ -286,6 +287,23 @@ def test_a_huge_notice_is_summed_up_and_taken(slack, kind):
     else:
         assert refusal(payload) == ""
         assert re.search(r"and 1,000,[45]\d\d more incidents", str(payload))
+
+
+def test_a_plug_in_of_apprise_that_raises_did_not_deliver_and_what_it_says_is_kept_back(capfd):
+    class Raises:
+        def notify(self, **_):
+            raise ValueError("json://planted")
+
+    channel = Apprise(
+        ChannelSpec("mail", ChannelKind.APPRISE, secret("json://planted"), limit_ns=PATIENCE_NS)
+    )
+    channel.target = Raises
+    for _ in range(20):
+        with pytest.raises(Unreachable, match="could not deliver, its plug-in raised ValueError") as caught:
+            channel.send(NOTICE)
+        assert (caught.value.doubtful, caught.value.lasting) == (False, False)
+        assert "planted" not in str(caught.value)
+    assert "planted" not in "".join(capfd.readouterr())
 
 
 @pytest.mark.skipif(not HAS_APPRISE and not os.environ.get("CI"), reason="apprise is an extra")

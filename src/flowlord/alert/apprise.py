@@ -46,6 +46,7 @@ class Apprise:
         with heard:
             target = self.target()
             answer: list[bool] = []
+            raised: list[str] = []
 
             def work() -> None:
                 title = titled(notice, self._spec.prefix)
@@ -55,6 +56,8 @@ class Apprise:
                     answer.append(
                         bool(target.notify(title=title, body=body, notify_type=kind, body_format="text"))
                     )
+                except BaseException as error:  # noqa: BLE001 - of a plug-in, in a thread; its text may hold the address
+                    raised.append(type(error).__name__)
                 finally:
                     ended.set()
 
@@ -65,12 +68,12 @@ class Apprise:
             thread = threading.Thread(target=work, name="flowlord-apprise", daemon=True)
             thread.start()
             ended.wait(limit_s)
-            if not answer and thread.is_alive():  # its plug-ins have limits of their own, some of them long
+            if not answer and not raised:  # its plug-ins have limits of their own, some of them long
                 told = "when this process was to end" if self._hurried.is_set() else f"within {limit_s:g} s"
                 raise Unreachable(f"{self.name}: apprise did not end {told}", doubtful=True)
         if not answer or not answer[0]:
             self._vault.forget()
-            raise _refused(self.name, heard.status)
+            raise _refused(self.name, heard.status, *raised)
         return ""
 
     def target(self) -> Any:
@@ -120,9 +123,9 @@ class _Heard:
         return False
 
 
-def _refused(name: str, status: int) -> Undelivered:
+def _refused(name: str, status: int, raised: str = "") -> Undelivered:
     if not status:
-        return Unreachable(f"{name}: apprise could not deliver")
+        return Unreachable(f"{name}: apprise could not deliver{raised and f', its plug-in raised {raised}'}")
     later = status >= 500 or status in (408, 425, 429)
     return Undelivered(
         f"{name}: apprise could not deliver, the receiver answered {status}", lasting=not later
