@@ -3,9 +3,10 @@
 import importlib.util
 import os
 import re
+import socket
 import ssl
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -13,6 +14,7 @@ import pytest
 import trustme
 from msgspec import structs
 
+from flowlord.alert import http
 from flowlord.alert.apprise import Apprise
 from flowlord.alert.channels import channels_of
 from flowlord.alert.http import Unreachable
@@ -287,6 +289,87 @@ def test_a_huge_notice_is_summed_up_and_taken(slack, kind):
     else:
         assert refusal(payload) == ""
         assert re.search(r"and 1,000,[45]\d\d more incidents", str(payload))
+
+
+@contextmanager
+def full_backlog():
+    """The port of one who listens and takes no connection: the third one that is begun is never made."""
+    with socket.socket() as listener, ExitStack() as waiting:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(3):
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+@contextmanager
+def connecting(monkeypatch):
+    """Tell, by an event, when a connection begins to be made."""
+    begun, real = threading.Event(), socket.create_connection
+
+    def create(*args, **more):
+        begun.set()
+        return real(*args, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "create_connection", create)
+        yield begun
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_end_does_not_wait_for_a_connection_that_is_being_made_and_begins_none(slack, kind, monkeypatch):
+    with full_backlog() as port, connecting(monkeypatch) as begun:
+        root = f"http://127.0.0.1:{port}"
+        spec = spec_of(kind, slack, limit_ns=PATIENCE_NS * 15)
+        spec = structs.replace(spec, api=root, url=secret(f"{root}/planted") if spec.url else spec.url)
+        channel, found = opened(spec), []
+
+        def send():
+            try:
+                channel.send(NOTICE)
+            except Unreachable as error:
+                found.append(error)
+
+        sending = threading.Thread(target=send, daemon=True)
+        sending.start()
+        assert begun.wait(40)
+        channel.hurry(0.0)
+        sending.join(40)
+        assert [(error.doubtful, "was to end" in str(error)) for error in found] == [(False, True)]
+        begun.clear()
+        with pytest.raises(Unreachable, match="not asked any more") as caught:
+            channel.send(NOTICE)
+        assert not caught.value.doubtful
+        assert not begun.is_set()
+
+
+def test_a_name_that_is_looked_up_for_long_is_given_up_in_time_and_nothing_leaves_later(slack, monkeypatch):
+    before = len(slack.received())
+    looked, answer, cut = threading.Event(), threading.Event(), threading.Event()
+    real, shut = socket.create_connection, http._shut
+
+    def create(*args, **more):
+        looked.set()
+        assert answer.wait(40)
+        return real(*args, **more)
+
+    def noted(found):
+        shut(found)
+        cut.set()
+
+    monkeypatch.setattr(socket, "create_connection", create)
+    monkeypatch.setattr(http, "_shut", noted)
+    error = failing(spec_of("webhook", slack, limit_ns=SHORT_NS))
+    assert "took nothing within 0.5 s" in str(error)
+    assert not error.doubtful
+    assert looked.is_set()
+    answer.set()
+    assert cut.wait(40)
+    monkeypatch.undo()
+    opened(spec_of("webhook", slack)).send(NOTICE)
+    assert len(slack.received()) == before + 1
 
 
 def test_a_plug_in_of_apprise_that_raises_did_not_deliver_and_what_it_says_is_kept_back(capfd):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
@@ -22,6 +22,7 @@ MOST_HOPS: Final = 3
 AGENT: Final = "flowlord"
 _HERE: Final = threading.local()
 _IN_HURRY: Final = "had not answered when this process was to end"
+_TOO_LATE: Final = "was not asked any more: this process is to end"
 
 
 class Unreachable(Undelivered):
@@ -78,6 +79,11 @@ class Hurry:
         if watch is not None:
             watch.cut()
 
+    def refuse(self, host: str) -> None:
+        """Raise Unreachable when it is too late to begin."""
+        if self.is_over:
+            raise Unreachable(f"{host} {_TOO_LATE}")
+
     @contextmanager
     def minding(self, watch: _Watch) -> Iterator[None]:
         """Follow one request."""
@@ -128,13 +134,19 @@ def _once(request: Request, hurry: Hurry) -> Reply:
     import httpx
 
     host = host_of(request.url)
+    hurry.refuse(host)
     watch = _Watch(request.method)
+
+    def exchange() -> Reply:
+        with _unlogged(), _client(request) as client:
+            return _read(client, request, watch)
+
     timer = threading.Timer(request.limit_s, watch.cut)
     timer.daemon = True
     timer.start()
     try:
-        with _unlogged(), hurry.minding(watch), _client(request) as client:
-            return _read(client, request, watch)
+        with hurry.minding(watch):
+            return watch.bounded(exchange)
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise Undelivered(
             f"{host}: the address cannot be used: {type(error).__name__}", lasting=True
@@ -192,15 +204,39 @@ def _read(client: httpx.Client, request: Request, watch: _Watch) -> Reply:
 
 
 class _Watch:
-    """Follows one request from inside: whether it has left, and which socket to cut when time is over."""
+    """Follows one request from inside: whether it has left, and which socket to cut when time is over.
+
+    A name that is looked up and a connection that is being made have no socket yet that could be cut. So all of it goes
+    on in a thread, which is left to itself then: a connection that it gets later is cut before anything leaves.
+    """
 
     def __init__(self, method: str) -> None:
         self._method = method.encode()
         self._is_ours = False
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()
+        self._ended = threading.Event()  # the request, or the patience with it
         self.is_sent = False
         self.is_late = False
+
+    def bounded(self, exchange: Callable[[], Reply]) -> Reply:
+        """Return what the exchange returns, or raise what it raises; TimeoutError when it was cut without a socket."""
+        replies: list[Reply] = []
+        raised: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                replies.append(exchange())
+            except BaseException as error:  # noqa: BLE001 - raised again below
+                raised.append(error)
+            finally:
+                self._ended.set()
+
+        threading.Thread(target=work, name="flowlord-alerts-send", daemon=True).start()
+        self._ended.wait()
+        if replies:
+            return replies[0]
+        raise raised[0] if raised else TimeoutError()
 
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Hear of a step of the client; a proxy gets a request of its own first, which is not ours."""
@@ -219,7 +255,9 @@ class _Watch:
         """End the connection; called by the timer."""
         with self._lock:
             self.is_late = True
-            if self._socket is not None:
+            if self._socket is None:
+                self._ended.set()
+            else:
                 _shut(self._socket)
 
 
