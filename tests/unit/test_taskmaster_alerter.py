@@ -18,7 +18,7 @@ from flowlord.model.errors import BusUnavailable
 from flowlord.model.message import Delivery
 from flowlord.model.plan import ANY, Fact, FactKind, Mark, Plan
 from flowlord.model.task import Task
-from flowlord.taskmaster.alerter import LEASE, LEASE_S, Alerter
+from flowlord.taskmaster.alerter import HURRY_S, LEASE, LEASE_S, Alerter
 from flowlord.taskmaster.alerting import follow
 from flowlord.taskmaster.reload import MARK
 from flowlord.worker.completion import poison
@@ -554,3 +554,29 @@ def test_a_fault_in_reading_what_phases_ask_holds_up_no_alert(bus, clock, slack,
     work(alerter(bus, clock, slack), clock)
     assert [line.workflow for each in slack.got for line in each.lines] == ["a.toml"]
     assert "told the usual way" in caplog.text
+
+
+def test_who_ends_sends_nothing_any_more_once_the_hurry_is_over_and_leaves_it_to_the_next(bus, clock, slack):
+    one = alerter(bus, clock, slack)
+    work(one, clock)
+    fail(bus)
+    one.hurry()
+    clock.advance(HURRY_S / 2)
+    one.hurry()  # once more makes it no longer
+    clock.advance(HURRY_S / 2)
+    one.finish()
+    assert slack.got == []
+    [waiting] = known(bus).pending.values()
+    assert (waiting.tries, waiting.sending_us) == (0, 0)
+    work(alerter(bus, clock, slack, "d2|1"), clock)
+    assert slack.ids == [waiting.notice.id]
+
+
+def test_who_ends_still_sends_while_the_hurry_lasts(bus, clock, slack):
+    one = alerter(bus, clock, slack)
+    work(one, clock)
+    fail(bus)
+    one.hurry()
+    clock.advance(HURRY_S / 2)
+    one.finish()
+    assert len(slack.got) == 1

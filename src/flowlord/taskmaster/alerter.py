@@ -77,6 +77,7 @@ class Alerter:
         self._saved_ns = 0
         self._latest_us = 0  # by the clock of the bus
         self._is_ending = False
+        self._hurry_end_ns = 0  # by then channels are to be done; 0: there is no hurry
         self._failing: set[str] = set()  # channels of which the last message of ours did not arrive
         self._resting = threading.Event()
         self._state = State()
@@ -110,13 +111,16 @@ class Alerter:
 
         What is cut then may have arrived, and lies on the bus for whoever comes next.
         """
+        if not self._hurry_end_ns:
+            self._hurry_end_ns = self._clock.monotonic_ns() + int(HURRY_S * 1e9)
         for channel in self._channels.values():
             channel.hurry(HURRY_S)
 
     def finish(self) -> None:
         """Follow and deliver what is there, for FINISH_S at most, and let another process go on.
 
-        A channel that failed last is not tried again: it may hang, and who waits for our end has little patience.
+        A channel that failed last is not tried again: it may hang, and who waits for our end has little patience. Once
+        the hurry is over nothing is sent any more.
         """
         self._is_ending = True
         end_ns = self._clock.monotonic_ns() + int(FINISH_S * 1e9)
@@ -236,7 +240,7 @@ class Alerter:
             return False
         now = self._bus.now_us()
         id_, _ = outbox.next_notice(self._state, now)
-        if not id_ or (self._is_ending and self._state.pending[id_].notice.to in self._failing):
+        if not id_ or (self._is_ending and not self._may_still(self._state.pending[id_].notice.to)):
             self._say_health()
             return False
         self._state = outbox.sending(self._state, id_, now)
@@ -260,6 +264,11 @@ class Alerter:
         self._save()
         self._say_health()
         return True
+
+    def _may_still(self, to: str) -> bool:
+        """Whether something may be sent by a channel though the process is to end."""
+        is_over = 0 < self._hurry_end_ns <= self._clock.monotonic_ns()
+        return not is_over and to not in self._failing
 
     def _send(self, notice: Notice) -> str:
         channel = self._channels.get(notice.to)
