@@ -281,7 +281,7 @@ def test_the_story_of_a_task_in_every_form(place, capsys):
     assert place.task("00000001", Look("json")) == DONE
     told = json.loads(capsys.readouterr().out)
     assert (told["state"], len(told["attempts"])) == ("dead", 2)
-    assert place.task("00000000", Look("json")) == DONE
+    assert place.task("00000000-", Look("json")) == DONE
     told = json.loads(capsys.readouterr().out)
     assert [(each["depth"], each["type"]) for each in told["descendants"]] == [(0, "load")]
     child = told["descendants"][0]["key"]
@@ -330,7 +330,7 @@ def test_an_unknown_task_and_an_ambiguous_one(place, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert "more than 10" in err
-    assert len([line for line in err.splitlines() if "-run" in line]) == 10
+    assert len([line for line in err.splitlines() if "extract:users" in line]) == 10
     assert place.task("") == NO_SUCH_THING
 
 

@@ -9,11 +9,14 @@ from flowlord.cli import cancel, retry
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, NO_SUCH_THING, NOT_CONFIRMED, WRONG_USE
 from flowlord.cli.printer import Look
 from flowlord.cli.taskfilter import Chosen
+from flowlord.cli.trace import run as trace
+from flowlord.cli.why import run as why
 from flowlord.config import resolve
 from flowlord.model.crashpoint import arm
 from flowlord.model.errors import FlowlordError
+from flowlord.model.message import Message
 from flowlord.model.plan import FactKind
-from flowlord.model.task import MAX_TASK_BYTES
+from flowlord.model.task import MAX_TASK_BYTES, Task
 from flowlord.rules.rates import every_us_of
 from support.place import Place
 
@@ -314,3 +317,64 @@ def test_what_a_preview_tells_machines_is_what_is_done_then(desk):
     _, done = desk.act(retry, failed=True, yes=True)
     assert results(done) == ["sent"] * 2
     assert [row["new_key"] for row in foreseen] == [row["new_key"] for row in done]
+
+
+def alike(desk, *pairs):
+    """Let tasks wait that have these keys and ids of runs."""
+    for n, (key, run) in enumerate(pairs):
+        created = f"2026-08-01T12:00:00.{n:06}Z"
+        task = Task(type="extract", job="users", info=f"?n={n}", id=run, created=created)
+        desk.bus.publish([Message("extract", task, key.ljust(32, "0"))])
+
+
+def test_a_shortened_id_means_the_key_that_lists_show_and_no_run_whose_id_begins_so(desk, capsys):
+    alike(desk, ("08aa", "f1-run"), ("b7", "08bb-run"))
+    assert desk.task("08", Look("json")) == DONE
+    assert json.loads(capsys.readouterr().out)["key"].startswith("08aa")
+    assert why(desk.settings, "08", Look("json"), clock=desk.clock) == DONE
+    assert "(08aa0000)" in capsys.readouterr().out
+    assert trace(desk.settings, "08", "json", Look(), up=False, down=True, clock=desk.clock) == DONE
+    assert "08bb-run" not in capsys.readouterr().out
+    _, [refused] = desk.act(retry, "08", dry_run=True)
+    assert refused["id"] == "f1-run"
+    code, [row] = desk.act(cancel, "08")
+    assert (code, row["result"], row["id"]) == (DONE, "cancelled", "f1-run")
+    code, [row] = desk.act(cancel, "08b")
+    assert (row["result"], row["id"]) == ("cancelled", "08bb-run"), "where no key begins so, a run is meant"
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        [("08aa", "08-run"), ("08bb", "f2-run")],
+        [("a1", "08aa-run"), ("a2", "08bb-run")],
+    ],
+    ids=["keys", "runs"],
+)
+def test_what_may_mean_several_tasks_does_nothing_and_names_them(desk, capsys, pairs):
+    alike(desk, *pairs)
+    for act in (cancel, retry):
+        assert desk.act(act, "08") == (WRONG_USE, [])
+        assert "08 may mean 2 tasks" in desk.err
+        assert "08aa" in desk.err
+        assert "08bb" in desk.err
+    assert len(desk.waiting()) == 2
+    assert desk.task("08") == WRONG_USE
+    assert why(desk.settings, "08", Look("json"), clock=desk.clock) == WRONG_USE
+    assert trace(desk.settings, "08", "json", Look(), up=False, down=False, clock=desk.clock) == WRONG_USE
+    out, err = capsys.readouterr()
+    assert (out, err.count("08bb")) == ("", 3)
+
+
+def test_an_id_that_is_whole_means_itself_whatever_begins_so(desk):
+    alike(desk, ("a1", "08"), ("08bb", "f2-run"), ("08cc", "f3-run"))
+    code, [row] = desk.act(cancel, "08")
+    assert (code, row["id"]) == (DONE, "08")
+
+
+def test_a_name_in_a_run_that_several_of_its_tasks_have_means_none_of_them(desk):
+    alike(desk, ("a1", "one-run"), ("a2", "one-run"), ("b1", "two-run"))
+    assert desk.act(cancel, "one/extract") == (WRONG_USE, [])
+    assert len(desk.waiting()) == 3
+    code, [row] = desk.act(cancel, "two/extract")
+    assert (code, row["id"]) == (DONE, "two-run")

@@ -68,7 +68,7 @@ def named(
         if len(tasks) != 1:
             return ambiguous(name, tasks, now_us) if tasks else unknown(name)
         [task] = tasks
-        is_run = task.id.startswith(name) and not task.key.startswith(name)
+        is_run = task.id == name or (task.id.startswith(name) and not task.key.startswith(name))
         ours = [each for each in history.run(task.id) if State(each.state) in wanted] if is_run else []
         for each in ours or [task]:
             last = history.attempts(each)[-1]

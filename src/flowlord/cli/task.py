@@ -55,7 +55,7 @@ def run(
 ) -> int:
     """Tell the story of the task that `what` names; returns the exit code.
 
-    `what` is the beginning of a task's id or of a dispatch key, `ID/TYPE[:JOB]` for one task of a run, `@last` or
+    `what` is the beginning of a dispatch key or of a run's id, `ID/TYPE[:JOB]` for one task of a run, `@last` or
     `@failed`. `show` asks for its `events` or its `payload` alone; `watch` draws it again until it has ended.
     """
     clock = clock or SystemClock()
@@ -94,24 +94,38 @@ def unknown(what: str) -> int:
 def find(sources: Sources, history: History, what: str) -> list[Attempt]:
     """Return the one attempt that a name means, several when it is ambiguous, none when there is none.
 
-    An id means the first task of its run.
+    What is whole means itself. A beginning means a key, which is what lists show as id; the id of a run only where no
+    key begins so, and then the first task of that run. Beginnings of several keys mean none of them.
     """
     if what in ("@last", "@failed"):
         newest = history.newest(failed=what == "@failed")
         return [newest] if newest else []
     if not what:
         return []
-    if ids := history.ids_like(what, LISTED + 1):
-        roots = [_root(history.run(each)) for each in ids]
-        return [root for root in roots if root is not None]
-    if found := history.keys_like(what, LISTED + 1):
+    if found := _beginning(history, what):
         return found
-    id_, mark, name = what.rpartition("/")
-    if mark and len(ids := history.ids_like(id_, 2)) == 1:
-        of_name = [attempt for attempt in history.run(ids[0]) if name in (attempt.name, attempt.type)]
-        return of_name[-1:]
+    of_run, mark, name = what.rpartition("/")
+    if mark and (found := _beginning(history, of_run)):
+        return _of_name(history.run(found[0].id), name) if len(found) == 1 else found
     nothing: list[Peeked] = []
     return [of_peeked(each) for each in sources.ask(lambda bus: bus.find([what]), nothing)][:1]
+
+
+def _beginning(history: History, what: str) -> list[Attempt]:
+    if not what:
+        return []
+    ids = history.ids_like(what, LISTED + 1)
+    if ids != [what] and (keys := history.keys_like(what, LISTED + 1)):
+        return keys
+    roots = [_root(history.run(each)) for each in ids]
+    return [root for root in roots if root is not None]
+
+
+def _of_name(run: Sequence[Attempt], name: str) -> list[Attempt]:
+    """Return the last attempt of the task of that name; one of each when several tasks of a run have it."""
+    some = [attempt for attempt in run if name in (attempt.name, attempt.type)]
+    followed = {attempt.retry_of for attempt in some}
+    return [attempt for attempt in some if attempt.key not in followed]
 
 
 def _root(run: Sequence[Attempt]) -> Attempt | None:
@@ -281,12 +295,9 @@ def _next(story: Story) -> Iterator[str]:
 def ambiguous(what: str, found: Sequence[Attempt], now_us: int) -> int:
     """Say which tasks a name may mean; returns the exit code."""
     many = f"more than {LISTED}" if len(found) > LISTED else str(len(found))
-    printer.error(
-        f"{what[:LONGEST_NAME]} is the beginning of {many} ids", hint="write more of the one you mean"
-    )
+    printer.error(f"{what[:LONGEST_NAME]} may mean {many} tasks", hint="write more of the one you mean")
     for attempt in found[:LISTED]:
         state = State(attempt.state_at(now_us))
-        printer.say(
-            f"  {attempt.id or attempt.key}  {attempt.name}  {state}  {relative(attempt.happened_us, now_us)}"
-        )
+        id_ = attempt.key if attempt.key.startswith(what) or not attempt.id.startswith(what) else attempt.id
+        printer.say(f"  {id_}  {attempt.name}  {state}  {relative(attempt.happened_us, now_us)}")
     return WRONG_USE

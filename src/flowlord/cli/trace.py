@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flowlord.bus.clock import SystemClock
@@ -35,6 +36,13 @@ VERSIONS = 5
 FORMS = ("tree", "json", "dot", "table", "jsonl", "csv", "tsv", "name")
 
 
+@dataclass(frozen=True, slots=True)
+class Several:
+    """What a name may mean, which then means none of them."""
+
+    attempts: Sequence[Attempt]
+
+
 def run(
     settings: Settings,
     what: str,
@@ -54,8 +62,12 @@ def run(
     cache_path = settings.cache.path if settings.cache.enabled else None
 
     def body() -> int:
+        from flowlord.cli.task import ambiguous
+
         with opened(settings.bus, cache_path, clock) as sources:
             roots = found(sources, what)
+            if isinstance(roots, Several):
+                return ambiguous(what, roots.attempts, to_us(clock.now()))
             if roots is None:
                 printer.error(
                     f"there is no task, batch or file {what}",
@@ -70,8 +82,8 @@ def run(
     return printer.quietly(body)
 
 
-def found(sources: Sources, what: str) -> list[Node] | None:
-    """Return the trees that hold what was asked for; None when nobody knows it."""
+def found(sources: Sources, what: str) -> list[Node] | Several | None:
+    """Return the trees that hold what was asked for; the tasks that it may mean, None when nobody knows it."""
     from flowlord.cli.task import find
 
     history = sources.history(fresh=True)
@@ -82,7 +94,7 @@ def found(sources: Sources, what: str) -> list[Node] | None:
         return [_of_file(sources, history, each) for each in seen]
     attempts = find(sources, history, what)
     if len(attempts) != 1:
-        return None
+        return Several(attempts) if attempts else None
     return _of_attempt(sources, history, attempts[0])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from flowlord.bus.clock import SystemClock
 from flowlord.cache.decided import last_of_phase
 from flowlord.cli import printer
-from flowlord.cli.exits import DONE, NO_SUCH_THING, WRONG_USE
+from flowlord.cli.exits import DONE, NO_SUCH_THING
 from flowlord.cli.printer import Look
 from flowlord.cli.reasons import Answer, show
 from flowlord.cli.sources import Sources, opened
@@ -20,6 +21,7 @@ from flowlord.model.clock import Clock
 from flowlord.model.errors import BusError
 
 if TYPE_CHECKING:
+    from flowlord.cache.attempt import Attempt
     from flowlord.cli.case import Case
     from flowlord.config import Settings
     from flowlord.decide.standing import Standing
@@ -30,7 +32,11 @@ TOLD = 5
 
 
 class Several(Exception):
-    """A name that means several things; the text names them."""
+    """A name that may mean several tasks."""
+
+    def __init__(self, attempts: Sequence[Attempt]) -> None:
+        super().__init__("several tasks")
+        self.attempts = attempts
 
 
 def run(settings: Settings, what: str, look: Look, *, clock: Clock | None = None) -> int:
@@ -43,8 +49,9 @@ def run(settings: Settings, what: str, look: Look, *, clock: Clock | None = None
             try:
                 answer = answered(sources, settings, what.strip(), clock.now())
             except Several as error:
-                printer.error(str(error), hint="write more of the one you mean")
-                return WRONG_USE
+                from flowlord.cli.task import ambiguous
+
+                return ambiguous(what, error.attempts, to_us(clock.now()))
         if answer is None:
             printer.error(
                 f"nothing is known of {what}",
@@ -68,9 +75,7 @@ def answered(sources: Sources, settings: Settings, what: str, now: datetime) -> 
         if len(found) == 1:
             return of_attempt(sources, history, found[0], now, to_us(now))
         if found:
-            raise Several(
-                f"{what} is the beginning of several ids: {', '.join(each.key[:12] for each in found)}"
-            )
+            raise Several(found)
     from flowlord.cli.case import Case
 
     case = Case.of(sources, settings, now)
