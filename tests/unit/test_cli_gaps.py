@@ -23,7 +23,7 @@ from flowlord.model.plan import ANY, Fact, FactKind, Mark, PhaseText, Plan
 from flowlord.model.workflow import Workflow, Workflows
 from flowlord.spec.parse import parse
 from support.clock import VirtualClock
-from support.journal import done, journal, published, told
+from support.journal import done, journal, published, task, told
 
 NOW = datetime(2026, 8, 3, 0, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -338,6 +338,106 @@ def test_minutes_that_are_asked_about_mean_the_start_of_that_minute(tmp_path, ca
     if asked.endswith(("20", "10")):
         assert "not started" in told
         assert "23:40" not in told, "another start of the hour"
+
+
+def answer(world: World, capsys, asked: str) -> dict:
+    capsys.readouterr()
+    assert why(world.kept().settings(), asked, Look("json"), clock=VirtualClock(NOW)) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+EVERY_20 = FLOW.replace("0 0 * * * *", "0 */20 * * * *")
+ROWS = FLOW.replace("0 0 * * * *", "0 0 * * * *&meta=n:a,b,c").replace("?h=", "?n={meta:n}&h=")
+
+
+def test_where_other_starts_of_the_hour_are_complete_these_are_counted_and_nothing_is_done_twice(
+    tmp_path, capsys
+):
+    world = World(tmp_path, EVERY_20, loaded=at(2, 22, 30))
+    for minute in (20, 40):
+        world.started(at(2, 23, minute))
+        world.ended(at(2, 23, minute))
+    told = answer(world, capsys, "extract:users 2026-08-02T23")
+    assert told["answer"] == "extract:users 2026-08-02T23: 2 complete"
+    [missing] = [each["text"] for each in told["said"] if each["kind"] == "missing"]
+    assert missing.startswith("it was planned for 2026-08-02T23:00:00Z: no scheduler was running")
+    alone = answer(world, capsys, "extract:users 2026-08-02T22")
+    assert alone["answer"].endswith("not started")
+    assert len(set(alone["commands"])) == len(alone["commands"]) > 0
+
+
+def test_a_backload_that_would_do_again_what_is_complete_is_not_offered(tmp_path, capsys):
+    world = World(tmp_path, ROWS.replace("0 0 * * * *", "0 */20 * * * *"), loaded=at(2, 22, 30))
+    world.started(at(2, 23, 20))
+    world.ended(at(2, 23, 20))
+    told = answer(world, capsys, "extract:users 2026-08-02T23")
+    assert told["answer"] == "extract:users 2026-08-02T23: 3 complete"
+    assert {"missing", "again"} <= {each["kind"] for each in told["said"]}
+    assert not [each for each in told["commands"] if "backload" in each]
+
+
+def test_many_starts_of_one_reason_are_one_sentence_and_each_command_is_told_once(tmp_path, capsys):
+    world = World(tmp_path, FLOW.replace("0 0 * * * *", "0 * * * * *"), loaded=NOW - HOUR / 4)
+    told = answer(world, capsys, "extract:users 2026-08-03T00")
+    assert len([each for each in told["said"] if each["kind"] == "missing"]) == 1
+    assert "11 starts were planned from 2026-08-03T00:00:00Z" in told["said"][0]["text"]
+    assert len(set(told["commands"])) == len(told["commands"])
+    assert told["then"] == (
+        "what is missing will not be made up for by itself; what is planned will start by itself"
+    )
+
+
+def test_of_siblings_the_failed_ones_are_told_first_with_their_command_and_all_are_counted(tmp_path, capsys):
+    world = World(tmp_path, ROWS, loaded=at(2, 22, 30))
+    world.started(at(2, 23))
+    plan = on_tick(world.flow.phases[0], at(2, 23), Context(now=at(2, 23)))
+    for n, message in enumerate(plan.messages):
+        facts = [done(message.key, message.task, "error" if n == 1 else "complete")]
+        facts += [told(FactKind.DEAD, message.key, of=message.task)] if n == 1 else []
+        world.told(at(2, 23, 10), *facts)
+    found = answer(world, capsys, "extract:users 2026-08-02T23")
+    assert found["answer"] == "extract:users 2026-08-02T23: 2 complete, 1 dead"
+    assert found["said"][0]["kind"] == "dead"
+    assert plan.messages[1].key[:8] in found["said"][0]["text"]
+    assert found["commands"] == [f"flowlord retry {plan.messages[1].key[:12]}"]
+    slot = answer(world, capsys, "tick:a.toml:extract:users:2026-08-02T23:00:00Z")
+    assert slot["answer"].endswith("2 complete, 1 dead")
+
+
+def test_a_child_tells_of_all_its_parents_runs_and_not_of_the_one_that_was_left_out_alone(tmp_path, capsys):
+    text = (
+        EVERY_20
+        + """
+[[phase]]
+task = "load"
+dependsOn = "extract:users"
+rule = "require={meta:x}"
+template = "{meta:x}"
+"""
+    )
+    world = World(tmp_path, text, loaded=at(2, 22, 30))
+    plans = [on_tick(world.flow.phases[0], at(2, 23, n), Context(now=at(2, 23, n))) for n in (0, 20, 40)]
+    for n, plan in enumerate(plans):
+        world.started(at(2, 23, 20 * n))
+        [message] = plan.messages
+        child = task("load", n, id=message.task.id, meta="cron=2026-08-02T23")
+        then = (
+            told(
+                FactKind.SKIPPED,
+                message.key,
+                "load was not started: it requires {meta:x}",
+                phase="a.toml:load",
+            )
+            if n == 0
+            else published(f"c{n}", child, cause=f"done:{message.key}", phase="a.toml:load", topic="load")
+        )
+        world.told(at(2, 23, 50), done(message.key, message.task), then)
+        if n:
+            world.told(at(2, 23, 55), done(f"c{n}", child))
+    found = answer(world, capsys, "load 2026-08-02T23")
+    assert found["answer"] == "load 2026-08-02T23: 2 complete"
+    assert "it requires {meta:x}" in " ".join(each["text"] for each in found["said"])
+    assert not [each for each in found["commands"] if "backload" in each]
 
 
 @pytest.mark.parametrize("form", ["table", "json", "jsonl", "csv", "tsv", "name"])

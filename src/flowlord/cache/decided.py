@@ -163,6 +163,14 @@ def sizes_of_batches(history: History, batches: Iterable[str]) -> dict[str, int]
     return found
 
 
+def of_batch(history: History, batch: str, limit: int) -> list[str]:
+    """Return the keys of the tasks of a batch, not counting retries."""
+    sql = "SELECT key FROM tasks WHERE batch = ? AND batch <> '' AND number = 1 LIMIT ?"
+    keys = [str(key) for (key,) in history.rows(sql, (batch, limit))]
+    keys += [each.key for each in history.newer.values() if each.batch == batch and each.number == 1]
+    return list(dict.fromkeys(keys))[:limit]
+
+
 def backloaded(history: History) -> dict[tuple[str, str], int]:
     """Return how many tasks backloads made for each phase (by identity) and data time, not counting retries."""
     sql = (

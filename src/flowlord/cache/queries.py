@@ -234,6 +234,14 @@ class History:
             known.update(each.key for each in later)
         return found
 
+    def tries(self, of: Sequence[Attempt]) -> list[Attempt]:
+        """Return these attempts, of any tasks, and every one that was tried again after one of them."""
+        found = {attempt.key: attempt for attempt in of}
+        last = list(found.values())
+        while last := [each for each in self._caused_by(last, "retry:") if each.key not in found]:
+            found |= {each.key: each for each in last}
+        return list(found.values())
+
     def children(self, of: Sequence[Attempt]) -> list[Attempt]:
         """Return what completing one of these attempts started, in the order in which it was published."""
         return self._caused_by(of, "done:")
@@ -276,14 +284,17 @@ class History:
 
     def _caused_by(self, attempts: Sequence[Attempt], source: str) -> list[Attempt]:
         """Children and retries keep the id of their run, which is what the index knows."""
-        some = attempts[:_KEYS]
-        if not some:
-            return []
-        causes = {source + attempt.key for attempt in some}
-        return self._with_newer(
-            lambda attempt: attempt.cause in causes,
-            f"WHERE id = ? AND cause IN ({marks(causes)}) ORDER BY n LIMIT ?", [some[0].id, *causes, PAGE],
-        )  # fmt: skip
+        found: list[Attempt] = []
+        for at in range(0, len(attempts), _KEYS):
+            some = attempts[at : at + _KEYS]
+            causes = {source + attempt.key for attempt in some}
+            ids = {attempt.id for attempt in some}
+            found += self._with_newer(
+                lambda attempt, causes=causes: attempt.cause in causes,  # type: ignore[misc]
+                f"WHERE id IN ({marks(ids)}) AND cause IN ({marks(causes)}) ORDER BY n LIMIT ?",
+                [*ids, *causes, PAGE],
+            )
+        return found
 
     def stored(self, keys: Iterable[str]) -> dict[str, Attempt]:
         """Return what the file holds of these dispatch keys, whatever the journal tells beyond it."""

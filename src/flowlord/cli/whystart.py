@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+import shlex
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from flowlord.cache.attempt import Attempt, State
-from flowlord.cache.decided import of_keys, of_phases
+from flowlord.cache.decided import of_batch, of_phases
+from flowlord.cache.queries import PAGE
 from flowlord.cli.evidence import gathered, last_decided, present
 from flowlord.cli.reasons import Answer
 from flowlord.cli.times import to_us
+from flowlord.cli.whyseveral import counted, left_out, newest, tell
 from flowlord.decide.context import Context
 from flowlord.decide.expand import info_of, later, own_values, utc_text
 from flowlord.decide.expected import Expected, expected, times_of
 from flowlord.decide.fill import commands
-from flowlord.decide.gaps import WAITS, lacking, reason_of
-from flowlord.decide.keys import Numbered
+from flowlord.decide.gaps import WAITS, batch_of, lacking, reason_of
+from flowlord.decide.keys import dispatch_key
 from flowlord.decide.recipe import compiled
 from flowlord.decide.tick import slot_of
 from flowlord.rules.moments import format_hour
@@ -30,18 +33,16 @@ if TYPE_CHECKING:
 MOST = 20_000
 SHOWN = 3
 DEEP = 20
-_BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
+REASONS = 1_000
+"""Starts of which it is looked up why they are not there."""
 
 
 def at_moment(case: Case, phase: Phase, moment: datetime, deep: int = 0) -> Answer:
     """Return why a phase did or did not run for a data time (aware)."""
-    made = _made(case, phase, moment, deep)
-    if made:
-        answer = case.task(made[-1])
-        if len(made) > 1:
-            answer.add(f"{len(made) - 1:,} more tasks of it are of this data time", "more")
-        return answer
+    made = newest(case, case.history.tries(_made(case, phase, moment, deep)))
     at = utc_text(moment) if case.exact else format_hour(moment).removesuffix("T00")
+    if made:
+        return _started(case, phase, moment, deep, made, at)
     answer = Answer(f"{phase.base_name} {at}: not started")
     if phase.rule.files:
         _files(case, phase, moment, answer)
@@ -55,12 +56,60 @@ def at_moment(case: Case, phase: Phase, moment: datetime, deep: int = 0) -> Answ
     return answer
 
 
+def _started(
+    case: Case, phase: Phase, moment: datetime, deep: int, made: Sequence[Attempt], at: str
+) -> Answer:
+    """Tell of the tasks that are there, and then of what lacks beside them."""
+    answer = Answer(f"{phase.base_name} {at}: {counted(case, made)}")
+    if len(made) > 1:
+        tell(case, made, answer)
+        if len(made) >= PAGE:
+            answer.add(f"{len(made):,} of its tasks were looked at: there may be more", "more")
+        if not answer.commands:
+            answer.commands.append(f"flowlord task {made[-1].key[:12]}")
+    lacks = Answer("")
+    if phase.rule.cron and not phase.rule.files:
+        starts = _starts(case, phase, moment)
+        _lacks(case, starts, lacks, _again(case, starts))
+    elif phase.parent and not phase.rule.files:
+        for parent in _parents_of(case, phase):
+            before = _of_parent(case, phase, parent, moment, deep)
+            left_out(case, phase, before, lacks)
+            tell(case, newest(case, before), lacks)
+    if len(made) == 1:
+        only = case.task(made[0])
+        if not lacks.said:
+            return only
+        answer.also(only)
+    answer.said += lacks.said
+    answer.then = lacks.then or answer.then
+    answer.commands += [each for each in lacks.commands if each not in answer.commands]
+    return answer
+
+
+def _again(case: Case, starts: Sequence[Expected]) -> set[str]:
+    """Return the backloads that name what some of these starts made, too."""
+    there = present(case.history, [each for each in starts if each.instant <= case.now])
+    named: set[str] = set()
+    for start in starts:
+        if there.made.get(start.slot):
+            gone = set(there.rows.get(start.slot, ()))
+            times = [time for time in times_of(start) if time not in gone]
+            named.update(commands(start.phase, times, workflow=False))
+    return named
+
+
 def at_instant(case: Case, phase: Phase, instant: datetime) -> Answer:
     """Return why a schedule did or did not start a phase at a planned instant (aware)."""
     start = Expected(phase, instant, slot_of(phase, instant))
     there = _attempts(case, [start])
-    if there:
-        return case.task(there[0])
+    made = newest(case, case.history.tries(there))
+    if len(made) == 1:
+        return case.task(made[0])
+    if made:
+        answer = Answer(f"{phase.base_name} at {utc_text(instant)}: {counted(case, made)}")
+        tell(case, made, answer)
+        return answer
     answer = Answer(f"{phase.base_name} at {utc_text(instant)}: not started")
     _lacks(case, [start], answer)
     return answer
@@ -78,9 +127,9 @@ def _made(case: Case, phase: Phase, moment: datetime, deep: int) -> list[Attempt
             for parent in _parents_of(case, phase)
             for each in _of_parent(case, phase, parent, moment, deep)
         ]
-        children = case.history.children(before) if before else []
+        children = case.history.children(before)
         found += [each for each in children if (each.topic, each.job) == (phase.topic, phase.job)]
-    sql = "SELECT key FROM tasks WHERE batch >= 'b-' AND batch < 'b.' AND phase = ? AND moment = ? LIMIT 50"
+    sql = "SELECT key FROM tasks WHERE batch >= 'b-' AND batch < 'b.' AND phase = ? AND moment = ? LIMIT 1000"
     keys = [str(key) for (key,) in case.history.rows(sql, (phase.identity, text))]
     keys += [
         each.key
@@ -104,7 +153,7 @@ def _was_about(case: Case, phase: Phase, moment: datetime, key: str) -> bool:
 
 def _of_parent(case: Case, phase: Phase, parent: Phase, moment: datetime, deep: int) -> list[Attempt]:
     try:
-        return _made(case, parent, later(moment, -phase.rule.offset_ns), deep + 1)
+        return case.history.tries(_made(case, parent, later(moment, -phase.rule.offset_ns), deep + 1))
     except OverflowError:
         return []
 
@@ -148,10 +197,11 @@ def _is_about(start: Expected, moment: datetime, exact: bool) -> bool:
 def _attempts(case: Case, starts: Iterable[Expected]) -> list[Attempt]:
     keys: list[str] = []
     for start in starts:
-        names = Numbered(start.slot, _BEGIN)
-        many = 200 if start.phase.rule.is_batch else 1
-        keys += [names.dispatch_key(n) for n in range(many)]
-    return list(case.history.by_keys(keys[:5_000]).values())
+        if not start.phase.rule.is_batch:
+            keys.append(dispatch_key(start.slot))
+            continue
+        keys += of_batch(case.history, batch_of(start), MOST)
+    return list(case.history.by_keys(dict.fromkeys(keys[:MOST])).values())
 
 
 def _schedule(case: Case, phase: Phase, moment: datetime, answer: Answer) -> None:
@@ -173,29 +223,47 @@ def _schedule(case: Case, phase: Phase, moment: datetime, answer: Answer) -> Non
     answer.commands += commands(phase, [moment], workflow=False)
 
 
-def _lacks(case: Case, starts: Sequence[Expected], answer: Answer) -> None:
-    """Tell for planned instants without tasks why they have none."""
+def _lacks(
+    case: Case, starts: Sequence[Expected], answer: Answer, done: Collection[str] = frozenset()
+) -> None:
+    """Tell for planned instants without tasks why they have none; `done` are backloads that are not to be offered."""
     coming = [each for each in starts if each.instant > case.now]
     gone = [each for each in starts if each.instant <= case.now]
     marks = last_decided(case.sources, {each.phase.identity for each in gone})
     there = present(case.history, gone)
     missing = list(lacking(gone, lambda start: start.slot in there.made, there.rows))
     evidence = gathered(case.sources, missing, there, marks) if missing else None
-    for _, start, times in missing[:SHOWN]:
+    told: dict[tuple[str, str], list[Expected]] = {}
+    wanted: list[str] = []
+    for _, start, times in missing[:REASONS]:
         assert evidence is not None
         begin = next((term.since for term in case.loaded.terms(start.phase)), None)
         kind, why = reason_of(start, evidence)
         if begin is not None and start.instant < begin and kind == "missing":
             kind, why = "before", f"no daemon had loaded the phase before {utc_text(begin)}"
-        answer.add(f"it was planned for {utc_text(start.instant)}: {why}", kind)
+        told.setdefault((kind, why), []).append(start)
         if kind == WAITS:
             answer.then = "it will start by itself when that is over"
-        else:
-            answer.commands += commands(start.phase, times, workflow=False)
-    if len(missing) > SHOWN:
-        answer.add(f"and {len(missing) - SHOWN:,} more starts of this data time", "more")
+            continue
+        more = commands(start.phase, times, workflow=False)
+        wanted += [each for each in more if each not in wanted]
+    for (kind, why), some in list(told.items())[:SHOWN]:
+        first, last = utc_text(some[0].instant), utc_text(some[-1].instant)
+        many = f"{len(some):,} starts were planned from {first} to {last}"
+        answer.add(f"{many if len(some) > 1 else f'it was planned for {first}'}: {why}", kind)
+    more_starts = len(missing) - sum(len(some) for some in list(told.values())[:SHOWN])
+    if more_starts:
+        answer.add(f"and {more_starts:,} more starts of this data time", "more")
+    if any(each in done for each in wanted):
+        answer.add("a backload of this data time would do again what is there", "again")
+        wanted = [each for each in wanted if each not in done]
+    answer.commands += wanted[:SHOWN]
+    if len(wanted) > SHOWN:
+        answer.commands.append(f"flowlord gaps --topic {shlex.quote(missing[0][1].phase.base_name)}")
     if missing and not answer.then:
-        answer.then = "it will not be made up for by itself"
+        missed = "what is missing" if coming else "it"
+        answer.then = f"{missed} will not be made up for by itself"
+        answer.then += "; what is planned will start by itself" if coming else ""
     for start in coming[:SHOWN]:
         answer.add(f"it is planned for {utc_text(start.instant)}", "coming")
         answer.then = answer.then or "it will start by itself then"
@@ -216,15 +284,27 @@ def _parents(case: Case, phase: Phase, moment: datetime, answer: Answer, deep: i
 
 
 def _parent_there(case: Case, phase: Phase, parent: Phase, before: Sequence[Attempt], answer: Answer) -> None:
-    told = [
-        each for each in of_keys(case.history, [each.key for each in before]) if each.phase == phase.identity
-    ]
-    if told:
-        for each in told[:SHOWN]:
-            answer.add(each.text, each.kind, each.at_us)
-        answer.then = "it will not start by itself"
+    tasks = newest(case, before)
+    if left_out(case, phase, before, answer):
+        open_ones = [each for each in tasks if each.state != State.COMPLETE]
+        if len(tasks) > 1:
+            answer.add(f"of {parent.base_name} are {counted(case, tasks)}", "counts")
+        tell(case, open_ones, answer)
+        answer.then = (
+            f"what was left out will not start by itself; the rest will when {parent.base_name} succeeds"
+            if open_ones
+            else "it will not start by itself"
+        )
         return
-    last = case.history.attempts(before[-1])[-1]
+    if len(tasks) > 1:
+        answer.add(f"of {parent.base_name} are {counted(case, tasks)}", "counts")
+        tell(case, tasks, answer)
+        if all(each.state == State.COMPLETE for each in tasks):
+            answer.add("history tells of no start and of no reason: was the phase loaded then?", "unknown")
+            return
+        answer.then = f"it will start by itself when {parent.base_name} succeeds"
+        return
+    [last] = tasks
     state = last.state_at(to_us(case.now))
     words = f"{parent.base_name} ({last.key[:8]}) is {state}"
     said = last.msg or last.reason
