@@ -10,6 +10,7 @@ import yaml
 
 from docs.reference import ROOT
 from docs.test_commands import parse
+from flowlord.cli.init import CI, contents
 from support.processes import flowlord, write
 
 GOOD = '[[phase]]\ntask = "a"\nrule = "cron=@daily"\n'
@@ -32,9 +33,18 @@ def test_a_hook_takes_the_files_of_a_commit(hook: dict[str, Any], tmp_path: Path
 
 def test_the_examples_parse_and_name_hooks_that_exist():
     actions, merge, hooks, local = BLOCKS
-    runs = [step["run"] for step in actions["jobs"]["workflows"]["steps"] if "run" in step]
-    parse(runs[-1])
+    runs = [step["run"] for step in actions["jobs"]["validate"]["steps"] if "run" in step]
+    for line in runs[1:]:
+        parse(line)
     for line in merge["validate-workflows"]["script"][1:]:
         parse(line.partition(" >")[0])
     assert {each["id"] for each in hooks["repos"][0]["hooks"]} <= {hook["id"] for hook in HOOKS}
-    parse(local["repos"][0]["hooks"][0]["entry"] + " workflows/a.toml")
+    parse(local["repos"][0]["hooks"][0]["entry"])
+
+
+@pytest.mark.parametrize("ci", CI)
+def test_the_page_shows_what_init_writes(ci: str):
+    path = CI[ci][1]
+    shown = PAGE.partition(f"`flowlord init --ci {ci}` writes this into")[2]
+    assert shown.lstrip().startswith(f"`{path}`")
+    assert re.search(r"(?ms)^```\n(.*?)^```$", shown)[1] == contents("minimal", ci=ci)[path]

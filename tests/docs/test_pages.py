@@ -134,7 +134,9 @@ def test_the_problem_shown_in_the_guide_is_what_validate_says():
     block = next(each for each in blocks("toml") if each.place.startswith("docs/phase-files.md"))
     broken = block.text.replace('dependsOn = "fetch:daily"', 'dependsOn = "fetch:dayly"')
     _, problems = parse_phases(broken.encode(), "weather.toml", "workflows/weather.toml")
-    assert [str(problem) for problem in problems if str(problem) in page] != []
+    [told] = [str(problem) for problem in problems if str(problem) in page]
+    hint = next(problem.hint for problem in problems if str(problem) == told)
+    assert f"{told}\n    hint: {hint}\n" in page
 
 
 def test_every_rule_option_and_token_has_its_line():
