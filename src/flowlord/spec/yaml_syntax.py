@@ -10,6 +10,8 @@ from flowlord.spec.document import named
 from flowlord.spec.source import Source
 
 _KEY: Final = re.compile(r"[ ]*(?:- +)?[^\s:]+:\s")
+_QUOTED: Final = re.compile(r"""(?<![^\s\[{,])(["'])""")
+"""A quote where a value may begin: not the apostrophe of a word."""
 _BLANKS: Final = "indent with blanks"
 _INDENT: Final = "lines of one table begin below each other: look at the blanks in front"
 _HINTS: Final = {
@@ -40,6 +42,8 @@ def told(source: Source, error: Exception) -> Problem:
         hint = "this looks like TOML: give the file a name that ends in .toml"
     elif "unexpected end of stream" in text and opened:
         at, text, hint = opened.index, "the string is not closed", "its closing quote is missing"
+    elif (began := _open_quote(source, at)) >= 0:
+        at, text, hint = began, "the string is not closed on its line", "its closing quote is missing"
     elif "cannot start any token" in text and here:
         text, hint = f"a value cannot begin with {named(here)}", "put it in quotes"
     elif "while scanning a" in context and ("alias" in context or "anchor" in context):
@@ -49,9 +53,29 @@ def told(source: Source, error: Exception) -> Problem:
     elif "mapping values" in text and (key := _KEY.match(line)) and key.end() <= source.place(at)[1] - 1:
         text, hint = "a second ': ' in one line", "put the value in quotes"
     elif "did not find expected key" in text:
-        before = source.text[at - 1 : at]
+        before = line[: source.place(at)[1] - 1].rstrip()[-1:]
         closed = bool(before) and before in "}]\"'"
         hint = "text follows a closing brace or quote: put the whole value in quotes" if closed else _INDENT
     elif context:
         text = f"{text} ({context})"
     return source.problem("FL006", at, at + 1, text, hint)
+
+
+def _open_quote(source: Source, at: int) -> int:
+    """Return where a string begins that was meant to end on its line but ran on to a quote before `at`; -1 if none.
+
+    A lone quote before `at` closes what was opened on a line above it. That one is taken for a slip when a key or an
+    item begins right below, for few texts of several lines hold one.
+    """
+    number, column = source.place(at)
+    for quote in "\"'":
+        if not source.lines[number - 1][: column - 1].count(quote) % 2:
+            continue
+        for above in range(number - 2, -1, -1):
+            line = source.lines[above]
+            if line.count(quote) % 2:
+                opened = [found.start() for found in _QUOTED.finditer(line) if found[1] == quote]
+                if opened and _KEY.match(source.lines[above + 1].lstrip("{ ")):
+                    return source.offset(above + 1, opened[-1] + 1)
+                break
+    return -1
