@@ -40,10 +40,13 @@ def states(bus, *keys):
 
 
 def test_other_jobs_are_left_to_other_workers_and_that_is_said_once_for_each(bus, caplog):
+    caplog.set_level("INFO", "flowlord.worker")
     bus.publish([message("load", "a", job="daily"), message("load", "none")])
     bus.publish([message("load", f"w{n}", job="weekly") for n in range(3)])
     left = drained(bus, {"load:daily": Echo(), "load:hourly": Noop()})
     assert (left.completed, left.handed_back) == (1, 4)
+    [leave] = [r.getMessage() for r in caplog.records if getattr(r, "action", "") == "leave"]
+    assert leave.endswith("leaves: 1 completed")  # nobody asked about what others do
     assert infos(done_messages(bus)) == ["a"]
     assert set(states(bus, "none", "w0", "w1", "w2").values()) == {"later"}
     told = [r.getMessage() for r in caplog.records if getattr(r, "action", "") == "elsewhere"]

@@ -501,7 +501,8 @@ def test_a_function_that_will_not_stop_is_left_behind_and_its_task_handed_back(b
         gate.set()
 
 
-def test_leaving_at_once_kills_commands_and_hands_everything_back(bus):
+def test_leaving_at_once_kills_commands_and_hands_everything_back(bus, caplog):
+    caplog.set_level("INFO", "flowlord.worker")
     bus.publish([message("load", "a"), message("load", "b")])
     with working(
         bus, {"load": Command("sh -c 'trap \"\" TERM; sleep 300'")}, concurrency=2, grace_s=600
@@ -510,6 +511,8 @@ def test_leaving_at_once_kills_commands_and_hands_everything_back(bus):
         running.stop.set()
         left = running.end(now=True)
     assert (left.completed, left.handed_back) == (0, 2)
+    [leave] = [r.getMessage() for r in caplog.records if getattr(r, "action", "") == "leave"]
+    assert leave.endswith("leaves: 0 completed, 2 handed back unfinished")
     assert count_on(bus, "load") == (2, 0, 0)
 
 

@@ -150,7 +150,9 @@ class Completer:
             bus.commit(Plan(), marks=tuple(marks.values()))
         for wait, deliveries in waits.items():
             bus.release(deliveries, delay_ns=wait)
-        self._desk.handed_back += sum(map(len, waits.values()))
+        count = sum(map(len, waits.values()))
+        self._desk.handed_back += count
+        self._desk.note_passed_on(count)
 
     def _again(self, each: Finished, mark: str | None) -> Commit:
         assert each.task is not None

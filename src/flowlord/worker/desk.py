@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -114,6 +114,8 @@ class Desk:
     told_ns: int = 0
     """When the outbox was emptied last."""
     handed_back: int = 0
+    passed_on: int = 0
+    """Of those handed back: what waited behind a long task, or is another worker's, while this one stayed."""
     completed: int = 0
     polite_until_ns: int = 0
     """Until when others may go first: this worker took a task a short while ago that is for another one."""
@@ -152,3 +154,13 @@ class Desk:
         """Give deliveries back to the bus, without counting their start."""
         self.outbox.extend(Finished(each) for each in deliveries)
         self.bell.set()
+
+    def pass_on(self, deliveries: Sequence[Delivery]) -> None:
+        """Give back what others may do sooner, while this worker stays."""
+        self.note_passed_on(len(deliveries))
+        self.hand_back(deliveries)
+
+    def note_passed_on(self, count: int) -> None:
+        """Count what goes back while this worker stays; two threads do."""
+        with self.changed:
+            self.passed_on += count

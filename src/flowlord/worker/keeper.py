@@ -110,7 +110,7 @@ class Keeper:
             if slot.chunk and now_ns - slot.since_ns > SPAN_NS:
                 # A long task came among short ones: others may do what waits behind it, and what is done is told.
                 self._pace.stumble()
-                self._desk.hand_back(slot.take_back())
+                self._desk.pass_on(slot.take_back())
 
     def _soon(self, now_ns: int) -> list[int]:
         """Return when something here must be looked at."""

@@ -312,13 +312,9 @@ class Worker:
         self._completer.close(TELL_S)
         self._keeper.close(TELL_S)
         left = Left(desk.completed, desk.handed_back, abandoned)
-        log.info(
-            "%s leaves: %d completed, %d handed back",
-            self.consumer,
-            left.completed,
-            left.handed_back,
-            extra={"action": "leave"},
-        )
+        unfinished = left.handed_back - desk.passed_on
+        told = f", {unfinished:,} handed back unfinished" if unfinished > 0 else ""
+        log.info("%s leaves: %d completed%s", self.consumer, left.completed, told, extra={"action": "leave"})
         return left
 
     def _end_running(self, now: threading.Event) -> None:
