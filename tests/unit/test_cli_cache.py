@@ -359,6 +359,18 @@ def test_acts_on_the_history_tell_machines_what_they_did(cache, filled, home, fo
             assert len(parsed(form, ended.out)) == 1
 
 
+def test_a_table_of_what_was_verified_lines_up(cache, filled, home, monkeypatch):
+    monkeypatch.setenv("FLOWLORD_CACHE", "tasks.db")  # shorter than the name of a backup
+    cache("backup", "--to", "backups")
+    ended = cache("verify", "--backups", "--from", "backups", "-o", "table")
+    header, *rows = ended.out.splitlines()
+    assert len(rows) == 2
+    for title, state in (("STATE", "ok"), ("TEXT", "")):
+        at = header.index(title)
+        assert all(row[at - 2 : at] == "  " and row[at:].startswith(state) for row in rows)
+        assert all(row[at] != " " for row in rows)
+
+
 def test_a_named_backup_that_is_damaged_is_told_and_nothing_changes(cache, filled, home):
     [name] = parsed("name", cache("backup", "--to", "backups", "-o", "name").out)
     (home / "backups" / name / "00001.gz").write_bytes(b"no")

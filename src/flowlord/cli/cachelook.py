@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from flowlord.config import Settings
 
 CHECKED = ("what", "state", "rows", "size", "text")
+_WIDE = {"state": "damaged", "rows": 10**9, "size": 10**11}
+"""A backup as wide as they get: each is told when it was read."""
 PAGE = 500
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 STATUS = (
@@ -63,28 +65,34 @@ def verify(settings: Settings, name: str, *, every: bool, deep: bool, look: Look
         [*map(Column, CHECKED[:1]), Column("state", paint=_paint), *map(Column, CHECKED[2:])],
         look=look,
     )
+    first: list[dict[str, object]] = []
     bad = False
     if not name:
         if not path.exists():
             return no_history(path)
-        found = _checked_file(path, deep=deep)
-        bad |= found["state"] != "ok"
-        sheet.add([found])
+        first = [_checked_file(path, deep=deep)]
+        bad |= first[0]["state"] != "ok"
     if name or every:
         from flowlord.cli.historian import place_of
 
         place = place_of(settings.cache, settings.storage)
         if place is None:
+            sheet.add(first)
             return no_place()
         try:
             names = [name] if name else [each.name for each in place.generations()]
+            sheet.expect([{**_WIDE, "what": each} for each in names])
+            sheet.add(first)
+            first = []
             for each in names:
                 found = _checked_backup(place, each, path)
                 bad |= found["state"] != "ok"
                 sheet.add([found])
         except CacheUnusable as error:
+            sheet.add(first)
             sheet.close()
             return unusable(error)
+    sheet.add(first)
     sheet.close()
     return ANSWER_IS_BAD if bad else DONE
 

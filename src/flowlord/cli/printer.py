@@ -107,6 +107,10 @@ class Sheet:
         self._layout = Layout(columns or [Column(field) for field in fields])
         self.count = 0
 
+    def expect(self, records: Sequence[Record]) -> None:
+        """Leave room in a table for rows like these, which take long to come; the header is as wide, too."""
+        self._layout.expect(records, plain=self._look.plain())
+
     def add(self, records: Iterable[Record]) -> None:
         """Print some rows more, at once."""
         match self._form:

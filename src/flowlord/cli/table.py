@@ -42,6 +42,12 @@ class Layout:
         self._columns = columns
         self._widths = [0] * len(columns)
 
+    def expect(self, records: Sequence[Mapping[str, object]], *, plain: bool) -> None:
+        """Leave room for records that come later."""
+        for at, column in enumerate(self._columns):
+            wide = (cells_wide(column.cell(record, plain=plain)) for record in records)
+            self._widths[at] = max(self._widths[at], *wide, 0)
+
     def lines(
         self, records: Sequence[Mapping[str, object]], *, width: int, color: bool, plain: bool, header: bool
     ) -> list[str]:
