@@ -152,7 +152,7 @@ def test_it_is_paused_resumed_and_cancelled_by_its_id(home: Path) -> None:
         until(lambda: status(home)["sent"] == 1, "the first of the hour")
         assert daemon.end() == 0
     ended = flowlord("backload", "cancel", id_, cwd=home)
-    assert "1 tasks that still waited are cancelled" in ended.err
+    assert "cancelled: 1 task that still waited" in ended.err
     assert status(home)["state"] == "cancelled"
     assert flowlord("run", "--once", cwd=home).code == 0  # nothing is left to wait for
 

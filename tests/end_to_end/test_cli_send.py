@@ -197,7 +197,11 @@ def test_what_is_sent_can_be_read_as_json(home):
         (["ok", "--delay", "1s", "--at", "now"], 2, "exclude each other"),
         (["ok", "--at", "someday"], 2, "someday"),
         (["ok", "--timeout", "soon", "--wait"], 2, "soon"),
-        (["ok", "--from-file", "nowhere.jsonl"], 2, "nowhere.jsonl"),
+        (
+            ["ok", "--from-file", "nowhere.jsonl"],
+            2,
+            "nowhere.jsonl cannot be read: No such file or directory\n",
+        ),
         (["", "x"], 2, "topic"),
         (["ok", "--workflow", "c.toml"], 5, "a.toml"),
         (["after", "--workflow", "b.toml"], 5, "no phase after"),

@@ -57,6 +57,12 @@ def test_what_is_no_time_is_told_with_what_would_be(text):
         parse_time(text, NOW)
 
 
+@pytest.mark.parametrize(("text", "words"), [("bogus", "'bogus' is no time; write"), ("3q", "unit")])
+def test_why_it_is_no_duration_is_told_where_a_number_was_typed(text, words):
+    with pytest.raises(ValueError, match=words):
+        parse_time(text, NOW)
+
+
 def test_the_end_of_time_is_no_crash():
     with pytest.raises(ValueError, match="no time"):
         parse_time("9999-12-31", NOW, end=True)

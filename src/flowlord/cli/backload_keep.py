@@ -16,6 +16,7 @@ from flowlord.cli.exits import DONE, NO_SUCH_THING
 from flowlord.cli.people import who
 from flowlord.cli.printer import Column, Look
 from flowlord.cli.stores import storage_at
+from flowlord.cli.texts import some
 from flowlord.cli.times import iso
 from flowlord.config import Settings
 from flowlord.decide.standing import Standing
@@ -51,7 +52,9 @@ def run(settings: Settings, verb: str, name: str, *, limit: int = 0, output: str
                 case _:
                     found, gone = backloads.cancel(bus, name, who())
                     _tell(found)
-                    printer.say(f"{gone:,} tasks that still waited are cancelled; what runs is not stopped")
+                    printer.say(
+                        f"cancelled: {some(gone, 'task')} that still waited; what runs is not stopped"
+                    )
         except LookupError as error:
             printer.error(str(error.args[0]), hint="flowlord backload list")
             return NO_SUCH_THING
@@ -61,7 +64,7 @@ def run(settings: Settings, verb: str, name: str, *, limit: int = 0, output: str
 def _tell(found: Standing) -> None:
     printer.lines([found.id])
     total = f" of {found.total:,}" if found.total >= 0 else ""
-    printer.say(f"{found.id} is {found.state}: {found.at.sent:,}{total} tasks of {found.task} are sent")
+    printer.say(f"{found.id} is {found.state}: {found.at.sent:,}{total} of {found.task} sent")
 
 
 def _print(bus: Bus, settings: Settings, found: list[Standing], output: str) -> None:

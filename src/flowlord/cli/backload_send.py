@@ -26,6 +26,7 @@ from flowlord.cli.progress import Progress
 from flowlord.cli.sources import Sources
 from flowlord.cli.stores import storage_at
 from flowlord.cli.survey import KINDS, Survey, survey
+from flowlord.cli.texts import some
 from flowlord.config import Settings
 from flowlord.decide.backload import (
     MOST_UNASKED,
@@ -144,8 +145,8 @@ def _send(around: Surroundings, found: Backload, total: int, options: Options) -
     printer.lines([id_])
     if recipe.pace is not None:
         printer.say(
-            f"{id_}: {total:,} tasks of {recipe.base_name} are on their way at their pace; a daemon (flowlord run) "
-            f"sends them\nhow far: flowlord backload status {id_}"
+            f"{id_}: {some(total, 'task')} of {recipe.base_name} to send at their pace, by a daemon (flowlord run)\n"
+            f"how far: flowlord backload status {id_}"
         )
         return DONE
     try:
@@ -156,10 +157,10 @@ def _send(around: Surroundings, found: Backload, total: int, options: Options) -
         raise
     now = standing(around.bus, id_)
     if now.state == "published":
-        printer.say(f"sent {now.at.sent:,} tasks to {recipe.topic} as {id_}")
+        printer.say(f"sent {some(now.at.sent, 'task')} to {recipe.topic} as {id_}")
         return DONE
     printer.error(
-        f"{id_} is {now.state} after {now.at.sent:,} of {total:,} tasks: {now.why}",
+        f"{id_} is {now.state} after {now.at.sent:,} of {some(total, 'task')}: {now.why}",
         hint=f"mend it, then: flowlord backload resume {id_}" if now.state == "stopped" else "",
     )
     return ANSWER_IS_BAD
@@ -202,7 +203,7 @@ def _show(found: Backload, seen: Survey, options: Options) -> int:
     if len(seen.first) + len(last) < seen.count:
         printer.say(f"… {seen.count - len(seen.first) - len(last):,} more between them")
     printer.say(
-        f"{seen.count:,} tasks of {recipe.base_name}{_words(found, options)}: {', '.join(found.notes)}"
+        f"{some(seen.count, 'task')} of {recipe.base_name}{_words(found, options)}: {', '.join(found.notes)}"
     )
     if seen.times:
         printer.say(f"  dates    {seen.ranges()}")
@@ -246,7 +247,7 @@ def _tell_again(now: Standing) -> None:
 def _confirmed(total: int, found: Backload) -> bool:
     """Ask a person; in a pipe nobody can answer."""
     if sys.stdin.isatty() and sys.stderr.isatty():
-        sys.stderr.write(f"send {total:,} tasks of {found.recipe.base_name}? [y/N] ")
+        sys.stderr.write(f"send {some(total, 'task')} of {found.recipe.base_name}? [y/N] ")
         sys.stderr.flush()
         if sys.stdin.readline().strip().lower() in ("y", "yes"):
             return True

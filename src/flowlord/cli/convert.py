@@ -162,7 +162,7 @@ def _written() -> str:
 def _refuse(problems: Sequence[Problem], path: str) -> None:
     for problem in problems:
         printer.problem(problem)
-    printer.error(f"{path} is not converted: it is no good file as it is, or would be none")
+    printer.error(f"{path} is not converted: what stands above has to be mended first")
 
 
 def _tell(path: str, notes: Sequence[Note]) -> None:

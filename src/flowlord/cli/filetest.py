@@ -32,7 +32,7 @@ def run(settings: Settings, path: str, look: Look) -> int:
     try:
         loaded = load(place_at(where, where=settings.storage))
     except OSError as error:
-        return unreadable(where, error)
+        return unreadable(where, error, f"files --test {path} --workflows")
     for name in loaded.broken:
         printer.say(f"note: {name} is broken and left out: flowlord validate {where}")
     phases = FilePhases.of(loaded.workflows)

@@ -42,7 +42,7 @@ def run(
     try:
         loaded = load(place_at(path, where=where))
     except OSError as error:
-        return unreadable(path, error)
+        return unreadable(path, error, "graph")
     for problem in loaded.problems:
         if problem.severity is Severity.ERROR:
             printer.problem(problem)

@@ -65,7 +65,7 @@ def run(settings: Settings, path: str, question: Question, *, clock: Clock | Non
     try:
         loaded = load(place_at(path, where=settings.storage))
     except OSError as error:
-        return unreadable(path, error)
+        return unreadable(path, error, "next")
     for problem in loaded.problems:
         if problem.severity is Severity.ERROR:
             printer.problem(problem)

@@ -40,9 +40,9 @@ def place_at(
     return BucketTree(path, storage)
 
 
-def unreadable(path: str, error: OSError) -> int:
-    """Say that nothing can be read at a path with workflows; returns the exit code."""
-    hint = "name a workflow file or a folder of them: flowlord validate workflows/"
+def unreadable(path: str, error: OSError, command: str) -> int:
+    """Say that nothing can be read at a path with workflows; returns the exit code. `command` is what was typed."""
+    hint = f"name a workflow file or a folder of them: flowlord {command} workflows/"
     if is_remote(path):
         missing = isinstance(error, FileNotFoundError) or type(error).__name__ == "Missing"
         reason = error.strerror or str(error).removeprefix(f"{path}: ").removeprefix(f"{path}/: ")

@@ -63,7 +63,7 @@ def run(
     try:
         tree = place_at(path, storage=storage)
     except OSError as error:
-        return unreadable(path, error)
+        return unreadable(path, error, "run")
     if isinstance(tree, DiskTree) and not Path(tree.path).exists():
         printer.error(
             f"there is no file or folder {path}",
@@ -90,7 +90,7 @@ def run(
             try:
                 loaded = taskmaster.load()
             except OSError as error:
-                return unreadable(path, error)
+                return unreadable(path, error, "run")
             _tell_start(loaded, around, settings)
             return _refusal(loaded, around, strict)
 

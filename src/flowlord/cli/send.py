@@ -296,7 +296,8 @@ def _rows(path: str) -> Iterator[tuple[str, dict[str, object]]]:
                 if line.strip():
                     yield f"{path}:{n}", _row(line, f"{path}:{n}")
     except (OSError, UnicodeDecodeError) as error:
-        raise WrongUse(f"{path} cannot be read: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise WrongUse(f"{path} cannot be read: {reason}") from error
 
 
 def _row(line: str, place: str) -> dict[str, object]:

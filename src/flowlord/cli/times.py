@@ -37,7 +37,8 @@ def parse_time(text: str, now: datetime, *, end: bool = False) -> datetime:
             return _written(found, end=end)
         return now + _distance(word)
     except (ValueError, OverflowError) as error:
-        told = f" ({error})" if str(error) else ""
+        is_near = any(c.isdecimal() for c in word)  # else why it is no duration helps nobody
+        told = f" ({error})" if str(error) and is_near else ""
         raise ValueError(f"{text[:60]!r} is no time{told}; {_HINT}") from None
 
 

@@ -184,7 +184,7 @@ def _gather(
         try:
             loaded = load(place_at(path, config=wanted.config), read)
         except OSError as error:
-            return unreadable(path, error)
+            return unreadable(path, error, "validate")
         _conclude(
             found, [each for each in loaded.parsed if isinstance(each, Inspected)], loaded.problems, wanted
         )

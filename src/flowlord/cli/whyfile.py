@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from flowlord.cache.attempt import Attempt
 from flowlord.cli.reasons import Answer
+from flowlord.cli.texts import some
 from flowlord.cli.trace import seen_versions
 from flowlord.decide.files import FilePhases
 from flowlord.decide.group import GROUP, read_group
@@ -60,7 +61,7 @@ def groups_of(sources: Sources, phase: Phase) -> list[str]:
         group = read_group(value)
         if group.phase == phase.identity and group.files:
             wanted = f" of {phase.rule.count}" if phase.rule.count else ", and starts when it is quiet"
-            found.append(f"a group has {group.files} files{wanted}; the last was {group.path}")
+            found.append(f"a group has {some(group.files, 'file')}{wanted}; the last was {group.path}")
     return found
 
 

@@ -81,7 +81,8 @@ def read_request(body: bytes) -> Request:
     try:
         found = msgspec.json.decode(body)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise BadRequest(f"the body is not JSON: {error}") from None
+        told = str(error).removeprefix("JSON is malformed: ")
+        raise BadRequest(f"the body is not JSON: {told}") from None
     if found is None:
         found = {}
     if not isinstance(found, dict):

@@ -238,9 +238,9 @@ def _failure(done: Done, origin: Origin, phase: Phase | None, ctx: Context, stam
     told = _done_fact(done)
     tried = origin.tried
     if phase is None:
-        where = origin.workflow or "any workflow"
-        text = f"{done.task.name} failed and no loaded phase of {where} made it: no retry. {done.task.msg}"
-        return _dead(done, origin, max(tried, 0), text.strip(), ctx, PLAIN, told=told)
+        of = f" of {origin.workflow}" if origin.workflow else ""
+        text = f"{done.task.msg or 'it failed'} (no retry: no loaded phase{of} made it)"
+        return _dead(done, origin, max(tried, 0), text, ctx, PLAIN, told=told)
     if tried >= phase.retry:
         return _dead(done, origin, phase.retry, done.task.msg, ctx, phase.rule, told=told)
     rule = phase.rule

@@ -107,7 +107,8 @@ def _tolerant(payload: bytes) -> Task:
                 raise
             found = _any.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidTask(f"the message is not JSON: {error}", payload) from error
+        told = str(error).removeprefix("JSON is malformed: ")
+        raise InvalidTask(f"the message is not JSON: {told}", payload) from error
     if found is None:
         return Task(type="", info="")
     if not isinstance(found, dict):

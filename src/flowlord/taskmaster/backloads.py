@@ -36,7 +36,10 @@ def ask(bus: Bus, recipe: Recipe, asked: Asked) -> bool:
     """Put a backload on the bus; returns False when it was asked for before, and then nothing happened."""
     key = recipe.batch
     batch = OpenBatch(key, encode_recipe(recipe), encode_position(Position()), asked.total)
-    fact = batch_fact(recipe, f"{asked.by} asked for {asked.total:,} tasks of {asked.task}{asked.words}")
+    fact = batch_fact(
+        recipe,
+        f"{asked.by} asked for {asked.total:,} task{'s' * (asked.total != 1)} of {asked.task}{asked.words}",
+    )
     mark = Mark(ASKED + key, None, msgspec.json.encode(asked).decode(), ttl_s=ASKED_S)
     try:
         bus.commit(Plan(opened=(batch,), facts=(fact,)), marks=[mark])

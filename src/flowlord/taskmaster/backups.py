@@ -104,8 +104,8 @@ class Backups:
             Note(self._place.path, name, manifest.made_us, manifest.size, manifest.packed, took_us),
         )
         log.info(
-            "the history is backed up to %s/%s: %d MB, %d MB packed, in %.1f s",
-            self._place.path, name, manifest.size // 10**6, manifest.packed // 10**6, took_us / 1e6,
+            "the history is backed up to %s/%s: %s, %s packed, in %.1f s",
+            self._place.path, name, _size(manifest.size), _size(manifest.packed), took_us / 1e6,
             extra={"action": "backup.made"},
         )  # fmt: skip
         self._rest(self._every_s)
@@ -197,3 +197,8 @@ class Restorer:
                 error, extra={"action": "backup.given-up"},
             )  # fmt: skip
         self._since_ns = None
+
+
+def _size(count: int) -> str:
+    """Return bytes as people say them: never `0 MB` of a small history."""
+    return f"{count / 1e6:,.1f} MB" if count >= 10**6 else f"{count / 1e3:,.1f} kB"
