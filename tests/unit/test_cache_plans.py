@@ -90,6 +90,7 @@ QUESTIONS: dict[str, Question] = {
     "decided of keys": lambda history: decided.of_keys(history, ["k"]),
     "alerts_of": lambda history: decided.alerts_of(history, ["a.toml:load"], 1),
     "known_keys": lambda history: decided.known_keys(history, ["k"]),
+    "of_files": lambda history: decided.of_files(history, "2026-08-01T00"),
     "of_batch": lambda history: decided.of_batch(history, "b-1", 5),
     "sizes_of_batches": lambda history: decided.sizes_of_batches(history, ["b-1"]),
     "backloaded": decided.backloaded,
@@ -99,6 +100,7 @@ IN_ORDER = {
     "newest": "the last row alone",
     "begins_us": "the first row alone",
     "files until": "the same",
+    "of_files": "files are few, and the newest are taken",
     "files": "the newest first, for as long as somebody takes them; files are few",
 }
 """Questions that read rows in the order in which they lie, and why that is right."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from flowlord.cache.decided import of_files
 from flowlord.cache.fold import catch_up, fold
 from flowlord.cache.seen import FileFilter, files, versions
 from support.files import Watcher, put
@@ -35,6 +36,8 @@ def test_the_first_files_of_a_group_are_told_as_started_when_it_has(tmp_path: Pa
         str(number): "started" if number < 6 else "counted" for number in range(8)
     }
     assert told["0"].keys == told["2"].keys != told["3"].keys == told["5"].keys
+    assert set(told["0"].keys.split(",")) <= set(of_files(history, told["0"].moment))
+    assert of_files(history, "2026-08-09T00") == []
     assert (told["0"].names, told["0"].tasks) == ("t0", 1)
     assert told["0"].text.endswith("counts in its group: t0 has 1 of 3; t1 has 1; its group started t0")
     [one] = versions(history, f"{tmp_path}/2026-08-01/1.csv", 9)

@@ -19,7 +19,7 @@ from flowlord.decide.recipe import NO_ROW, Maker
 from flowlord.decide.schedule import Missed
 from flowlord.decide.tick import on_missed, on_tick
 from flowlord.model.errors import FlowlordError
-from flowlord.model.plan import ANY, Fact, FactKind, Mark, PhaseText, Plan
+from flowlord.model.plan import ANY, Fact, FactKind, Mark, PhaseText, Plan, Seen
 from flowlord.model.workflow import Workflow, Workflows
 from flowlord.spec.parse import parse
 from support.clock import VirtualClock
@@ -438,6 +438,24 @@ template = "{meta:x}"
     assert found["answer"] == "load 2026-08-02T23: 2 complete"
     assert "it requires {meta:x}" in " ".join(each["text"] for each in found["said"])
     assert not [each for each in found["commands"] if "backload" in each]
+
+
+def test_what_files_started_of_a_data_time_is_told_as_started(tmp_path, capsys):
+    text = '[[phase]]\ntask = "read"\nrule = "files=/in/*.csv&count=2"\ntemplate = "{meta:file}"\n'
+    world = World(tmp_path, text, loaded=at(2, 22, 30))
+    for n, day in enumerate(("02", "02", "01")):
+        of = task("read", n, meta="")
+        path = f"/in/2026/08/{day}/{n}.csv"
+        cause = f"file:a.toml:read:{path}:1"
+        file = Seen(path, 9, "1", f"2026-08-{day}T00:00:00Z", state="started", tasks=1, keys=(f"f{n}",))
+        seen = Fact(FactKind.FILE, cause=f"file:{path}:1", text="started read", file=file)
+        world.told(at(2, 23, n), published(f"f{n}", of, cause=cause, phase="a.toml:read"), seen)
+        world.told(at(2, 23, 10 + n), done(f"f{n}", of, "error" if n == 2 else "complete"))
+        if n == 2:
+            world.told(at(2, 23, 13), told(FactKind.DEAD, f"f{n}", of=of))
+    assert answer(world, capsys, "read 2026-08-02")["answer"] == "read 2026-08-02: 2 complete"
+    assert answer(world, capsys, "read 2026-08-01")["answer"].endswith(": dead")
+    assert answer(world, capsys, "read 2026-08-03")["answer"] == "read 2026-08-03: not started"
 
 
 @pytest.mark.parametrize("form", ["table", "json", "jsonl", "csv", "tsv", "name"])

@@ -171,6 +171,14 @@ def of_batch(history: History, batch: str, limit: int) -> list[str]:
     return list(dict.fromkeys(keys))[:limit]
 
 
+def of_files(history: History, moment: str, limit: int = 1_000) -> list[str]:
+    """Return the keys of the tasks that files of a data time started, of the newest `limit` files."""
+    sql = "SELECT keys FROM files WHERE moment >= ? AND moment < ? AND keys <> '' ORDER BY n DESC LIMIT ?"
+    some = [str(keys) for (keys,) in history.rows(sql, (moment, moment + "~", limit))]
+    some += [str(row[9]) for row in history.newer_files if moment <= str(row[5]) < moment + "~"]
+    return list(dict.fromkeys(key for keys in some for key in keys.split(",") if key))
+
+
 def backloaded(history: History) -> dict[tuple[str, str], int]:
     """Return how many tasks backloads made for each phase (by identity) and data time, not counting retries."""
     sql = (

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from flowlord.cache.attempt import Attempt, State
-from flowlord.cache.decided import of_batch, of_phases
+from flowlord.cache.decided import of_batch, of_files, of_phases
 from flowlord.cache.queries import PAGE
 from flowlord.cli.evidence import gathered, last_decided, present
 from flowlord.cli.reasons import Answer
@@ -119,7 +119,11 @@ def _made(case: Case, phase: Phase, moment: datetime, deep: int) -> list[Attempt
     """Return the attempts of a phase for a data time, the first one first, as far as they can be found by index."""
     text = format_hour(moment)
     found: list[Attempt] = []
-    if phase.rule.cron and not phase.rule.files:
+    if phase.rule.files:
+        # Their tasks tell no data time, the files that started them do.
+        some = case.history.by_keys(of_files(case.history, text)).values()
+        found += [each for each in some if each.phase == phase.identity]
+    elif phase.rule.cron:
         found += [each for each in _attempts(case, _starts(case, phase, moment)) if each.moment in ("", text)]
     elif phase.parent and deep < DEEP:
         before = [
@@ -261,7 +265,7 @@ def _lacks(
     if len(wanted) > SHOWN:
         answer.commands.append(f"flowlord gaps --topic {shlex.quote(missing[0][1].phase.base_name)}")
     if missing and not answer.then:
-        missed = "what is missing" if coming else "it"
+        missed = "what is missing" if coming or done else "it"
         answer.then = f"{missed} will not be made up for by itself"
         answer.then += "; what is planned will start by itself" if coming else ""
     for start in coming[:SHOWN]:
