@@ -1,12 +1,14 @@
 """What is told and when, on a virtual clock: new, still, recovered; acts of people; channels that fail."""
 
 import pytest
+from msgspec import structs
 
 from flowlord.alert import take as taking
+from flowlord.alert.keep import read, written
 from flowlord.alert.policy import Policy, Quiet, Route
 from flowlord.alert.port import NoticeKind, Severity, Undelivered
-from flowlord.alert.state import Act, ActKind, EventKind, Mode, Stage
-from flowlord.alert.take import MOST, OF_SUBJECT
+from flowlord.alert.state import Act, ActKind, EventKind, Mode, Stage, State, Tried, Trying
+from flowlord.alert.take import MOST, OF_SUBJECT, TRIES, TRYING
 from flowlord.alert.tell import HELD
 from support.alerts import DAY, HOUR, MINUTE, SECOND, START, Desk, failure, success
 
@@ -79,9 +81,9 @@ def test_a_success_between_failures_is_no_recovery_and_one_that_comes_again_must
     desk.live([failure(START + 2 * HOUR), success(START + 2 * HOUR + MINUTE)])
     [incident] = desk.state.incidents.values()
     assert (incident.id, incident.window_us, desk.sent[-1].kind) == ("a1", 10 * MINUTE, NEW)
-    desk.until(START + 2 * HOUR + 9 * MINUTE)
-    assert desk.sent[-1].kind is not RECOVERED
     desk.until(START + 2 * HOUR + 10 * MINUTE)
+    assert desk.sent[-1].kind is not RECOVERED
+    desk.until(START + 2 * HOUR + 11 * MINUTE)
     assert desk.sent[-1].kind is RECOVERED
 
 
@@ -296,3 +298,43 @@ def test_incidents_that_are_over_make_room(monkeypatch):
     assert len(desk.state.incidents) <= 40
     assert len(desk.state.groups) <= 40
     assert desk.state.number == 200
+
+
+def test_the_quiet_time_begins_with_the_success_after_the_last_failure():
+    desk = Desk()
+    desk.live([failure(START), success(START + 4 * MINUTE)])
+    desk.until(START + 8 * MINUTE)
+    assert desk.kinds == [NEW]
+    desk.until(START + 9 * MINUTE)
+    assert desk.kinds == [NEW, RECOVERED]
+
+
+def test_what_goes_well_beside_a_failure_of_the_same_start_is_no_end_of_it():
+    desk = Desk()
+    well = success(START + MINUTE)
+    desk.live([structs.replace(failure(START), batch="one"), structs.replace(well, batch="one")])
+    desk.until(START + HOUR)
+    assert desk.kinds == [NEW]
+    desk.hear(structs.replace(success(START + HOUR), batch="two"))
+    desk.until(START + 2 * HOUR)
+    assert desk.kinds == [NEW, RECOVERED]
+
+
+def test_nothing_is_well_while_a_failed_try_of_its_phase_waits_to_be_made_again():
+    desk = Desk()
+    phase = failure(START).phase
+    desk.live([failure(START), success(START + MINUTE), Trying(phase, START + 2 * MINUTE, "again")])
+    desk.live([success(START + 3 * MINUTE)])
+    desk.until(START + HOUR)
+    assert desk.kinds == [NEW]
+    desk.live([Tried(phase, START + HOUR, "again"), success(START + HOUR)])
+    desk.until(START + HOUR + 5 * MINUTE)
+    assert desk.kinds == [NEW, RECOVERED]
+
+
+def test_further_tries_that_never_end_stay_few():
+    desk = Desk()
+    desk.hear(*(Trying(f"a.toml:{n // 50}", START + n, str(n)) for n in range(10_000)))
+    assert len(desk.state.tries) == TRYING
+    assert {len(keys) for keys in desk.state.tries.values()} == {TRIES}
+    assert read(written(State(), desk.state)[0]).tries == desk.state.tries

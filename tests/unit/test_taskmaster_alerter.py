@@ -11,7 +11,7 @@ import pytest
 from flowlord.alert import keep
 from flowlord.alert.events import LONGEST_MUTE_US
 from flowlord.alert.policy import Policy
-from flowlord.alert.port import Undelivered
+from flowlord.alert.port import NoticeKind, Undelivered
 from flowlord.bus.memory import MemoryBus
 from flowlord.model import crashpoint
 from flowlord.model.errors import BusUnavailable
@@ -580,3 +580,58 @@ def test_who_ends_still_sends_while_the_hurry_lasts(bus, clock, slack):
     clock.advance(HURRY_S / 2)
     one.finish()
     assert len(slack.got) == 1
+
+
+def batch_of_three(bus, minute):
+    """A start of three rows as the router commits it: one fails, is tried once more, and fails for good."""
+    phase, start = "a.toml:load:users", f"start{minute}"
+
+    def result(key, result, *more, batch=start):
+        task = Task(type="load", job="users", info=f"?n={key}", result=result, msg="no such table")
+        told = Fact(FactKind.DONE, key=key, topic="load", phase=phase, batch=batch, task=task)
+        bus.commit(Plan(facts=(told, *more)))
+
+    again, bad = f"again{minute}", f"bad{minute}"
+    retry = Fact(FactKind.RETRY, key=bad, topic="load", phase=phase, text="try 2 of 2 in 1s")
+    told = Fact(FactKind.PUBLISHED, again, "load", phase, cause=f"retry:{bad}", batch=start)
+    result(bad, "error", retry, told)
+    for row in "ab":
+        result(f"{row}{minute}", "complete")
+    yield
+    task = Task(type="load", job="users", info="?n=bad", result="error", msg="no such table")
+    dead = Fact(FactKind.DEAD, key=again, topic="load", phase=phase, text="no such table")
+    alert = Fact(FactKind.ALERT, key=again, topic="load", phase=phase, text="no such table", task=task)
+    result(again, "error", dead, alert)
+    for row in "cd":
+        result(f"{row}{minute}", "complete")
+    yield
+
+
+def test_a_row_that_fails_in_each_start_is_never_well_by_its_siblings(bus, clock, slack):
+    policy = Policy(channels=("slack",), default="slack", min_us=20_000_000)
+    one = Alerter(bus, clock, policy, {"slack": slack}, "d1|1")
+    work(one, clock)
+    for minute in range(10):
+        for _ in batch_of_three(bus, minute):
+            work(one, clock, 30)
+    assert {notice.kind for notice in slack.got} == {NoticeKind.NEW, NoticeKind.STILL}
+    succeed(bus)
+    work(one, clock, 25)
+    assert slack.got[-1].kind is NoticeKind.RECOVERED
+
+
+def test_a_person_who_has_the_failed_row_made_again_makes_its_phase_well(bus, clock, slack):
+    one = alerter(bus, clock, slack)
+    work(one, clock)
+    for _ in batch_of_three(bus, 0):
+        work(one, clock)
+    phase = "a.toml:load:users"
+    told = Fact(FactKind.PUBLISHED, "mended", "load", phase, cause="retry:again0", batch="start0")
+    bus.commit(Plan(facts=(told,)))
+    work(one, clock, 400)
+    assert [notice.kind for notice in slack.got] == [NoticeKind.NEW]
+    task = Task(type="load", job="users", info="", result="complete")
+    done = Fact(FactKind.DONE, key="mended", topic="load", phase=phase, batch="start0", task=task)
+    bus.commit(Plan(facts=(done,)))
+    work(alerter(bus, clock, slack, "d1|2"), clock, 400)  # the process after it knows of the open try
+    assert [notice.kind for notice in slack.got] == [NoticeKind.NEW, NoticeKind.RECOVERED]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import blake2b
 from typing import Final, Protocol
 
-from flowlord.alert.state import Act, ActKind, Ending, Event, EventKind, Happening, Mode
+from flowlord.alert.state import Act, ActKind, Ending, Event, EventKind, Happening, Mode, Tried, Trying
 from flowlord.model.plan import Fact, FactKind
 from flowlord.model.task import Result
 from flowlord.rules.metastring import parse_meta
@@ -59,32 +59,54 @@ class Entry(Protocol):
         ...
 
 
-def happenings(entries: Iterable[Entry], subjects: Container[str]) -> list[Happening]:
+_ENDED: Final = frozenset({FactKind.DONE, FactKind.CANCELLED, FactKind.QUARANTINED})
+"""What ends a try."""
+
+
+def happenings(
+    entries: Iterable[Entry], subjects: Container[str], tries: Iterable[str] = ()
+) -> list[Happening]:
     """Return what these entries tell, in order.
 
-    Of what went well only that of `subjects` is told, and of subjects that failed in these entries themselves.
+    Of what went well only that of `subjects` is told, and of subjects that failed in these entries themselves; of
+    ends of further tries only those of `tries` (dispatch keys) and of tries that begin in these entries.
     """
     found: list[Happening] = []
     failed: set[str] = set()
-    well: set[str] = set()  # once is enough
+    well: dict[str, set[str]] = {}  # starts in which a subject went well: once is enough
+    again = set(tries)
     for entry in entries:
         at = entry.at_us
         alerts = [each for each in entry.facts if each.kind is FactKind.ALERT]
         broken = [each.phase for each in alerts if each.cause[:5] == "file:"]
         beside = _beside(entry.facts) if alerts else {}
+        starts = {each.key: each.batch for each in entry.facts if each.batch} if alerts else {}
         for fact in entry.facts:
             kind = fact.kind
+            is_further = fact.key in again and kind in _ENDED
+            if is_further:
+                again.discard(fact.key)
+                subject = _bounded(fact.phase)
+                well.pop(subject, None)
+                found.append(Tried(subject, at, fact.key))
             if kind is FactKind.DONE:
                 subject = _bounded(fact.phase or (fact.task.name if fact.task else fact.topic))
-                if fact.task is None or fact.task.result != Result.COMPLETE or subject in well:
+                start = "" if is_further else fact.batch[:_LONGEST_NAME]
+                if fact.task is None or fact.task.result != Result.COMPLETE or start in well.get(subject, ()):
                     continue
                 if subject in failed or subject in subjects:
-                    well.add(subject)
-                    found.append(Ending(subject, at))
+                    well.setdefault(subject, set()).add(start)
+                    found.append(Ending(subject, at, start))
+            elif kind is FactKind.PUBLISHED:
+                if fact.cause[:6] == "retry:" and fact.phase and 0 < len(fact.key) <= _LONGEST_NAME:
+                    subject = _bounded(fact.phase)
+                    again.add(fact.key)
+                    well.pop(subject, None)
+                    found.append(Trying(subject, at, fact.key))
             elif kind is FactKind.ALERT:
-                event = _event(fact, at, beside)
+                event = _event(fact, at, beside, starts)
                 failed.add(event.subject)
-                well.discard(event.subject)
+                well.pop(event.subject, None)
                 found.append(event)
             elif kind is FactKind.RELOAD:
                 # Of a file that is broken, an older version may run; it is named by its path where it is broken.
@@ -116,7 +138,7 @@ def _beside(facts: Sequence[Fact]) -> _Beside:
     return found
 
 
-def _event(fact: Fact, at_us: int, beside: _Beside) -> Event:
+def _event(fact: Fact, at_us: int, beside: _Beside, starts: Mapping[str, str]) -> Event:
     kind = _kind(fact, beside)
     task = fact.task
     name = task.name if task else fact.phase.partition(":")[2] or fact.topic
@@ -137,6 +159,7 @@ def _event(fact: Fact, at_us: int, beside: _Beside) -> Event:
         hour=_hour(fact),
         mode=_MODES.get(fact.mode, Mode.EDGE),
         to=_bounded(fact.to),
+        batch=starts.get(fact.key, "")[:_LONGEST_NAME] if kind is EventKind.TASK else "",
     )
 
 

@@ -39,6 +39,7 @@ class Head(msgspec.Struct, frozen=True, omit_defaults=True):
     pending: tuple[str, ...] = ()
     mutes: dict[str, Mute] = {}
     paces: dict[str, Pace] = {}
+    tries: dict[str, tuple[str, ...]] = {}
 
 
 _encode = msgspec.json.Encoder().encode
@@ -82,6 +83,7 @@ def read(marks: Mapping[str, str]) -> State:
         dict(head.mutes),
         dict(head.paces),
         pending,
+        dict(head.tries),
     )
 
 
@@ -170,6 +172,7 @@ def written(before: State, after: State) -> tuple[dict[str, str], list[str]]:
         tuple(after.pending),
         after.mutes,
         after.paces,
+        after.tries,
     )
     new = {HEAD: _encode(head).decode()}
     for id_, incident in after.incidents.items():

@@ -56,7 +56,7 @@ class Event(msgspec.Struct, frozen=True):
     """One thing that people may have to know.
 
     `subject` is what must go well again for it to be over: a phase, a task's name, or `file:` and a workflow. `hour` is
-    the data time in hours since 1970 UTC, None when unknown.
+    the data time in hours since 1970 UTC, None when unknown. `batch` is the start that a task which failed belongs to.
     """
 
     kind: EventKind
@@ -69,13 +69,31 @@ class Event(msgspec.Struct, frozen=True):
     hour: int | None = None
     mode: Mode = Mode.EDGE
     to: str = ""
+    batch: str = ""
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """A subject went well at `at_us`."""
+    """A subject went well at `at_us`, in the start `batch`; empty: in one of its own, or at a further try."""
 
     subject: str
     at_us: int
+    batch: str = ""
+
+
+class Trying(msgspec.Struct, frozen=True):
+    """A task of a subject failed and is tried once more, under the dispatch key `key`."""
+
+    subject: str
+    at_us: int
+    key: str
+
+
+class Tried(msgspec.Struct, frozen=True):
+    """That try came to its end, whichever."""
+
+    subject: str
+    at_us: int
+    key: str
 
 
 class ActKind(StrEnum):
@@ -97,7 +115,7 @@ class Act(msgspec.Struct, frozen=True):
     until_us: int = 0
 
 
-Happening = Event | Ending | Act
+Happening = Event | Ending | Trying | Tried | Act
 
 
 class Stage(StrEnum):
@@ -112,9 +130,9 @@ class Incident(msgspec.Struct, frozen=True, omit_defaults=True):
     """Events that are one thing to a person: of one kind and subject, with one reason when numbers are left aside.
 
     `total` counts events, `fresh` and `hours` (data times) those that were not told yet, `before` the others. `good_us`
-    is when the subject went well since the last event, `window_us` how long it must be quiet until that counts. `told`
-    counts notices, `thread` is what the channel `thread_of` returned for the last one. Times are microseconds UTC, 0
-    for never.
+    is when the subject went well since the last event, `window_us` how long it must be quiet from then on until that
+    counts; what goes well in `batch`, the start of the last event, is no end of it. `told` counts notices, `thread` is
+    what the channel `thread_of` returned for the last one. Times are microseconds UTC, 0 for never.
     """
 
     id: str
@@ -136,6 +154,7 @@ class Incident(msgspec.Struct, frozen=True, omit_defaults=True):
     before: tuple[int, ...] = ()
     good_us: int = 0
     window_us: int = 0
+    batch: str = ""
     ended_us: int = 0
     told: int = 0
     told_us: int = 0
@@ -219,7 +238,7 @@ class State(msgspec.Struct, frozen=True):
     """All of it. `cursor` is the last entry of the journal that is in it, `begun_us` before when nothing is news.
 
     `number` and `noticed` are how many incidents and notices there ever were; `wake_us` is when time alone brings
-    something about (0: never).
+    something about (0: never). `tries` are the dispatch keys of further tries that did not end yet, by subject.
     """
 
     cursor: int = 0
@@ -233,6 +252,7 @@ class State(msgspec.Struct, frozen=True):
     mutes: dict[str, Mute] = {}
     paces: dict[str, Pace] = {}
     pending: dict[str, Pending] = {}
+    tries: dict[str, tuple[str, ...]] = {}
 
     @property
     def subjects(self) -> frozenset[str]:
@@ -240,6 +260,11 @@ class State(msgspec.Struct, frozen=True):
         return frozenset(
             each.subject for each in self.incidents.values() if each.is_open and not each.good_us
         )
+
+    @property
+    def tried(self) -> frozenset[str]:
+        """The dispatch keys of further tries whose end makes a difference."""
+        return frozenset(key for keys in self.tries.values() for key in keys)
 
     def incident_of(self, group: str) -> Incident | None:
         """Return the last incident of a group."""

@@ -22,6 +22,8 @@ from flowlord.alert.state import (
     Pace,
     Stage,
     State,
+    Tried,
+    Trying,
 )
 from flowlord.rules.errortext import folded
 
@@ -32,6 +34,10 @@ OF_SUBJECT: Final = 20
 HOURS: Final = 500
 """Data times of an incident that are kept between two notices."""
 MUTES: Final = 200
+TRIES: Final = 20
+"""Further tries of one subject that are known at a time, the newest."""
+TRYING: Final = 100
+"""Subjects of which further tries are known at a time, the newest."""
 AGAIN_US: Final = 86_400_000_000
 """What comes again so soon after its end is the same incident, and has to be quiet for longer."""
 ALL: Final = "*"
@@ -46,6 +52,10 @@ def take(state: State, found: Iterable[Happening], policy: Policy) -> State:
                 desk.event(each)
             case Ending():
                 desk.ending(each)
+            case Trying():
+                desk.trying(each)
+            case Tried():
+                desk.tried(each)
             case Act():
                 desk.act(each)
     return desk.state()
@@ -60,6 +70,7 @@ class _Desk:
         self._groups = dict(state.groups)
         self._mutes = dict(state.mutes)
         self._paces = dict(state.paces)
+        self._tries = dict(state.tries)
         self._number = state.number
         self._open = Counter((each.kind, each.subject) for each in state.incidents.values() if each.is_open)
 
@@ -71,6 +82,7 @@ class _Desk:
             groups=self._groups,
             mutes=self._mutes,
             paces=self._paces,
+            tries=self._tries,
         )
 
     def event(self, event: Event) -> None:
@@ -90,6 +102,7 @@ class _Desk:
             fresh=incident.fresh + 1,
             hours=hours,
             good_us=0,
+            batch=event.batch,
         )
         channel = self._policy.channel(to)
         pace = self._paces.get(channel) or Pace(self._policy.min_us)
@@ -97,7 +110,29 @@ class _Desk:
             due = pace.due_us or event.at_us + pace.wait_us
             self._paces[channel] = replace(pace, stirred=True, due_us=due)
 
+    def trying(self, trying: Trying) -> None:
+        """What is tried once more did not go well."""
+        is_first = not self._tries.get(trying.subject)
+        keys = (*self._tries.pop(trying.subject, ()), trying.key)[-TRIES:]
+        while len(self._tries) >= TRYING:
+            del self._tries[next(iter(self._tries))]
+        self._tries[trying.subject] = keys
+        if not is_first:
+            return  # nothing went well since
+        for id_, incident in self._incidents.items():
+            if incident.is_open and incident.good_us and incident.subject == trying.subject:
+                self._incidents[id_] = replace(incident, good_us=0)
+
+    def tried(self, tried: Tried) -> None:
+        keys = tuple(each for each in self._tries.get(tried.subject, ()) if each != tried.key)
+        if keys:
+            self._tries[tried.subject] = keys
+        else:
+            self._tries.pop(tried.subject, None)
+
     def ending(self, ending: Ending) -> None:
+        if ending.subject in self._tries:
+            return  # siblings may go well while one is being tried again
         for id_, incident in self._incidents.items():
             if incident.is_open and not incident.good_us and incident.kind in ENDS:
                 is_it = incident.subject == ending.subject or (
@@ -105,7 +140,8 @@ class _Desk:
                     incident.kind is EventKind.WORKFLOW
                     and incident.subject.endswith("/" + ending.subject[5:])
                 )
-                if is_it and ending.at_us >= incident.last_us:
+                is_sibling = ending.batch != "" and ending.batch == incident.batch
+                if is_it and not is_sibling and ending.at_us >= incident.last_us:
                     self._incidents[id_] = replace(incident, good_us=ending.at_us)
 
     def act(self, act: Act) -> None:

@@ -112,7 +112,7 @@ class _Desk:
         over: list[Incident] = []
         rest: list[Incident] = []
         for each in found:
-            quiet_at = each.last_us + each.window_us
+            quiet_at = each.good_us + each.window_us
             if not each.good_us:
                 rest.append(each)
             elif quiet_at <= self._now:

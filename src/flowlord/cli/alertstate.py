@@ -46,7 +46,7 @@ def state_on(bus: Bus, policy: Policy) -> State:
         state = State(incidents=state.incidents, groups=state.groups, mutes=state.mutes, number=state.number)
     cursor, read = state.cursor, 0
     while read < MOST and (entries := bus.journal(cursor, BATCH)):
-        state = take(state, as_phases_ask(bus, happenings(entries, state.subjects)), policy)
+        state = take(state, as_phases_ask(bus, happenings(entries, state.subjects, state.tried)), policy)
         cursor, read = entries[-1].seq, read + len(entries)
     if read >= MOST:
         printer.say(

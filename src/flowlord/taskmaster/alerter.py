@@ -172,7 +172,7 @@ class Alerter:
             self._state = outbox.taken_over(found, now)
         else:
             self._state = replace(
-                found, cursor=0, generation=generation, begun_us=max(found.begun_us, now - YOUNG_US)
+                found, cursor=0, generation=generation, begun_us=max(found.begun_us, now - YOUNG_US), tries={}
             )
         self._saved_ns = self._clock.monotonic_ns()
 
@@ -214,7 +214,7 @@ class Alerter:
                     True,
                 )
             return [], cursor, False
-        found = as_phases_ask(self._bus, happenings(entries, self._state.subjects))
+        found = as_phases_ask(self._bus, happenings(entries, self._state.subjects, self._state.tried))
         if entries[0].seq > cursor + 1 and cursor:
             text = f"entries {cursor + 1} to {entries[0].seq - 1} of the journal were gone before they were looked at"
             found.insert(0, self._own(f"{text}: alerts in them were not told"))
