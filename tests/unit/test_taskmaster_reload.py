@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from flowlord.alert.events import happenings
+from flowlord.alert.policy import Policy
+from flowlord.alert.state import Event, EventKind, State
+from flowlord.alert.take import take
 from flowlord.decide.context import Context
 from flowlord.decide.file import FileEvent, on_file
 from flowlord.model.plan import FactKind
@@ -374,3 +378,21 @@ def test_a_channel_that_is_not_there_is_said_once_and_forgotten_when_it_is_mende
     home.reloader.step()
     home.reloader.step()  # a file that is gone must be gone twice
     assert home.around.health.colour() == "green"
+
+
+def test_a_file_that_was_broken_from_its_first_moment_is_over_when_it_is_removed(home):
+    here = home(a=ON_FILE.format(name="load"))
+    here.write("bad.toml", BAD)
+    here.reloader.step()
+    [broken] = [event for event in heard(here) if isinstance(event, Event)]
+    assert take(State(), [broken], Policy()).incidents["a1"].kind is EventKind.WORKFLOW
+    (here.folder / "bad.toml").unlink()
+    for _ in range(2):
+        here.reloader.step()
+    assert here.around.health.faults() == {}
+    [incident] = take(State(), heard(here), Policy()).incidents.values()
+    assert incident.good_us
+
+
+def heard(here):
+    return happenings(here.farm.bus.journal(0, 100), ())

@@ -151,6 +151,10 @@ class Reloader:
             for flow in flows.by_name.values()
             if flow.name in were - self._broken - changed
         ]
+        gone = (
+            were - self._broken - changed - flows.by_name.keys()
+        )  # broken files that never ran, removed since
+        facts += [Fact(FactKind.RELOAD, phase=name, text=f"{name} was removed") for name in sorted(gone)]
         for flow in restored:
             text = f"{flow.name} is broken; its last good version, as kept on the bus, runs"
             facts.append(_loaded(flow, text))
