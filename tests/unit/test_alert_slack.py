@@ -9,8 +9,10 @@ from msgspec import structs
 from flowlord.alert.answers import rest_of
 from flowlord.alert.channels import channels_of
 from flowlord.alert.http import MOST_HOPS
+from flowlord.alert.plain import text_of
 from flowlord.alert.port import Line, Notice, NoticeKind, Severity, Undelivered
 from flowlord.alert.slack import is_slack, payload_of
+from flowlord.alert.slack_message import attachments_of, blocks_of
 from flowlord.bus.clock import SystemClock
 from flowlord.cli.alerting import BOT
 from flowlord.model.channel import ChannelKind, ChannelSpec, SecretRef
@@ -255,3 +257,12 @@ def test_a_send_that_hangs_is_over_soon_once_its_process_is_to_end_and_nothing_l
         channel.send(NEW)
     assert not caught.value.doubtful
     assert len(slack.received()) == before + 1
+
+
+def test_the_command_of_a_single_incident_is_written_once_in_every_form():
+    notice = structs.replace(NEW, command="flowlord alerts show a12")
+    assert text_of(notice).count(notice.command) == 1
+    assert attachments_of(notice)["attachments"][0]["text"].count(notice.command) == 1
+    [shown] = blocks_of(notice)["attachments"]
+    assert json.dumps(shown["blocks"]).count(notice.command) == 1
+    assert "alerts --open" in text_of(structs.replace(NEW, command="flowlord alerts --open"))

@@ -8,9 +8,10 @@ from flowlord.alert.keep import read, written
 from flowlord.alert.policy import Policy, Quiet, Route
 from flowlord.alert.port import NoticeKind, Severity, Undelivered
 from flowlord.alert.state import Act, ActKind, EventKind, Mode, Stage, State, Tried, Trying
-from flowlord.alert.take import MOST, OF_SUBJECT, TRIES, TRYING
+from flowlord.alert.take import MOST, OF_SUBJECT, TRIES, TRYING, take
 from flowlord.alert.tell import HELD
-from support.alerts import DAY, HOUR, MINUTE, SECOND, START, Desk, failure, success
+from flowlord.alert.words import notice_of
+from support.alerts import DAY, HOUR, MINUTE, POLICY, SECOND, START, Desk, failure, success
 
 NEW, STILL, RECOVERED, ALERT = NoticeKind.NEW, NoticeKind.STILL, NoticeKind.RECOVERED, NoticeKind.ALERT
 NIGHT = Quiet(22 * 60, 7 * 60, "Europe/Berlin")
@@ -338,3 +339,13 @@ def test_further_tries_that_never_end_stay_few():
     assert len(desk.state.tries) == TRYING
     assert {len(keys) for keys in desk.state.tries.values()} == {TRIES}
     assert read(written(State(), desk.state)[0]).tries == desk.state.tries
+
+
+@pytest.mark.parametrize("kind", [STILL, RECOVERED])
+def test_title_lines_and_summary_name_incidents_in_one_order(kind):
+    state = take(State(), (failure(START + n, "zab"[n % 3 % (n // 3 + 1)]) for n in range(9)), POLICY)
+    notice = notice_of("n", kind, list(state.incidents.values())[::-1], POLICY, "slack", START + MINUTE)
+    order = [line.name for line in notice.lines]
+    assert order == ["z", "a", "b"]
+    assert [row.partition(":")[0] for row in notice.text.split("\n")] == order
+    assert notice.title.endswith(": z, a, b")

@@ -52,7 +52,12 @@ def text_of(notice: Notice, room: int = ROOM) -> str:
         found += rows
     if more:
         found.append(and_more(more))
-    last = (f"$ {cut(notice.command, _COMMAND)}" if notice.command else "", notice.link)
+    command = f"$ {printable(cut(notice.command, _COMMAND))}" if notice.command else ""
+    stands_above = any(row.strip() == command for row in found)
+    last = (
+        "" if stands_above else command,
+        notice.link,
+    )
     return "\n".join([*found, *(printable(each) for each in last if each)])
 
 

@@ -93,7 +93,7 @@ def _body(notice: Notice) -> list[Json]:
     last = []
     if more:
         last.append(and_more(more))
-    if notice.command:
+    if notice.command and not any(line.command == notice.command for line in lines):
         last.append(code(notice.command, _COMMAND))
     if link := _link(notice.link):
         last.append(link)

@@ -14,7 +14,7 @@ from flowlord.alert.policy import Policy, next_wait
 from flowlord.alert.port import NoticeKind
 from flowlord.alert.state import ENDS, EventKind, Incident, Mode, Pace, Pending, Stage, State
 from flowlord.alert.take import HOURS
-from flowlord.alert.words import LINES, notice_of
+from flowlord.alert.words import notice_of
 
 HELD: Final = 5
 """Notices that may wait for one channel; while there are so many, what is new waits to be told together."""
@@ -159,9 +159,8 @@ class _Desk:
     def _notice(self, name: str, kind: NoticeKind, found: Sequence[Incident]) -> None:
         self._noticed += 1
         id_ = f"{self._given.generation[:8]}-{self._noticed}"
-        most = sorted(found, key=lambda each: (-each.fresh, -each.total, each.name, each.id))
-        notice = notice_of(id_, kind, most, self._policy, name, self._now)
-        self._pending[id_] = Pending(notice, tuple(each.id for each in most[:LINES]), due_us=self._now)
+        notice = notice_of(id_, kind, found, self._policy, name, self._now)
+        self._pending[id_] = Pending(notice, tuple(line.incident for line in notice.lines), due_us=self._now)
         for each in found:
             self._incidents[each.id] = replace(
                 each,

@@ -60,8 +60,11 @@ _FAILED: Final = {
 def notice_of(
     id_: str, kind: NoticeKind, found: Sequence[Incident], policy: Policy, to: str, now_us: int
 ) -> Notice:
-    """Return what is said of these incidents, the most important first."""
+    """Return what is said of these incidents, in title, lines and text those first of which there are most."""
     over = kind is NoticeKind.RECOVERED
+    found = sorted(
+        found, key=lambda each: (-(each.total if over else each.fresh), each.name, -each.total, each.id)
+    )
     listed = found[:LINES]
     lines = tuple(line_of(each, recovered=over) for each in listed)
     one = found[0] if len(found) == 1 else None
