@@ -96,12 +96,18 @@ class Historian:
         *,
         decisions: int = DECISIONS,
         restore: Restore | None = None,
+        of: str = "",
     ) -> None:
-        """Open the file at `path`, restore or make it; None keeps the history in memory. May raise CacheUnusable."""
+        """Open the file at `path`, restore or make it; None keeps the history in memory. May raise CacheUnusable.
+
+        `of` names the bus that is followed, without secrets, for readers that are asked about another one.
+        """
         self.path = None if path is None else Path(path)
         self._restore = restore
         self.openings = 0
         self._reached = (0, "")  # how far the data of the bus was followed, in whatever file
+        self._of = of
+        self._is_named = not of
         self.connection = self._open()
         self._clock = clock
         self._checkpoints = Checkpoints(self.path, clock)
@@ -192,14 +198,19 @@ class Historian:
     def caught_up(self, at: datetime) -> None:
         """Leave word that history has all that was told by then, so that readers need not ask the bus.
 
-        The word is the time of an empty file beside it: those of the history itself change with every write.
+        The word is the time of a file beside it, which names the bus: those of the history itself change with every
+        write.
         """
         if self.path is None:
             return
         told_ns = int(at.timestamp() * 1e9)
         word = Path(as_of(self.path))
         try:
-            word.touch()
+            if self._is_named:
+                word.touch()
+            else:
+                word.write_text(self._of, encoding="utf-8", errors="replace")
+                self._is_named = True
             os.utime(word, ns=(told_ns, told_ns))
         except OSError:
             return  # then they ask

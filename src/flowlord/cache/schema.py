@@ -105,7 +105,7 @@ Restore = Callable[["Path"], object]
 
 
 def as_of(path: str | Path) -> str:
-    """Return the file whose time says until when a history has everything; it is missing when nobody follows."""
+    """Return the file whose time says until when a history has everything, and its text of which bus."""
     return f"{path}-asof"
 
 

@@ -23,7 +23,7 @@ from flowlord.bus.port import Bus
 from flowlord.bus.trap import VARIABLE as TRAP
 from flowlord.cache.backup import Place
 from flowlord.cache.historian import Historian
-from flowlord.cli.buses import bus_at
+from flowlord.cli.buses import bus_at, name_of
 from flowlord.cli.logs import set_up
 from flowlord.cli.stores import storage_at
 from flowlord.config.settings import AlertSettings, BusSettings, CacheSettings, Settings, StorageSettings
@@ -82,18 +82,19 @@ def beside(settings: Settings, around: Surroundings, here: Finishes) -> Chronicl
 
 def follower_of(
     bus: Bus,
+    where: BusSettings,
     clock: Clock,
     cache: CacheSettings,
     place: Place | None,
     at_end: Callable[[], object] | None = None,
     inspector: Inspector | None = None,
 ) -> Follower:
-    """Return what copies from that bus to that file, which comes out of a backup when it is missing."""
+    """Return what copies from that bus, which is at `where`, to that file; a backup is restored when it is missing."""
     keep = timedelta(microseconds=cache.retention_ns // 1000)
     restore = Restorer(place, clock) if place else None
 
     def opened() -> Historian:
-        return Historian(cache.path, clock, restore=restore)
+        return Historian(cache.path, clock, restore=restore, of=name_of(where))
 
     return Follower(bus, clock, opened, keep, cache.max_bytes, at_end, inspector)
 
@@ -144,7 +145,7 @@ def main() -> int:
 
     def begin() -> Follower:
         bus = bus_at(charge.bus, by=charge.by)
-        return follower_of(bus, clock, charge.cache, place, inspector=inspector)
+        return follower_of(bus, charge.bus, clock, charge.cache, place, inspector=inspector)
 
     alerts = threading.Thread(target=_alert, args=(charge, clock, ending), name="flowlord-alerts")
     alerts.start()

@@ -226,7 +226,11 @@ def _follower(settings: Settings, around: Surroundings, *, is_short: bool) -> Fo
     alerter = alerter_of(bus, clock, settings.alerts, settings.taskmaster.zone, owner, undelivered)
     if is_short or bus.address.startswith("memory:"):
         return Together(_history(settings, around, is_short=is_short), alerter) if cache.enabled else alerter
-    here = follower_of(bus, clock, cache, place_of(cache, settings.storage)) if cache.enabled else alerter
+    here = (
+        follower_of(bus, settings.bus, clock, cache, place_of(cache, settings.storage))
+        if cache.enabled
+        else alerter
+    )
     return beside(settings, around, here)
 
 
@@ -235,12 +239,12 @@ def _history(settings: Settings, around: Surroundings, *, is_short: bool) -> Fol
     cache, bus, clock = settings.cache, around.bus, around.clock
     place = place_of(cache, settings.storage)
     if place is None:
-        return follower_of(bus, clock, cache, None)
+        return follower_of(bus, settings.bus, clock, cache, None)
     backups = backups_of(
         place, cache, around.consumer, clock,
         tell=lambda state: None, fact=lambda fact: bus.commit(Plan(facts=(fact,))),
     )  # fmt: skip
-    return follower_of(bus, clock, cache, place, backups.step if is_short else backups.finish)
+    return follower_of(bus, settings.bus, clock, cache, place, backups.step if is_short else backups.finish)
 
 
 def _heartbeat(alerts: AlertSettings, clock: Clock) -> Heartbeat | None:

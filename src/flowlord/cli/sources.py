@@ -21,6 +21,8 @@ FRESH_S = 3.0
 """A daemon that follows the bus says at least so often that it has everything."""
 COARSE_NS = 20_000_000
 """By how much the time of a file may lag behind the clock: file systems go by its last tick."""
+NAME = 2_000
+"""Characters of the name of a bus that are compared."""
 T = TypeVar("T")
 _SQLITE = "sqlite:///"
 
@@ -97,9 +99,21 @@ class Sources:
             history = History.open(self._cache_path)
         except CacheUnusable as error:
             return self._folded(str(error))
-        if (fresh or self._is_followed_by_nobody()) and self._may_be_behind():
+        told = self._told_of_another(self._cache_path)
+        if told or ((fresh or self._is_followed_by_nobody()) and self._may_be_behind()):
             from flowlord.cache.fold import catch_up
 
+            kept = history.cursor()[1]
+            now = self.ask(lambda bus: bus.generation(), "")
+            if kept and now and kept != now:
+                history.close()
+                return self._folded(
+                    f"the history {self._cache_path} is of another bus, or of this one before it was reset"
+                )
+            if told and not now:
+                printer.say(
+                    f"note: the history {self._cache_path} is of another bus: {printer.printable(told)}"
+                )
             if behind := self.ask(lambda bus: catch_up(history, bus), 0):
                 printer.say(f"note: the history is {behind} entries behind the bus; is flowlord run alive?")
         return history
@@ -116,6 +130,17 @@ class Sources:
         from flowlord.cache.fold import fold
 
         return fold(bus, self._clock)
+
+    def _told_of_another(self, cache_path: str) -> str:
+        """Return the name of the bus that a history is of, when it is not the name of ours: it may be the same."""
+        from flowlord.cli.buses import name_of
+
+        try:
+            with open(as_of(cache_path), encoding="utf-8", errors="replace") as word:
+                told = word.read(NAME)
+        except OSError:
+            return ""
+        return told if told and told != name_of(self._where)[:NAME] else ""
 
     def _file(self) -> str:
         return self._address.removeprefix(_SQLITE)
