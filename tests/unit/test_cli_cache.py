@@ -446,3 +446,15 @@ def test_a_history_that_is_switched_off_is_told(cache, filled, monkeypatch):
     monkeypatch.setenv("FLOWLORD_CACHE_ENABLED", "false")
     ended = cache("status")
     assert (ended.code, "no history is kept" in ended.err) == (2, True)
+
+
+@pytest.mark.parametrize("unknown", ["nosuch", "20200101T000000Z-00000000"])
+def test_a_backup_that_is_not_there_is_told_alike_whoever_looks_for_it(cache, filled, home, unknown):
+    [name] = parsed("name", cache("backup", "--to", "backups", "-o", "name").out)
+    told = cache("restore", unknown, "--from", "backups")
+    asked = cache("verify", unknown, "--from", "backups")
+    assert (asked.code, asked.out, asked.err) == (5, "", told.err)
+    assert "flowlord cache restore --list" in asked.err
+    (home / "backups" / name / "manifest.json").unlink()
+    begun = cache("verify", name, "--from", "backups")
+    assert (begun.code, "it has no manifest" in begun.out) == (1, True)

@@ -58,6 +58,10 @@ class Place:
         """Return the backups, the newest first; raises CacheUnusable when the place cannot be listed."""
         return [each for each, is_whole in self._found() if is_whole]
 
+    def holds(self, name: str) -> bool:
+        """Return whether anything lies there under that name, whole or not; raises CacheUnusable as `generations`."""
+        return any(each.name == name for each, _ in self._found())
+
     def manifest(self, name: str) -> Manifest:
         """Return what a backup says of itself.
 

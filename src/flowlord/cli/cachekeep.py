@@ -19,8 +19,16 @@ from flowlord.cache.restore import restore
 from flowlord.cache.schema import CacheUnusable
 from flowlord.cache.snapshot import copied
 from flowlord.cli import printer
-from flowlord.cli.cachewords import confirmed, megabytes, no_history, no_place, unusable
-from flowlord.cli.exits import ANSWER_IS_BAD, DONE, NO_SUCH_THING, NOT_CONFIRMED
+from flowlord.cli.cachewords import (
+    confirmed,
+    megabytes,
+    missing_backup,
+    no_backup,
+    no_history,
+    no_place,
+    unusable,
+)
+from flowlord.cli.exits import ANSWER_IS_BAD, DONE, NOT_CONFIRMED
 from flowlord.cli.historian import place_of
 from flowlord.cli.printer import Column, Look
 from flowlord.cli.progress import Progress
@@ -96,14 +104,11 @@ def restore_one(
     if place is None:
         return no_place()
     if name and not is_name(name):
-        printer.error(f"{printer.printable(name[:80])!r} is no backup", hint="flowlord cache restore --list")
-        return NO_SUCH_THING
+        return no_backup(name)
     try:
         names = [each.name for each in place.generations() if name in ("", each.name)]
         if not names:
-            what = f"backup {name}" if name else "backup"
-            printer.error(f"there is no {what} in {place.path}", hint="flowlord cache restore --list")
-            return NO_SUCH_THING
+            return missing_backup(place.path, name)
         if path.exists() and not force:
             printer.error(
                 f"there is a history at {path}: nothing was changed",

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowlord.bus.clock import SystemClock
+from flowlord.cache.manifest import is_name
 from flowlord.cache.note import note_of
 from flowlord.cache.schema import CacheUnusable, open_reader
 from flowlord.cache.snapshot import about, checked
 from flowlord.cli import printer
-from flowlord.cli.cachewords import megabytes, mend, no_history, no_place, unusable
+from flowlord.cli.cachewords import megabytes, mend, missing_backup, no_backup, no_history, no_place, unusable
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE
 from flowlord.cli.printer import Column, Look, Sheet
 from flowlord.cli.table import GREEN, RED
@@ -80,10 +81,15 @@ def verify(settings: Settings, name: str, *, every: bool, deep: bool, look: Look
             sheet.add(first)
             return no_place()
         try:
+            if name and not is_name(name):
+                return no_backup(name)
+            # One that was begun and not ended has no manifest: it is in the place, and is told as damaged.
             names = [name] if name else [each.name for each in place.generations()]
             sheet.expect([{**_WIDE, "what": each} for each in names])
             sheet.add(first)
             first = []
+            if name and not place.holds(name):
+                return missing_backup(place.path, name)
             for each in names:
                 found = _checked_backup(place, each, path)
                 bad |= found["state"] != "ok"

@@ -19,6 +19,19 @@ def no_history(path: Path) -> int:
     return NO_SUCH_THING
 
 
+def no_backup(name: str) -> int:
+    """Say that a name is not one that backups have; returns the exit code."""
+    printer.error(f"{printer.printable(name[:80])!r} is no backup", hint="flowlord cache restore --list")
+    return NO_SUCH_THING
+
+
+def missing_backup(place: str, name: str) -> int:
+    """Say that there is no backup of that name, or none at all, in a place; returns the exit code."""
+    what = f"backup {name}" if name else "backup"
+    printer.error(f"there is no {what} in {place}", hint="flowlord cache restore --list")
+    return NO_SUCH_THING
+
+
 def no_place() -> int:
     """Say that nobody told where backups lie; returns the exit code."""
     printer.error(
