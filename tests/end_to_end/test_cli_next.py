@@ -106,7 +106,16 @@ def test_wrong_questions_get_their_exit_codes(tmp_path):
     unknown = flowlord("next", "w", "--topic", "extrct", cwd=tmp_path)
     assert (unknown.code, unknown.out) == (5, "")
     assert "did you mean extract?" in unknown.err
-    assert flowlord("next", "w", "--topic", "load", cwd=tmp_path).code == 0  # a phase, without a schedule
+    child = flowlord("next", "w", "--topic", "load", cwd=tmp_path)  # a phase, without a schedule
+    assert child.code == 0
+    assert "has no schedule: it starts when extract:users is complete" in child.err
+    write(
+        tmp_path,
+        {"w/in.toml": '[[phase]]\ntask = "ingest"\nrule = "files=/in/*.csv"\ntemplate = "{meta:file}"\n'},
+    )
+    by_files = flowlord("next", "w", "--topic", "ingest", cwd=tmp_path)
+    assert by_files.code == 0
+    assert "ingest (in.toml:1) has no schedule: it starts on files like /in/*.csv" in by_files.err
     for arguments in (
         ["nowhere"], ["w", "--for", "soon"], ["w", "--for", "-2h"], ["w", "--from", "when"], ["w", "--tz", "Mars/Base"],
         ["w", "-o", "xml"], ["w", "-n", "-1"], ["--explain", "* * * * *", "-o", "csv"],

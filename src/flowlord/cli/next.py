@@ -27,6 +27,7 @@ from flowlord.rules.errors import Unreadable
 
 if TYPE_CHECKING:
     from flowlord.config import Settings
+    from flowlord.model.workflow import Phase
 
 FIELDS = (
     "at", "local", "zone", "task", "info", "tasks", "workflow", "place", "rule", "offset", "notes", "fault",
@@ -74,6 +75,8 @@ def run(settings: Settings, path: str, question: Question, *, clock: Clock | Non
         phases = [phase for flow in loaded.workflows.by_name.values() for phase in flow.phases]
         if not any(question.topic in (phase.topic, phase.base_name, phase.name) for phase in phases):
             return unknown_topic(question.topic, phases)
+        for words in starts_of(question.topic, phases):
+            printer.say(f"note: {words}")
     marks, paused = _asked_of_bus(settings, entries) if entries and not question.offline else ({}, NOTHING)
     if marks:
         entries = scheduled(loaded.workflows, settings.taskmaster.zone, question.topic, marks)
@@ -121,6 +124,20 @@ class View:
     def of(self, instant: datetime) -> datetime:
         """Return the instant as its clocks show it."""
         return instant.astimezone(self.zone) if self.local or self.zone else instant
+
+
+def starts_of(topic: str, phases: Iterable[Phase]) -> Iterator[str]:
+    """Yield how each phase of a topic, or of a `topic:job`, starts, when no schedule starts it."""
+    for phase in phases:
+        if topic not in (phase.topic, phase.base_name, phase.name):
+            continue
+        rule, place = phase.rule, f"{phase.base_name} ({phase.workflow}:{phase.line})"
+        if rule.files:
+            yield f"{place} has no schedule: it starts on files like {rule.files[0]}"
+        elif phase.parent:
+            yield f"{place} has no schedule: it starts when {phase.depends_on or phase.parent} is complete"
+        else:
+            yield f"{place} has no schedule: it starts when somebody sends it"
 
 
 def _span(question: Question, now: datetime) -> tuple[datetime, datetime | None]:
@@ -313,7 +330,7 @@ def _sum_up(entries: list[Scheduled], question: Question, count: int, first: dat
         return
     if more:
         printer.say(f"the next {count} starts; -n 0 shows all of {question.length or '24h'}")
-    elif not entries:
+    elif not entries and not question.topic:
         printer.say("no phase has a schedule")
     elif not count:
         printer.say(f"{some(len(entries), 'phase')} with a schedule, none starts in this time")
