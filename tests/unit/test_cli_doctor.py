@@ -71,8 +71,11 @@ def test_what_works_has_no_fault(home, capsys):
     home.bus.beat(process("w", topics=("load",), slots=4))
     home.send(1)
     home.follow()
-    code, found = home.doctor(capsys, strict=True)
+    code, found = home.doctor(capsys)
     assert code == DONE, found
+    nobody = found.pop(("alerts", "channels"))  # nobody is told here, and that is worth a warning
+    assert (nobody["level"], "flowlord notify" in nobody["fix"]) == ("warn", True)
+    assert home.doctor(capsys, "alerts", strict=True)[0] == ANSWER_IS_BAD
     assert {row["level"] for row in found.values()} == {"ok"}
     assert {part for part, _ in found} == set(PARTS) - {"redis"} | {"bus"}
     assert "engine" in found["bus", "bus"]["text"]
@@ -86,6 +89,7 @@ def test_strict_counts_warnings_and_a_part_may_be_chosen(home, capsys):
     assert {part for part, _ in found} == {"workers"}
     assert home.doctor(capsys, "workers", strict=True)[0] == ANSWER_IS_BAD
     assert home.doctor(capsys, "clock", "redis", strict=True)[0] == DONE
+    assert home.doctor(capsys, "bus") == home.doctor(capsys, "redis")
 
 
 def test_an_unknown_part_is_wrong_use_and_a_near_one_is_named(home):

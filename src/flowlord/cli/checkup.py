@@ -206,7 +206,10 @@ def alerts(visit: Visit) -> Iterator[Finding]:
     """Whether people would hear of it when something fails."""
     alerts = visit.settings.alerts
     if not alerts.channels:
-        yield Finding("channels", Level.OK, "no channel is configured: nobody is told of anything")
+        text = "no channel is configured: nobody is told of anything"
+        yield Finding(
+            "channels", Level.WARN, text, "flowlord notify --help   # what a channel is, and how it is tried"
+        )
     if alerts.channels or alerts.heartbeat_url:  # without, what asks channels need not be loaded
         from flowlord.alert.probe import probe
 
@@ -242,6 +245,8 @@ PARTS: Final[Mapping[str, Callable[[Visit], Iterator[Finding]]]] = {
     "files": files,
 }
 """What can be asked for, in the order in which it is told."""
+ALIASES: Final = {"bus": "redis"}
+"""Other words for parts: the embedded bus is told as `bus`, so it may be asked for as that, whichever bus it is."""
 
 
 def _folders(settings: Settings) -> list[str]:

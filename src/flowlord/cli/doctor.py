@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from flowlord.bus.clock import SystemClock
 from flowlord.bus.open import is_redis
 from flowlord.cli import printer
-from flowlord.cli.checkup import PARTS, Visit
+from flowlord.cli.checkup import ALIASES, PARTS, Visit
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, UNREACHABLE
 from flowlord.cli.options import cache_of
 from flowlord.cli.printer import Look
@@ -38,9 +38,10 @@ def run(
 ) -> int:
     """Look at the parts asked for, all when none is; returns the exit code."""
     look, clock = look or Look(), clock or SystemClock()
+    parts = [ALIASES.get(part, part) for part in parts]
     for part in parts:
         if part not in PARTS:
-            close = get_close_matches(part, PARTS, 1)
+            close = get_close_matches(part, (*PARTS, *ALIASES), 1)
             hint = f"did you mean {close[0]}?" if close else f"write some of {', '.join(PARTS)}"
             raise FlowlordError(f"there is no part {printable(part)!r} to look at", hint=hint)
 

@@ -148,7 +148,7 @@ def doctor(
         list[str] | None,
         argument(
             metavar="[PART]...",
-            help="Of redis, clock, workers, cache, alerts, files; default: all.",
+            help="Of redis (or bus), clock, workers, cache, alerts, files; default: all.",
             show_default=False,
         ),
     ] = None,
