@@ -101,12 +101,36 @@ def test_a_person_starts_files_again(tmp_path):
     assert (one.code, {row["name"] for row in one.data}) == (0, {"load", "sum"})
     asked = flowlord("files", "--rerun", "in/*/*.csv", cwd=tmp_path)
     assert "nothing was started yet; add --execute" in asked.err
+    shown = flowlord("files", "--rerun", "in/*/*.csv", "-o", "json", cwd=tmp_path)
+    assert {row["id"] for row in shown.data} == {""}  # nothing has them yet
+    assert all(row["id"] for row in one.data)
     assert len(tasks(tmp_path, "--topic", "load")) == 1
     assert flowlord("files", "--rerun", "in/*/*.csv", "-y", cwd=tmp_path).code == 0
     assert len(tasks(tmp_path, "--topic", "load")) == 3
     assert "again, as" in str(files(tmp_path, "--pattern", "in/*/b.csv")[0]["text"])
     missing = flowlord("files", "--rerun", "in/2026-08-01/none.csv", cwd=tmp_path)
     assert (missing.code, "there is no such file" in missing.err) == (1, True)
+
+
+def test_what_a_rule_asks_for_is_said_where_a_person_starts_files_that_do_not_have_it(tmp_path):
+    flow = """
+    [[phase]]
+    task = "load"
+    rule = "files=in/*.csv&min_size=3B"
+    template = "{meta:file}"
+
+    [[phase]]
+    task = "sum"
+    rule = "files=in/*.csv&count=2&group={yyyy}"
+    template = "?n={meta:count}"
+    """
+    write(tmp_path, {"workflows/a.toml": flow, "in/a.csv": "x", "in/b.csv": "xyz"})
+    for more in ((), ("-y",)):
+        told = flowlord("files", "--rerun", "in/*.csv", *more, cwd=tmp_path)
+        assert told.code == 0
+        assert "load (a.toml:1) wants at least 3 bytes, which 1 file here did not reach" in told.err
+        assert "sum (a.toml:6) wants 2 files of a group: by hand each file starts it alone" in told.err
+    assert len(tasks(tmp_path, "--topic", "load")) == 2
 
 
 def test_notices_on_the_files_topic_start_phases_and_broken_ones_are_set_aside(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -28,6 +28,7 @@ from flowlord.taskmaster.surroundings import read_sources
 
 if TYPE_CHECKING:
     from flowlord.config import Settings
+    from flowlord.model.workflow import Rule
     from flowlord.storage.open import Storage
 
 FIELDS = ("path", "phase", "name", "id", "info")
@@ -55,10 +56,12 @@ def run(settings: Settings, path: str, *, execute: bool, look: Look) -> int:
         for commits in _planned(chosen, ctx):
             if not asks:
                 bus.commit_many([commit for _, commit in commits])
-            sheet.add(row for event, commit in commits for row in _rows(event, commit))
+            sheet.add(row for event, commit in commits for row in _rows(event, commit, is_sent=not asks))
             for fact in (fact for _, commit in commits for fact in commit.plan.facts if fact.file is None):
                 printer.say(f"note: {fact.text}")
         sheet.close()
+        for words in passed_over(chosen):
+            printer.say(f"note: {words}")
         if asks:
             printer.say(f"{some(len(chosen), 'file')}: nothing was started yet; add --execute to start them")
         return DONE
@@ -77,13 +80,32 @@ def _events(storage: Storage, path: str) -> list[FileEvent]:
     return [FileEvent(as_text(found.path), found.version, found.size, "hand") for found in listed]
 
 
-def _rows(event: FileEvent, commit: Commit) -> list[dict[str, object]]:
+def passed_over(chosen: Sequence[tuple[FileEvent, Sequence[Match]]]) -> Iterator[str]:
+    """Yield in words what the rules of phases would have asked of files that a person starts whatever they ask."""
+    small: dict[str, int] = {}
+    rules: dict[str, tuple[str, Rule]] = {}
+    for event, matches in chosen:
+        for match in matches:
+            phase = match.rules.phase
+            rules[phase.identity] = f"{phase.base_name} ({phase.workflow}:{phase.line})", phase.rule
+            if event.size < phase.rule.min_size:
+                small[phase.identity] = small.get(phase.identity, 0) + 1
+    for identity, (name, rule) in rules.items():
+        if count := small.get(identity):
+            yield f"{name} wants at least {rule.min_size:,} bytes, which {some(count, 'file')} here did not reach"
+        if rule.count:
+            yield f"{name} wants {some(rule.count, 'file')} of a group: by hand each file starts it alone"
+        elif rule.group:
+            yield f"{name} waits for a group to be quiet: by hand each file starts it alone"
+
+
+def _rows(event: FileEvent, commit: Commit, *, is_sent: bool) -> list[dict[str, object]]:
     return [
-        {
+        {  # who asks again before it is sent gets other ids
             "path": event.path,
             "phase": message.phase,
             "name": message.task.name,
-            "id": message.task.id,
+            "id": message.task.id if is_sent else "",
             "info": message.task.info,
         }
         for message in commit.plan.messages
