@@ -186,7 +186,8 @@ def test_how_far_it_is_is_told_in_a_pipe_unless_it_is_quiet(home: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "text"),
     [
-        (("nope",), 5, "no template found for nope"),
+        (("nope",), 5, "no phase is called nope"),
+        (("load",), 5, "did you mean load:users?"),
         (("load:users", "--workflow", "none.toml"), 5, "none.toml has no phase load:users"),
         (("load:users", "--from", "2026-02-30"), 2, "is no time"),
         (("load:users", "--at", "0001-01-02"), 2, "no year for tasks"),

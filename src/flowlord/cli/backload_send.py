@@ -96,7 +96,14 @@ def run(settings: Settings, options: Options) -> int:
             known = load_known(
                 options.workflows or settings.taskmaster.workflows, lambda: _bus(settings, opened)
             )
-            source = source_of(request, phase_of(request, known.flows))
+            phase = phase_of(request, known.flows)
+            if phase is None and not (options.template or options.workflow):
+                from flowlord.cli.places import unknown_phase
+
+                return unknown_phase(
+                    options.name, (each for flow in known.flows.by_name.values() for each in flow.phases)
+                )
+            source = source_of(request, phase)
             ctx = Context(
                 now=Stamps(clock, Chance().digit()).now(),
                 host=socket.gethostname(),

@@ -65,3 +65,17 @@ def unknown_topic(topic: str, phases: Iterable[Phase]) -> int:
     hint = f"did you mean {like}?" if like else f"there are {', '.join(names[:NAMED]) or 'no phases'}"
     printer.error(f"no phase has the topic {topic}", hint=hint)
     return NO_SUCH_THING
+
+
+def unknown_phase(name: str, phases: Iterable[Phase]) -> int:
+    """Say that no phase has the name of a task, and which ones are like it; returns the exit code."""
+    from flowlord.spec.near import nearest
+
+    topic = name.partition(":")[0]
+    names = sorted({phase.base_name for phase in phases})
+    alike = [each for each in names if each.partition(":")[0] == topic]
+    like = nearest(name, alike) or ", ".join(alike[:NAMED]) or nearest(name, names)
+    there = f"there are {', '.join(names[:NAMED])}" if names else "no phase is loaded"
+    own = "to send what no phase describes, give a template: --template"
+    printer.error(f"no phase is called {name}", hint=f"did you mean {like}?" if like else f"{there}; {own}")
+    return NO_SUCH_THING
