@@ -133,6 +133,23 @@ def test_what_a_rule_asks_for_is_said_where_a_person_starts_files_that_do_not_ha
     assert len(tasks(tmp_path, "--topic", "load")) == 2
 
 
+def test_a_path_that_is_spelled_from_here_is_told_as_the_pattern_spells_it(tmp_path):
+    flow = f"""
+    [[phase]]
+    task = "load"
+    rule = "files={tmp_path}/drop/*.txt"
+    template = "{{meta:file}}"
+    """
+    write(tmp_path, {"workflows/a.toml": flow, "drop/x.txt": "x"})
+    hint = f"did you mean {tmp_path}/drop/x.txt?"
+    for path in ("drop/x.txt", "./drop/x.txt"):
+        tested = flowlord("files", "--test", path, cwd=tmp_path)
+        assert (tested.code, hint in tested.err) == (1, True)
+    told = flowlord("why", "drop/x.txt", cwd=tmp_path)
+    assert (told.code, hint in told.out, f"flowlord why {tmp_path}/drop/x.txt" in told.out) == (0, True, True)
+    assert "did you mean" not in flowlord("files", "--test", "drop/x.csv", cwd=tmp_path).err
+
+
 def test_notices_on_the_files_topic_start_phases_and_broken_ones_are_set_aside(tmp_path):
     flow = """
     [[phase]]

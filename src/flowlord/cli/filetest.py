@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from flowlord.bus.clock import SystemClock
 from flowlord.cli import printer
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE
+from flowlord.cli.filemeant import meant
 from flowlord.cli.printer import Look
 from flowlord.cli.texts import some
 from flowlord.decide.context import Context
@@ -54,6 +55,8 @@ def run(settings: Settings, path: str, look: Look) -> int:
         printer.document(answer)
     else:
         printer.lines(_words(path, answer, found, near, phases))
+    if other := meant(path, phases):
+        printer.say(f"hint: did you mean {printer.printable(other)}?")
     return DONE if matches else ANSWER_IS_BAD
 
 

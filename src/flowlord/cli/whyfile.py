@@ -6,6 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from flowlord.cache.attempt import Attempt
+from flowlord.cli.filemeant import meant
 from flowlord.cli.reasons import Answer
 from flowlord.cli.texts import some
 from flowlord.cli.trace import seen_versions
@@ -72,6 +73,10 @@ def _unseen(flows: Workflows, path: str) -> Answer:
     if not matches:
         answer.add(f"no phase matches it: {phases.why_not(path)}", "unmatched")
         answer.then = "it would start nothing"
+        if other := meant(path, phases):
+            answer.then = f"did you mean {other}?"
+            answer.commands.append(shlex.join(["flowlord", "why", other]))
+            path = other
     for match in matches:
         phase = match.rules.phase
         answer.add(

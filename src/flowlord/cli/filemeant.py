@@ -1,0 +1,21 @@
+"""Which path somebody meant who wrote it relative where patterns are absolute, or the other way round."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from flowlord.storage.address import is_remote
+
+if TYPE_CHECKING:
+    from flowlord.decide.files import FilePhases
+
+
+def meant(path: str, phases: FilePhases) -> str:
+    """Return the same path of this folder as some phase takes it; nothing when none does, or it takes `path` itself."""
+    if is_remote(path) or phases.matching(path):
+        return ""
+    for other in (os.path.abspath(path), os.path.relpath(path)):
+        if other != path and phases.matching(other):
+            return other
+    return ""
