@@ -84,12 +84,12 @@ def verify(settings: Settings, name: str, *, every: bool, deep: bool, look: Look
             if name and not is_name(name):
                 return no_backup(name)
             # One that was begun and not ended has no manifest: it is in the place, and is told as damaged.
+            if name and not place.holds(name):
+                return missing_backup(place.path, name)
             names = [name] if name else [each.name for each in place.generations()]
             sheet.expect([{**_WIDE, "what": each} for each in names])
             sheet.add(first)
             first = []
-            if name and not place.holds(name):
-                return missing_backup(place.path, name)
             for each in names:
                 found = _checked_backup(place, each, path)
                 bad |= found["state"] != "ok"
