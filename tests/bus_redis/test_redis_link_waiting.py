@@ -120,7 +120,7 @@ def test_close_ends_the_wait_for_a_greeting():
             closed = time.monotonic()
             link.close()
             thread.join(LIMIT_S)
-            assert time.monotonic() - closed < 1.0
+            assert time.monotonic() - closed < 4.0, "not only when the limit of the greeting is over"
         assert isinstance(failed[0], BusUnusable)
 
 

