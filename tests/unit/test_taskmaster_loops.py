@@ -186,7 +186,7 @@ def test_a_message_that_is_no_result_is_set_aside_with_its_reason_and_the_loop_g
     [first] = farm.bus.claim(["done"], "hand", 1)
     poisoned = msgspec.structs.replace(first, payload=payload)
     router = Router(around)
-    answers = farm.bus.commit_many([router._commit(poisoned, Round(around.workflows, around.context()))])
+    answers = farm.bus.commit_many([router._commit(poisoned, Round(around.workflows, around.context()), {})])
     assert len(answers) == 1
     router.step(0.0)
     quarantined = farm.facts(FactKind.QUARANTINED)

@@ -286,15 +286,17 @@ class History:
         """Children and retries keep the id of their run, which is what the index knows."""
         found: list[Attempt] = []
         for at in range(0, len(attempts), _KEYS):
-            some = attempts[at : at + _KEYS]
-            causes = {source + attempt.key for attempt in some}
-            ids = {attempt.id for attempt in some}
-            found += self._with_newer(
-                lambda attempt, causes=causes: attempt.cause in causes,  # type: ignore[misc]
-                f"WHERE id IN ({marks(ids)}) AND cause IN ({marks(causes)}) ORDER BY n LIMIT ?",
-                [*ids, *causes, PAGE],
-            )
+            found += self._caused_by_some(attempts[at : at + _KEYS], source)
         return found
+
+    def _caused_by_some(self, attempts: Sequence[Attempt], source: str) -> list[Attempt]:
+        causes = {source + attempt.key for attempt in attempts}
+        ids = {attempt.id for attempt in attempts}
+        return self._with_newer(
+            lambda attempt: attempt.cause in causes,
+            f"WHERE id IN ({marks(ids)}) AND cause IN ({marks(causes)}) ORDER BY n LIMIT ?",
+            [*ids, *causes, PAGE],
+        )
 
     def stored(self, keys: Iterable[str]) -> dict[str, Attempt]:
         """Return what the file holds of these dispatch keys, whatever the journal tells beyond it."""

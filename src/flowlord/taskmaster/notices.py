@@ -17,8 +17,7 @@ from flowlord.rules.places import folder_of
 from flowlord.storage.port import Listed, Unavailable
 from flowlord.taskmaster.filedesk import TRIES, FileDesk, Ready, combined
 from flowlord.taskmaster.landing import land, quarantine
-from flowlord.taskmaster.parked import NOTHING_READ, Parked
-from flowlord.taskmaster.parked import WAIT_S as PARKED_WAIT_S
+from flowlord.taskmaster.parked import Parked
 from flowlord.taskmaster.surroundings import Surroundings
 from flowlord.watch.notices import NoNotice, Notice, read_notices
 
@@ -51,15 +50,7 @@ class NoticeLoop:
             self._desk.groups.adopt()
             self._adopt_ns = now_ns + ADOPT_NS
         parked = self._parked
-        claimed = around.bus.claim(
-            [self._topic],
-            around.consumer,
-            BATCH,
-            wait_s=min(wait_s, PARKED_WAIT_S) if len(parked) else wait_s,
-            lease_ns=around.lease_ns,
-        )
-        parked.renew()
-        found = [*parked.take(), *((each, NOTHING_READ) for each in claimed)]
+        found = parked.claim(self._topic, BATCH, wait_s)
         crashpoint("notices.claimed")
         left: list[Delivery] = []
         refused: list[Delivery] = []

@@ -11,8 +11,6 @@ from flowlord.taskmaster.readings import NOTHING_READ, Found
 from flowlord.taskmaster.shelf import Shelf
 from flowlord.taskmaster.surroundings import Surroundings
 
-__all__ = ["NOTHING_READ", "WAIT_S", "Found", "Parked"]
-
 MOST_HELD: Final = 1_000
 """Deliveries that are held at once; what comes beyond goes back to the bus for a while."""
 AGAIN_NS: Final = 5_000_000_000
@@ -50,11 +48,23 @@ class Parked:
         self._shelf.hold((delivery.entry, delivery.token), delivery, patterns, found)
         return True
 
-    def take(self) -> list[tuple[Delivery, Found]]:
-        """Return the deliveries for which all is read now, in the order in which they came."""
-        return self._shelf.take()
+    def claim(self, topic: str, most: int, wait_s: float) -> list[tuple[Delivery, Found]]:
+        """Return those for which all is read now, in the order in which they came, and behind them at most `most` new.
 
-    def renew(self) -> None:
+        Waits up to `wait_s` for the first new one, but a moment only while something is held.
+        """
+        around = self._around
+        claimed = around.bus.claim(
+            [topic],
+            around.consumer,
+            most,
+            wait_s=min(wait_s, WAIT_S) if len(self) else wait_s,
+            lease_ns=around.lease_ns,
+        )
+        self._renew()
+        return [*self._shelf.take(), *((each, NOTHING_READ) for each in claimed)]
+
+    def _renew(self) -> None:
         """Keep the leases of what is held; what somebody else took over meanwhile is theirs."""
         now_ns, lease_ns = self._around.clock.monotonic_ns(), self._around.lease_ns
         if not len(self._shelf):

@@ -18,8 +18,8 @@ from flowlord.model.task import Result
 from flowlord.model.workflow import Workflows
 from flowlord.taskmaster.chance import Stamps
 from flowlord.taskmaster.landing import due_by_bus, land, quarantine
-from flowlord.taskmaster.parked import NOTHING_READ, Found, Parked
-from flowlord.taskmaster.parked import WAIT_S as PARKED_WAIT_S
+from flowlord.taskmaster.parked import Parked
+from flowlord.taskmaster.readings import Found
 from flowlord.taskmaster.reload import last_good
 from flowlord.taskmaster.surroundings import Surroundings
 
@@ -65,15 +65,7 @@ class Router:
     def step(self, wait_s: float = WAIT_S) -> int:
         """Handle what is there, waiting up to `wait_s` for the first result; returns how many there were."""
         around, parked = self._around, self._parked
-        claimed = around.bus.claim(
-            [around.done_topic],
-            around.consumer,
-            BATCH,
-            wait_s=min(wait_s, PARKED_WAIT_S) if len(parked) else wait_s,
-            lease_ns=around.lease_ns,
-        )
-        parked.renew()
-        found = [*parked.take(), *((each, NOTHING_READ) for each in claimed)]
+        found = parked.claim(around.done_topic, BATCH, wait_s)
         if not found:
             return 0
         crashpoint("router.claimed")
@@ -120,7 +112,7 @@ class Router:
                 self._tell(commit.plan)
         crashpoint("router.landed")
 
-    def _commit(self, delivery: Delivery, round_: Round, rows: Found = NOTHING_READ) -> Commit | list[str]:
+    def _commit(self, delivery: Delivery, round_: Round, rows: Found) -> Commit | list[str]:
         """Return what must land for a result; or the meta-files that must be read before, beside `rows`."""
         flows, ctx = round_.flows, round_.ctx
         try:

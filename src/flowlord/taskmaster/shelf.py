@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
+from flowlord.decide.context import Source
 from flowlord.storage.address import is_remote
 from flowlord.taskmaster.readings import NOTHING_READ, Found, Reader, Reading
 from flowlord.taskmaster.surroundings import Surroundings
@@ -21,7 +22,7 @@ class _Held(Generic[Item]):
     """Something that waits, what was read for it, and what is still to be read."""
 
     item: Item
-    found: dict[str, object]
+    found: dict[str, Source | str]
     missing: set[str]
 
 
@@ -45,7 +46,7 @@ class Shelf(Generic[Item]):
         self._reader = Reader(around)
         self._held: dict[Hashable, _Held[Item]] = {}
         self._wanted: dict[str, _Wanted[Item]] = {}
-        self._fresh: dict[str, object] = {}  # what was read since `take`
+        self._fresh: dict[str, Source | str] = {}  # what was read since `take`
         self._begun: dict[str, Reading] = {}  # what was begun to be read since then, and takes longer
 
     def __len__(self) -> int:
@@ -66,7 +67,7 @@ class Shelf(Generic[Item]):
 
     def at_once(self, patterns: Iterable[str]) -> Found:
         """Return what of these lies on this machine and is read in a moment, for all that came before `take`."""
-        found: dict[str, object] = {}
+        found: dict[str, Source | str] = {}
         for pattern in patterns:
             if not (
                 self._reader.hangs or is_remote(pattern) or pattern in self._fresh or pattern in self._wanted
@@ -78,7 +79,7 @@ class Shelf(Generic[Item]):
                     self._fresh |= read
             if pattern in self._fresh:
                 found[pattern] = self._fresh[pattern]
-        return found  # type: ignore[return-value]
+        return found
 
     def hold(self, key: Hashable, item: Item, patterns: Iterable[str], found: Found = NOTHING_READ) -> None:
         """Hold an item until these meta-files were read for it, beside `found`; it takes the place of its key."""
@@ -109,7 +110,7 @@ class Shelf(Generic[Item]):
                 del self._wanted[pattern]
         self._begin()
         taken = [self._held.pop(key) for key in [key for key, held in self._held.items() if not held.missing]]
-        return [(held.item, held.found) for held in taken]  # type: ignore[misc]
+        return [(held.item, held.found) for held in taken]
 
     def drop(self, key: Hashable) -> None:
         """Let an item go."""
