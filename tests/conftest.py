@@ -1,4 +1,5 @@
-"""What every test stands on: a clean environment and how hard hypothesis looks. Fixtures live with their room.
+"""What every test stands on: a clean environment and how hard hypothesis looks. Fixtures live with their room;
+of those that several rooms want there is one, the stand-in for Slack.
 
 How tests find each other: pytest runs with `--import-mode=importlib` and with `tests/` on the path, so no folder needs
 an `__init__.py`, two rooms may both have a `test_claim.py`, and a module shared by tests is imported by its path from
@@ -9,9 +10,15 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from support.slack import StandIn
 
 # What a developer's shell may hold and a test must not see. FLOWLORD_VECTORS says where the vectors are;
 # FLOWLORD_TEST_* are for sizes of tests (seeds, kills).
@@ -56,3 +63,19 @@ slow = [HealthCheck.too_slow]
 settings.register_profile("dev", deadline=None, max_examples=50, suppress_health_check=slow)
 settings.register_profile("ci", deadline=None, max_examples=200, print_blob=True, suppress_health_check=slow)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+@pytest.fixture(scope="module")
+def slack_of_module() -> "Iterator[StandIn]":
+    """One process for all tests of a module."""
+    from support.slack import standing_in  # not before the environment is clean
+
+    with standing_in() as slack:
+        yield slack
+
+
+@pytest.fixture
+def slack(slack_of_module: "StandIn") -> "Iterator[StandIn]":
+    """The stand-in for Slack, which takes everything again after the test."""
+    yield slack_of_module
+    slack_of_module.next()

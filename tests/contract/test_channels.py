@@ -22,7 +22,7 @@ from flowlord.alert.port import Line, Notice, NoticeKind, Severity, Undelivered
 from flowlord.bus.clock import SystemClock
 from flowlord.model.channel import ChannelKind, ChannelSpec, SecretRef
 from support.clock import VirtualClock
-from support.slack import cut_after, cut_before, drip, hang, hang_after, standing_in, status
+from support.slack import cut_after, cut_before, cut_short, drip, hang, hang_after, status
 from support.slack_rules import calls_somebody, refusal
 
 NOTICE = Notice(
@@ -48,18 +48,6 @@ NOW = datetime(2026, 8, 1, 12, tzinfo=UTC)
 KINDS = ["hook", "compatible", "bot", "webhook"]
 SHORT_NS = 500_000_000
 PATIENCE_NS = 20_000_000_000
-
-
-@pytest.fixture(scope="module")
-def shared():
-    with standing_in() as slack:
-        yield slack
-
-
-@pytest.fixture
-def slack(shared):
-    yield shared
-    shared.next()
 
 
 def secret(text):
@@ -318,6 +306,28 @@ def connecting(monkeypatch):
         yield begun
 
 
+def test_an_end_does_not_wait_for_the_first_words_of_tls(slack):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = secret(f"https://127.0.0.1:{silent.getsockname()[1]}/planted")
+        spec = structs.replace(spec_of("webhook", slack, limit_ns=PATIENCE_NS * 15), url=url)
+        channel, found = opened(spec), []
+
+        def send():
+            try:
+                channel.send(NOTICE)
+            except Unreachable as error:
+                found.append(error)
+
+        sending = threading.Thread(target=send, daemon=True)
+        sending.start()
+        taken, _ = silent.accept()
+        with taken:
+            assert taken.recv(1)  # TLS has begun, and gets no answer
+            channel.hurry(0.0)
+            sending.join(40)
+            assert [(error.doubtful, "was to end" in str(error)) for error in found] == [(False, True)]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_end_does_not_wait_for_a_connection_that_is_being_made_and_begins_none(slack, kind, monkeypatch):
     with full_backlog() as port, connecting(monkeypatch) as begun:
@@ -425,20 +435,7 @@ class TestApprise:
     def test_it_is_left_to_itself_once_the_process_is_to_end(self, slack):
         slack.next(always=hang())
         channel = opened(self.spec(slack, limit_ns=300_000_000_000))
-        before = len(slack.received())
-        found = []
-
-        def send():
-            try:
-                channel.send(NOTICE)
-            except Undelivered as error:
-                found.append(error)
-
-        sending = threading.Thread(target=send)
-        sending.start()
-        slack.received(atleast=before + 1)
-        channel.hurry(0.0)
-        sending.join(40)
+        found = cut_short(channel, NOTICE, slack)
         assert [(error.doubtful, "to end" in str(error)) for error in found] == [(True, True)]
         with pytest.raises(Undelivered, match="is to end"):
             channel.send(NOTICE)

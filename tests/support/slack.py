@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import ProxyHandler, Request, build_opener
 
+from flowlord.alert.port import Channel, Notice, Undelivered
 from support.slack_server import HOOK, TOKEN
 
 _DIRECT = build_opener(ProxyHandler({}))
@@ -122,3 +124,21 @@ def standing_in() -> Iterator[StandIn]:
     finally:
         process.kill()
         process.communicate()
+
+
+def cut_short(channel: Channel, notice: Notice, slack: StandIn) -> list[Undelivered]:
+    """Send what is not answered, and have it given up once it was taken; returns as what it was told, if it was."""
+    before, found = len(slack.received()), []
+
+    def send() -> None:
+        try:
+            channel.send(notice)
+        except Undelivered as error:
+            found.append(error)
+
+    sending = threading.Thread(target=send)
+    sending.start()
+    slack.received(atleast=before + 1)
+    channel.hurry(0.0)
+    sending.join(40)
+    return found

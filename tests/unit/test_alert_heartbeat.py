@@ -1,6 +1,5 @@
 """The heartbeat is called while all is well, and a look at the channels tells nobody anything."""
 
-import pytest
 from msgspec import structs
 
 from flowlord.alert.heartbeat import Heartbeat
@@ -8,21 +7,9 @@ from flowlord.alert.probe import probe
 from flowlord.model.channel import ChannelKind, ChannelSpec, SecretRef
 from flowlord.model.finding import Level
 from support.clock import VirtualClock
-from support.slack import standing_in, status
+from support.slack import status
 
 SECOND = 1_000_000_000
-
-
-@pytest.fixture(scope="module")
-def shared():
-    with standing_in() as slack:
-        yield slack
-
-
-@pytest.fixture
-def slack(shared):
-    yield shared
-    shared.next()
 
 
 def beats(slack):

@@ -15,22 +15,10 @@ from flowlord.alert.secrets import Vault, hidden
 from flowlord.alert.webhook import signature
 from flowlord.bus.clock import SystemClock
 from flowlord.model.channel import ChannelKind, ChannelSpec, SecretRef
-from support.slack import standing_in, status
+from support.slack import status
 
 PLANTED = "planted-7d1f"
 NOTICE = Notice("n-1", NoticeKind.TEST, Severity.INFO, "a test", 1, text="hello")
-
-
-@pytest.fixture(scope="module")
-def shared():
-    with standing_in() as slack:
-        yield slack
-
-
-@pytest.fixture
-def slack(shared):
-    yield shared
-    shared.next()
 
 
 def test_a_secret_comes_from_where_it_is_kept(tmp_path, monkeypatch):

@@ -1,7 +1,6 @@
 """Slack: one message for each incident, its thread, what Slack refuses, and the forms that it is sent."""
 
 import json
-import threading
 
 import pytest
 from msgspec import structs
@@ -16,7 +15,7 @@ from flowlord.alert.slack_message import attachments_of, blocks_of
 from flowlord.bus.clock import SystemClock
 from flowlord.cli.alerting import BOT
 from flowlord.model.channel import ChannelKind, ChannelSpec, SecretRef
-from support.slack import cut_after, hang_after, standing_in, status
+from support.slack import cut_after, cut_short, hang_after, status
 
 PATIENCE_NS = 300_000_000_000
 NEW = Notice(
@@ -27,18 +26,6 @@ STILL = structs.replace(NEW, id="n-2", kind=NoticeKind.STILL, title="load:users 
 OVER = structs.replace(
     NEW, id="n-3", kind=NoticeKind.RECOVERED, severity=Severity.INFO, title="load:users works again"
 )
-
-
-@pytest.fixture(scope="module")
-def shared():
-    with standing_in() as slack:
-        yield slack
-
-
-@pytest.fixture
-def slack(shared):
-    yield shared
-    shared.next()
 
 
 def spec_of_bot(slack, **more):
@@ -237,20 +224,7 @@ def test_a_send_that_hangs_is_over_soon_once_its_process_is_to_end_and_nothing_l
     )
     slack.next(always=hang_after())
     before = len(slack.received())
-    found = []
-
-    def send():
-        try:
-            channel.send(NEW)
-        except Undelivered as error:
-            found.append(error)
-
-    sending = threading.Thread(target=send)
-    sending.start()
-    slack.received(atleast=before + 1)
-    channel.hurry(0.0)
-    sending.join(40)
-    [error] = found
+    [error] = cut_short(channel, NEW, slack)
     assert error.doubtful
     assert "when this process was to end" in str(error)
     with pytest.raises(Undelivered) as caught:

@@ -333,6 +333,30 @@ def test_nothing_is_well_while_a_failed_try_of_its_phase_waits_to_be_made_again(
     assert desk.kinds == [NEW, RECOVERED]
 
 
+def test_a_try_whose_end_nobody_sees_holds_up_the_end_of_alerts_for_a_day_only():
+    desk = Desk()
+    phase = failure(START).phase
+    desk.live([failure(START), Trying(phase, START + MINUTE, "again")])
+    desk.live([success(START + DAY)])
+    desk.until(START + DAY + HOUR)
+    assert RECOVERED not in desk.kinds
+    desk.live([success(START + DAY + HOUR)])
+    desk.until(START + DAY + 2 * HOUR)
+    assert desk.kinds[-1] == RECOVERED
+    assert desk.state.tries == {}
+
+
+def test_a_try_is_over_under_whichever_name_its_end_came():
+    desk = Desk()
+    phase = failure(START).phase
+    desk.live(
+        [failure(START), Trying(phase, START + MINUTE, "again"), Tried("", START + 2 * MINUTE, "again")]
+    )
+    desk.live([success(START + 2 * MINUTE)])
+    desk.until(START + HOUR)
+    assert desk.kinds == [NEW, RECOVERED]
+
+
 def test_further_tries_that_never_end_stay_few():
     desk = Desk()
     desk.hear(*(Trying(f"a.toml:{n // 50}", START + n, str(n)) for n in range(10_000)))

@@ -9,20 +9,8 @@ from flowlord.config import AlertSettings, Settings
 from flowlord.model.channel import ChannelKind, ChannelSpec, SecretRef
 from flowlord.model.plan import Fact, FactKind, Plan
 from flowlord.taskmaster.alerter import Alerter
-from support.slack import standing_in, status
+from support.slack import status
 from unit.test_cli_doctor import Home
-
-
-@pytest.fixture(scope="module")
-def shared():
-    with standing_in() as slack:
-        yield slack
-
-
-@pytest.fixture
-def slack(shared):
-    yield shared
-    shared.next()
 
 
 @pytest.fixture

@@ -80,7 +80,10 @@ def test_another_bus_out_of_reach_is_said_while_the_history_is_followed(here, ca
     here.where = AWAY
     _count, err = listed(here, capsys)
     assert "the bus cannot be asked" in err
-    assert f"is of another bus: sqlite:///{here.cache.removesuffix('tasks.db')}bus.db" in err
+    kept_for = f"sqlite:///{here.cache.removesuffix('tasks.db')}bus.db"
+    assert f"was kept for {kept_for}" in err
+    assert "which may be another bus" in err
+    assert err.count("cannot be asked") == 1
     assert "hunter2" not in err
 
 

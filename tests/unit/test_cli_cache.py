@@ -321,6 +321,11 @@ def test_nobody_said_where_backups_lie(cache, filled):
         assert "cache.backup_path" in ended.err
 
 
+def test_what_was_looked_at_before_the_place_was_missed_is_whole_json(cache, filled):
+    [row] = json.loads(cache("verify", "--backups", "-o", "json").out)
+    assert row["state"] == "ok"
+
+
 def test_a_place_that_refuses_is_told(cache, filled, home):
     (home / "backups").write_text("a file")
     ended = cache("backup", "--to", "backups/deeper")

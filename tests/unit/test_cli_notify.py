@@ -21,22 +21,10 @@ from flowlord.model.channel import ChannelKind, ChannelSpec, SecretRef
 from flowlord.model.errors import FlowlordError
 from flowlord.model.plan import Mark, Plan
 from support.clock import VirtualClock
-from support.slack import hang, standing_in, status
+from support.slack import hang, status
 from support.slack_rules import refusal
 
 NOW = datetime(2026, 8, 1, 14, 30, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def shared():
-    with standing_in() as slack:
-        yield slack
-
-
-@pytest.fixture
-def slack(shared):
-    yield shared
-    shared.next()
 
 
 @pytest.fixture

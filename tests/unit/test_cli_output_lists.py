@@ -332,6 +332,7 @@ def test_an_unknown_task_and_an_ambiguous_one(place, capsys):
     assert "more than 10" in err
     assert len([line for line in err.splitlines() if "extract:users" in line]) == 10
     assert place.task("") == NO_SUCH_THING
+    assert place.task("\udcff") == NO_SUCH_THING, "an argument of bytes that are no text"
 
 
 def test_a_cache_that_cannot_be_read_is_said_and_the_journal_answers(place, capsys, tmp_path):

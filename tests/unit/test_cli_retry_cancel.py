@@ -15,7 +15,7 @@ from flowlord.config import resolve
 from flowlord.model.crashpoint import arm
 from flowlord.model.errors import FlowlordError
 from flowlord.model.message import Message
-from flowlord.model.plan import FactKind
+from flowlord.model.plan import Fact, FactKind, Plan
 from flowlord.model.task import MAX_TASK_BYTES, Task
 from flowlord.rules.rates import every_us_of
 from support.place import Place
@@ -325,6 +325,18 @@ def alike(desk, *pairs):
         created = f"2026-08-01T12:00:00.{n:06}Z"
         task = Task(type="extract", job="users", info=f"?n={n}", id=run, created=created)
         desk.bus.publish([Message("extract", task, key.ljust(32, "0"))])
+
+
+def test_a_task_whose_run_nobody_knows_is_of_no_run_of_others(desk):
+    """Of LATE or LOST alone, where the journal begins later, neither run nor words of the task are known."""
+    lost = [
+        Fact(FactKind.LOST, key=key.ljust(32, "0"), topic=topic) for key, topic in (("6a", "a"), ("7b", "b"))
+    ]
+    desk.bus.commit(Plan(facts=tuple(lost)))
+    desk.follow()
+    _, told = desk.act(retry, "6a/b", dry_run=True)
+    assert "would be sent" not in results(told)
+    assert not any(row["key"].startswith("7b") for row in told)
 
 
 def test_a_shortened_id_means_the_key_that_lists_show_and_no_run_whose_id_begins_so(desk, capsys):

@@ -620,6 +620,23 @@ def test_a_row_that_fails_in_each_start_is_never_well_by_its_siblings(bus, clock
     assert slack.got[-1].kind is NoticeKind.RECOVERED
 
 
+def test_a_try_that_begins_and_ends_between_two_looks_is_the_end_of_its_alert(bus, clock, slack):
+    one = alerter(bus, clock, slack)
+    work(one, clock)
+    for _ in batch_of_three(bus, 0):
+        work(one, clock)
+    succeed(bus)
+    work(one, clock, 10)  # it counts its quiet time now
+    phase = "a.toml:load:users"
+    told = Fact(FactKind.PUBLISHED, "mended", "load", phase, cause="retry:again0", batch="start0")
+    task = Task(type="load", job="users", info="", result="complete")
+    done = Fact(FactKind.DONE, key="mended", topic="load", phase=phase, batch="start0", task=task)
+    bus.commit(Plan(facts=(told,)))
+    bus.commit(Plan(facts=(done,)))
+    work(one, clock, 400)
+    assert [notice.kind for notice in slack.got] == [NoticeKind.NEW, NoticeKind.RECOVERED]
+
+
 def test_a_person_who_has_the_failed_row_made_again_makes_its_phase_well(bus, clock, slack):
     one = alerter(bus, clock, slack)
     work(one, clock)

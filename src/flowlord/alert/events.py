@@ -101,6 +101,7 @@ def happenings(
                 if fact.cause[:6] == "retry:" and fact.phase and 0 < len(fact.key) <= _LONGEST_NAME:
                     subject = _bounded(fact.phase)
                     again.add(fact.key)
+                    failed.add(subject)
                     well.pop(subject, None)
                     found.append(Trying(subject, at, fact.key))
             elif kind is FactKind.ALERT:

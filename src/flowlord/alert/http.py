@@ -206,8 +206,9 @@ def _read(client: httpx.Client, request: Request, watch: _Watch) -> Reply:
 class _Watch:
     """Follows one request from inside: whether it has left, and which socket to cut when time is over.
 
-    A name that is looked up and a connection that is being made have no socket yet that could be cut. So all of it goes
-    on in a thread, which is left to itself then: a connection that it gets later is cut before anything leaves.
+    A name that is looked up, a connection that is being made, and the first words of TLS have no socket that could be
+    cut. So all of it goes on in a thread, which is left to itself then: a connection that it gets later is cut before
+    anything leaves.
     """
 
     def __init__(self, method: str) -> None:
@@ -240,7 +241,12 @@ class _Watch:
 
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Hear of a step of the client; a proxy gets a request of its own first, which is not ours."""
-        if event.endswith(("connect_tcp.complete", "connect_unix_socket.complete", "start_tls.complete")):
+        if event.endswith("start_tls.started"):
+            with self._lock:
+                self._socket = None  # TLS takes it away; what is not done in time is cut when it is
+                if self.is_late:
+                    self._ended.set()
+        elif event.endswith(("connect_tcp.complete", "connect_unix_socket.complete", "start_tls.complete")):
             found = info["return_value"].get_extra_info("socket")
             with self._lock:
                 self._socket = found

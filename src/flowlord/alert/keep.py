@@ -39,7 +39,7 @@ class Head(msgspec.Struct, frozen=True, omit_defaults=True):
     pending: tuple[str, ...] = ()
     mutes: dict[str, Mute] = {}
     paces: dict[str, Pace] = {}
-    tries: dict[str, tuple[str, ...]] = {}
+    tries: dict[str, dict[str, int]] = {}
 
 
 _encode = msgspec.json.Encoder().encode

@@ -238,7 +238,8 @@ class State(msgspec.Struct, frozen=True):
     """All of it. `cursor` is the last entry of the journal that is in it, `begun_us` before when nothing is news.
 
     `number` and `noticed` are how many incidents and notices there ever were; `wake_us` is when time alone brings
-    something about (0: never). `tries` are the dispatch keys of further tries that did not end yet, by subject.
+    something about (0: never). `tries` are further tries that did not end yet: by subject, their dispatch
+    keys and when they began (microseconds).
     """
 
     cursor: int = 0
@@ -252,7 +253,7 @@ class State(msgspec.Struct, frozen=True):
     mutes: dict[str, Mute] = {}
     paces: dict[str, Pace] = {}
     pending: dict[str, Pending] = {}
-    tries: dict[str, tuple[str, ...]] = {}
+    tries: dict[str, dict[str, int]] = {}
 
     @property
     def subjects(self) -> frozenset[str]:

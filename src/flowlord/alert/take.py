@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from msgspec.structs import replace
@@ -38,6 +38,8 @@ TRIES: Final = 20
 """Further tries of one subject that are known at a time, the newest."""
 TRYING: Final = 100
 """Subjects of which further tries are known at a time, the newest."""
+TRY_US: Final = 86_400_000_000
+"""For how long a try counts whose end is not seen: a worker that hands back no key ends it under another."""
 AGAIN_US: Final = 86_400_000_000
 """What comes again so soon after its end is the same incident, and has to be quiet for longer."""
 ALL: Final = "*"
@@ -113,10 +115,10 @@ class _Desk:
     def trying(self, trying: Trying) -> None:
         """What is tried once more did not go well."""
         is_first = not self._tries.get(trying.subject)
-        keys = (*self._tries.pop(trying.subject, ()), trying.key)[-TRIES:]
+        known = [*self._tries.pop(trying.subject, {}).items(), (trying.key, trying.at_us)]
         while len(self._tries) >= TRYING:
             del self._tries[next(iter(self._tries))]
-        self._tries[trying.subject] = keys
+        self._tries[trying.subject] = dict(known[-TRIES:])
         if not is_first:
             return  # nothing went well since
         for id_, incident in self._incidents.items():
@@ -124,13 +126,10 @@ class _Desk:
                 self._incidents[id_] = replace(incident, good_us=0)
 
     def tried(self, tried: Tried) -> None:
-        keys = tuple(each for each in self._tries.get(tried.subject, ()) if each != tried.key)
-        if keys:
-            self._tries[tried.subject] = keys
-        else:
-            self._tries.pop(tried.subject, None)
+        self._keep_tries(lambda key, at_us: key != tried.key)
 
     def ending(self, ending: Ending) -> None:
+        self._keep_tries(lambda key, at_us: at_us > ending.at_us - TRY_US)
         if ending.subject in self._tries:
             return  # siblings may go well while one is being tried again
         for id_, incident in self._incidents.items():
@@ -143,6 +142,13 @@ class _Desk:
                 is_sibling = ending.batch != "" and ending.batch == incident.batch
                 if is_it and not is_sibling and ending.at_us >= incident.last_us:
                     self._incidents[id_] = replace(incident, good_us=ending.at_us)
+
+    def _keep_tries(self, is_kept: Callable[[str, int], bool]) -> None:
+        kept = {
+            subject: {key: at_us for key, at_us in tries.items() if is_kept(key, at_us)}
+            for subject, tries in self._tries.items()
+        }
+        self._tries = {subject: tries for subject, tries in kept.items() if tries}
 
     def act(self, act: Act) -> None:
         match act.kind:

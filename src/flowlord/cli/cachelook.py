@@ -79,6 +79,7 @@ def verify(settings: Settings, name: str, *, every: bool, deep: bool, look: Look
         place = place_of(settings.cache, settings.storage)
         if place is None:
             sheet.add(first)
+            sheet.close()
             return no_place()
         try:
             if name and not is_name(name):

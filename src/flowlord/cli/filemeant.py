@@ -15,7 +15,11 @@ def meant(path: str, phases: FilePhases) -> str:
     """Return the same path of this folder as some phase takes it; nothing when none does, or it takes `path` itself."""
     if is_remote(path) or phases.matching(path):
         return ""
-    for other in (os.path.abspath(path), os.path.relpath(path)):
+    try:
+        others = (os.path.abspath(path), os.path.relpath(path))
+    except (OSError, ValueError):  # this folder is gone, or there is no path
+        return ""
+    for other in others:
         if other != path and phases.matching(other):
             return other
     return ""

@@ -110,10 +110,11 @@ class Sources:
                 return self._folded(
                     f"the history {self._cache_path} is of another bus, or of this one before it was reset"
                 )
-            if told and not now:
-                printer.say(
-                    f"note: the history {self._cache_path} is of another bus: {printer.printable(told)}"
-                )
+            if not now:  # there is nothing to compare with or to catch up with
+                if told:
+                    words = f"was kept for {printer.printable(told)}, which may be another bus"
+                    printer.say(f"note: the history {self._cache_path} {words}")
+                return history
             if behind := self.ask(lambda bus: catch_up(history, bus), 0):
                 printer.say(f"note: the history is {behind} entries behind the bus; is flowlord run alive?")
         return history
@@ -122,9 +123,8 @@ class Sources:
         bus = self.bus()
         if bus is None:
             if self._cache_path is not None and os.path.exists(self._cache_path):
-                printer.say(
-                    f"note: {reason}"
-                )  # an empty answer out of a broken file looks like a quiet night
+                # An empty answer out of a broken file looks like a quiet night.
+                printer.say(f"note: {reason}")
             return History(in_memory())
         printer.say(f"note: {reason}; this is what the journal of the bus still tells")
         from flowlord.cache.fold import fold

@@ -10,6 +10,7 @@ import msgspec
 
 from flowlord.bus.clock import SystemClock
 from flowlord.cache.attempt import FAILED, OPEN, Attempt, State
+from flowlord.cache.filter import known_text
 from flowlord.cache.queries import History
 from flowlord.cli import printer
 from flowlord.cli.attempts import FIELDS, of_peeked, ran, reason, record, state_words, told_by_bus
@@ -106,9 +107,12 @@ def find(sources: Sources, history: History, what: str) -> list[Attempt]:
         return found
     of_run, mark, name = what.rpartition("/")
     if mark and (found := _beginning(history, of_run)):
-        return _of_name(history.run(found[0].id), name) if len(found) == 1 else found
+        if len(found) > 1:
+            return found
+        # One of which too little is known has no run, and is not of the run of all those.
+        return _of_name(history.run(found[0].id) if found[0].id else found, name)
     nothing: list[Peeked] = []
-    return [of_peeked(each) for each in sources.ask(lambda bus: bus.find([what]), nothing)][:1]
+    return [of_peeked(each) for each in sources.ask(lambda bus: bus.find([known_text(what)]), nothing)][:1]
 
 
 def _beginning(history: History, what: str) -> list[Attempt]:

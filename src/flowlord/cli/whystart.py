@@ -82,7 +82,7 @@ def _started(
             return only
         answer.also(only)
     answer.said += lacks.said
-    answer.then = lacks.then or answer.then
+    answer.then = lacks.then or ("" if lacks.said else answer.then)
     answer.commands += [each for each in lacks.commands if each not in answer.commands]
     return answer
 

@@ -39,8 +39,7 @@ def folded(text: str) -> str:
     Numbers become `#`, identifiers `ID`, times `TIME`, paths and addresses `PATH`. Digits right behind a letter are a
     number when they are two or more (`part00012`), or when three small letters stand before the only one (`shard7`,
     not `s3`, `v2`). Names of errors (capitals and digits: `ORA-00942`, `HTTP2`), of types and encodings (`int64`,
-    `utf8`), and the codes of HTTP, of exits and signals stay. At most LONGEST characters. Folding what is folded
-    changes nothing.
+    `utf8`), and the codes of HTTP, of exits and signals stay. At most LONGEST characters.
     """
     line = next((line for line in text[:_LOOKED_AT].splitlines() if line.strip()), "")
     found = " ".join(_PATTERN.sub(_placeholder, line).split())

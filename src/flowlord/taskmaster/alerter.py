@@ -208,6 +208,7 @@ class Alerter:
         if not entries:
             last = self._bus.journal_bounds()[1] if wait_s else cursor
             if last < cursor:  # a server lost its newest data, and counts on from less
+                self._forget_tries()
                 return (
                     [self._own("the bus lost what it told last: alerts of the last moments may be missing")],
                     last,
@@ -218,8 +219,13 @@ class Alerter:
         if entries[0].seq > cursor + 1 and cursor:
             text = f"entries {cursor + 1} to {entries[0].seq - 1} of the journal were gone before they were looked at"
             found.insert(0, self._own(f"{text}: alerts in them were not told"))
+            self._forget_tries()
             log.error("%s", text, extra={"action": "alerts.gap"})
         return found, entries[-1].seq, True
+
+    def _forget_tries(self) -> None:
+        """What was not seen may have ended them, and one that never ends holds up the end of alerts."""
+        self._state = replace(self._state, tries={})
 
     def _own(self, text: str) -> Event:
         return Event(EventKind.OTHER, self._bus.now_us(), text, "flowlord", "flowlord")
