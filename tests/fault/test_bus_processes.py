@@ -54,9 +54,8 @@ def test_two_processes_that_race_over_two_thousand_ticks_dispatch_two_thousand(f
     assert sorted(int(d.task().info) for d in found) == list(range(ticks))
     assert len({d.key for d in found}) == len(told) == ticks
     assert [won for won, _ in results] == [sum(d.cause == name for d in found) for name in ("one", "two")]
-    # Each tick was tried by both. That they were at it together shows in that both won a part of them.
-    assert all(refused > 0 for _, refused in results)
-    assert min(won for won, _ in results) > 0, f"no race: {results}"
+    # Each tick was tried by both, and each found some that the other one had: they were at it together.
+    assert all(refused > 0 for _, refused in results), f"no race: {results}"
 
 
 def test_many_who_make_the_same_file_at_once_share_it(folder):

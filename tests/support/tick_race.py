@@ -5,7 +5,8 @@ Arguments: game, bus, namespace, name, size, and for the game `daemon` a folder 
 Says `ready`, starts at the first line of its input. `bus`: decides `size` ticks of PHASES phases, in order, as quickly
 as it can, and tells how many it won and how many another one had. `daemon`: schedules by a clock that runs SPEED times
 as fast and goes `size` seconds wrong, changes and reloads its own workflow file all the time, until its input ends;
-then it tells how often it reloaded, and every tick that it sent to the bus, won or not, each as `phase instant`.
+then it tells how often it reloaded, and every tick that it sent to the bus, won or not, each as `phase instant`. In
+`FOLDER.lost` it tells meanwhile how many of them another one had.
 """
 
 from __future__ import annotations
@@ -76,22 +77,26 @@ class FastClock(SystemClock):
 
 
 class Watched:
-    """A bus that remembers which ticks were sent to it, whatever became of them."""
+    """A bus that remembers which ticks were sent to it, whatever became of them, and how many another one had."""
 
     def __init__(self, real: Bus) -> None:
         self._real = real
         self.tried: list[str] = []
+        self.lost = 0
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._real, name)
 
     def commit_many(self, commits: Sequence[Commit]) -> list[Committed | Refused | LeaseLost]:
         """See the port."""
-        for each in commits:
+        answers = self._real.commit_many(self._spoilt(commits))
+        for each, answer in zip(commits, answers, strict=True):
             if each.plan.publish and each.marks:
                 [mark] = each.marks
-                self.tried.append(f"{mark.key.partition('.toml:')[2]} {mark.new}")
-        return self._real.commit_many(self._spoilt(commits))
+                tick = f"{mark.key.partition('.toml:')[2]} {mark.new}"
+                self.tried.append(tick)
+                self.lost += isinstance(answer, Refused) and tick.startswith("tick:")
+        return answers
 
     def _spoilt(self, commits: Sequence[Commit]) -> Sequence[Commit]:
         return commits
@@ -164,16 +169,23 @@ def schedule(bus: Watched, name: str, ahead_s: float, folder: Path) -> int:
         stop.set()
 
     threading.Thread(target=listen, daemon=True).start()
-    reloads = 0
+
+    def put(file: Path, text: str) -> None:
+        part = folder.with_name(f"{name}.part")
+        part.write_text(text, "utf-8")
+        part.replace(file)
+
+    reloads = lost = 0
     for look in count(1):
         if stop.is_set() and reloads >= RELOADS:
             return reloads
         if look % RELOAD_EVERY == 0:
-            part = folder.with_name(f"{folder.name}.part")
-            part.write_text(file_of(name, reloads + 1), "utf-8")
-            part.replace(flow)
+            put(flow, file_of(name, reloads + 1))
             reloads += reloader.step()
         scheduler.decide_due()
+        if bus.lost != lost:
+            lost = bus.lost
+            put(folder.with_name(f"{name}.lost"), str(lost))
         step.wait(0.001)
     raise AssertionError
 
