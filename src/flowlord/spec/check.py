@@ -25,6 +25,7 @@ from flowlord.spec.document import (
 )
 from flowlord.spec.elsewhere import token_for
 from flowlord.spec.keys import FIELDS, KNOWN_KEYS, stray_key
+from flowlord.spec.known import Known
 from flowlord.spec.near import nearest
 from flowlord.spec.options import Options
 from flowlord.spec.rule import EMPTY, parse_rule, parse_table, rule_text
@@ -80,14 +81,14 @@ class Examined:
     lost: list[Lost]
 
 
-def check(document: Document, name: str, revision: str) -> Parsed:
+def check(document: Document, name: str, revision: str, known: Known | None = None) -> Parsed:
     """Return the workflow that a document describes, with every problem in it, sorted by place."""
-    return conclude(examine(document, name), revision)
+    return conclude(examine(document, name, known), revision)
 
 
-def examine(document: Document, name: str) -> Examined:
+def examine(document: Document, name: str, known: Known | None = None) -> Examined:
     """Read the phases of a document and find what must be told before a workflow may run."""
-    reader = _Reader(document, name)
+    reader = _Reader(document, name, known or Known())
     phases = reader.read()
     lost = check_chains(phases, reader.parents, reader.findings)
     return Examined(name, document, phases, reader.parents, reader.findings, lost)
@@ -117,11 +118,13 @@ def conclude(examined: Examined, revision: str) -> Parsed:
 class _Reader:
     """A walk over the phases of one document; `parents` has the fields of each phase that was made."""
 
-    def __init__(self, document: Document, name: str) -> None:
+    def __init__(self, document: Document, name: str, known: Known) -> None:
+        known.tidy()
+        self.known = known
         self.document = document
         self.name = name
         self.in_yaml = name.lower().endswith((".yaml", ".yml"))
-        self.options = Options()
+        self.options = Options(known)
         self.findings = Findings()
         self.parents: list[Fields] = []
         self.names: set[str] = set()
@@ -317,11 +320,14 @@ class _Reader:
         value = fields.values["rule"]
         if isinstance(value, str):
             value = value.rstrip("\n")  # as blocks in YAML end with
+            written = value
+            quiet = self.known.rules.get(value)
+            if quiet is not None:
+                return quiet, written
             known = self.rules.get(value)
             if known is None:
                 known = self.rules[value] = parse_rule(value, self.options)
             rule, found = known
-            written = value
         elif isinstance(value, dict):
             rule, found = parse_table(value, self.options)
             written = rule_text(rule)
@@ -335,6 +341,8 @@ class _Reader:
             self.findings.add(each._replace(path=(*fields.where("rule"), *each.path)))
         if rule.has_meta and len({len(items) for items in rule.meta.values()}) > 1:
             self.unequal(fields.where("rule"), value, rule)
+        elif not found and not rule.unknown and isinstance(value, str):
+            self.known.rules[value] = rule
         return rule, written
 
     def unequal(self, where: Path, value: object, rule: Rule) -> None:

@@ -19,7 +19,7 @@ from flowlord.spec.codes import problem, shown
 from flowlord.spec.disk import DiskTree
 from flowlord.spec.document import named
 from flowlord.spec.near import Names
-from flowlord.spec.parse import parse, parse_file
+from flowlord.spec.parse import parse, reader
 from flowlord.spec.tree import MAX_FILES, Found, Place, Stamp, Tree
 
 __all__ = ["MAX_FILES", "Loaded", "load", "parse", "reload", "stamp", "stamps", "tree_of"]
@@ -100,19 +100,20 @@ class Loaded:
         return any(each.severity is Severity.ERROR for each in self.problems)
 
 
-def load(path: str | os.PathLike[str] | Tree, read: Read = parse_file) -> Loaded:
+def load(path: str | os.PathLike[str] | Tree, read: Read | None = None) -> Loaded:
     """Return the workflows of a file, or of all `.toml`, `.yaml` and `.yml` files below a folder.
 
     A file with errors is left out, its problems are told; the others load.
 
     Args:
         path: of this machine, or a Tree that lies elsewhere.
-        read: makes the workflow of one file out of its bytes, its name and its path.
+        read: makes the workflow of one file out of its bytes, its name and its path; the reader of `spec.parse`
+            when None.
     Raises:
         OSError: the path itself cannot be read. What lies below it never raises.
     """
     tree = tree_of(path)
-    return _load(None, tree, tree.find(), read)
+    return _load(None, tree, tree.find(), read or reader())
 
 
 def reload(previous: Loaded, path: str | os.PathLike[str] | Tree, found: Found | None = None) -> Loaded:
@@ -127,7 +128,7 @@ def reload(previous: Loaded, path: str | os.PathLike[str] | Tree, found: Found |
         OSError: the path itself cannot be read.
     """
     tree = tree_of(path)
-    return _load(previous, tree, found or tree.find(), parse_file)
+    return _load(previous, tree, found or tree.find(), reader())
 
 
 def stamp(path: str | os.PathLike[str] | Tree) -> dict[str, Stamp | None]:

@@ -18,6 +18,7 @@ from flowlord.rules.zones import zone_of
 from flowlord.spec import kinds
 from flowlord.spec.document import named
 from flowlord.spec.elsewhere import TRAVELS, hint_of, option_hint, schedule_in_words, span_of
+from flowlord.spec.known import Known
 from flowlord.spec.near import is_sure, near_miss, nearest
 
 MOST_STRANGERS: Final = 1_000  # names of unknown options in one file
@@ -56,12 +57,10 @@ class Remark(NamedTuple):
 
 
 class Options:
-    """Reads rules, one after another, and remembers what it found out about texts that repeat."""
+    """Reads the rules of one file; `known` has what was found out about texts that repeat."""
 
-    def __init__(self) -> None:
-        self.durations: dict[str, int | Unreadable] = {}
-        self.schedules: dict[tuple[str, str], Unreadable | None] = {}
-        self.required: dict[str, tuple[str, ...]] = {}
+    def __init__(self, known: Known | None = None) -> None:
+        self.known = known or Known()
         self.strangers: set[str] = set()  # names of options that are none of ours, in all rules
         self._begin()
 
@@ -175,13 +174,13 @@ class Options:
 
     def duration(self, number: int, value: str, *, negative: bool = False) -> int | None:
         """Return nanoseconds; None when the value is no duration, which is noted."""
-        known = self.durations.get(value)
+        known = self.known.durations.get(value)
         if known is None:
             try:
                 known = parse_duration(value)
             except Unreadable as error:
                 known = error
-            self.durations[value] = known
+            self.known.durations[value] = known
         if isinstance(known, Unreadable):
             self.complain("FL050", number, value, known)
             return None
@@ -203,7 +202,7 @@ class Options:
 
     def _schedule(self, zone: str) -> None:
         text = str(self.given["cron"])
-        known = self.schedules
+        known = self.known.schedules
         if (text, zone) not in known:
             try:
                 Cron.parse(text, zone)
@@ -305,7 +304,7 @@ class Options:
         self.given["pass_on"] = (*before, *[name for name in names if name])
 
     def _require(self, number: int, value: str, *, on_key: bool = False) -> None:
-        names = self.required.get(value)
+        names = self.known.required.get(value)
         if names is None:
             names = self._required(number, value, on_key)
         before = self.given.get("require", ())
@@ -332,7 +331,7 @@ class Options:
             text = f"{quote(value)} holds more than tokens; the rest is left out"
             self.say("FL043", number, text, hint, on_key=on_key)
         elif good:
-            self.required[value] = tuple(names)
+            self.known.required[value] = tuple(names)
         return tuple(names)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import sha256
 from typing import Final
 
@@ -10,6 +11,7 @@ from flowlord.model.workflow import Workflow
 from flowlord.spec.check import Parsed, check
 from flowlord.spec.codes import problem
 from flowlord.spec.document import Document
+from flowlord.spec.known import Known
 from flowlord.spec.source import Refused, Source
 
 SUFFIXES: Final = (".toml", ".yaml", ".yml")
@@ -28,10 +30,20 @@ def parse(text: bytes, name: str, path: str = "") -> tuple[Workflow | None, tupl
     return parsed.workflow, parsed.problems
 
 
-def parse_file(text: bytes, name: str, path: str) -> Parsed:
+def reader() -> Callable[[bytes, str, str], Parsed]:
+    """Return what reads files one after another, as `parse_file` does, and remembers what they have in common."""
+    known = Known()
+
+    def read(text: bytes, name: str, path: str) -> Parsed:
+        return parse_file(text, name, path, known)
+
+    return read
+
+
+def parse_file(text: bytes, name: str, path: str, known: Known | None = None) -> Parsed:
     """Do what `parse` does and keep what only the other files can tell."""
     try:
-        return check(read_document(text, name, path), name, revision_of(text))
+        return check(read_document(text, name, path), name, revision_of(text), known)
     except Refused as error:
         return Parsed(None, (error.problem,))
     except RecursionError:

@@ -14,6 +14,7 @@ from flowlord.rules.metastring import unescape
 from flowlord.spec.check import Examined
 from flowlord.spec.codes import CODES
 from flowlord.spec.document import Document, Fields, Finding, Path
+from flowlord.spec.known import Known
 from flowlord.spec.options import ALIASES
 from flowlord.spec.rule import decoded
 
@@ -26,6 +27,7 @@ class Advice:
 
     examined: Examined
     now: datetime
+    known: Known
     phases: list[Phase] = field(init=False)
     fields: list[Fields] = field(init=False)
     misread: set[Path] = field(init=False)  # phases whose rule was surely meant otherwise than it reads
@@ -123,11 +125,6 @@ class Advice:
     def parents(self, phase: Phase) -> list[int]:
         """Return the phases whose completion starts this one; none when they are not in the file."""
         return self.by_name.get((phase.parent, phase.parent_job), [])
-
-
-def named_options(rule: Rule) -> set[str]:
-    """Return the names of all options that a rule gives, known and unknown, in their own spelling."""
-    return {key if key in ALIASES.values() else option_name(key) for key, _ in rule.pairs}
 
 
 def option_name(key: str) -> str:

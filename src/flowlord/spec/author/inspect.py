@@ -15,6 +15,7 @@ from flowlord.spec.author.watch import Watched
 from flowlord.spec.check import Parsed, conclude, examine
 from flowlord.spec.codes import problem
 from flowlord.spec.document import Finding
+from flowlord.spec.known import Known
 from flowlord.spec.parse import is_yaml, read_document, revision_of
 from flowlord.spec.source import Refused
 
@@ -40,18 +41,21 @@ class Inspected(Parsed):
 def reader(now: datetime) -> Callable[[bytes, str, str], Inspected]:
     """Return what `load` may use to read each file; `now` is aware, UTC, for what is past and what comes next."""
 
+    known = Known()
+
     def read(data: bytes, name: str, path: str) -> Inspected:
-        return inspect(data, name, path, now)
+        return inspect(data, name, path, now, known)
 
     return read
 
 
-def inspect(data: bytes, name: str, path: str, now: datetime) -> Inspected:
+def inspect(data: bytes, name: str, path: str, now: datetime, known: Known | None = None) -> Inspected:
     """Return everything about one file that shows without the others; never raises, whatever the bytes are."""
+    known = known or Known()
     try:
         document = read_document(data, name, path)
-        examined = examine(document, name)
-        advice = Advice(examined, now)
+        examined = examine(document, name, known)
+        advice = Advice(examined, now, known)
         for check in (use.check, times.check, tokens.check, words.check):
             check(advice)
         sources = batches.check(advice)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Set
+from functools import lru_cache
 from itertools import islice
 from typing import Final
 
@@ -12,7 +13,7 @@ from flowlord.rules.moments import time_of_path
 from flowlord.spec.author.advice import MOST_NAMES, Advice
 from flowlord.spec.document import named
 from flowlord.spec.elsewhere import token_for
-from flowlord.spec.near import Names
+from flowlord.spec.near import Names, near_miss
 
 _META: Final = re.compile(r"\{meta:([0-9A-Za-z_]+)\}", re.ASCII)
 _TIME: Final = re.compile(r"(?i)\{(?:yyyy|yy|mm|dd|hh|min|ts|slug|hour_slug|day_slug|month_slug)\}", re.ASCII)
@@ -230,12 +231,19 @@ class _Likeness:
 
     def near(self, name: str, given: Set[str]) -> str:
         """Return the given name that this one must have been meant for; nothing when none is like it."""
+        if given == _OWN:  # as for most children
+            return _near_own(name)
         if self.left <= 0:
             return ""
         self.left -= len(given)
         if given != self.given:
             self.given, self.names = given, Names(sorted(given))
         return self.names.near_miss(name)
+
+
+@lru_cache(maxsize=1024)
+def _near_own(name: str) -> str:
+    return near_miss(name, tuple(sorted(_OWN)))
 
 
 def _time(

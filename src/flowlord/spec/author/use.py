@@ -7,7 +7,7 @@ from typing import Final
 
 from flowlord.model.workflow import Phase, Rule
 from flowlord.rules.durations import short_duration
-from flowlord.spec.author.advice import Advice, named_options, option_name
+from flowlord.spec.author.advice import Advice, option_name
 from flowlord.spec.document import Fields, named
 from flowlord.spec.options import ALIASES
 
@@ -29,19 +29,22 @@ _WRAPPED: Final = re.compile(r"\{(?:meta:)?([0-9A-Za-z_]+)\}|meta:([0-9A-Za-z_]+
 
 def check(advice: Advice) -> None:
     """Tell every option that changes nothing."""
-    names: dict[str, str] = {}  # as written, and as the documentation has it; the same few over and over
+    names = advice.known.options
     for number, phase, rule in advice.ruled():
+        options: set[str] = set()
         for key, _ in rule.pairs:
             name = names.get(key)
             if name is None:
                 name = names[key] = key if key in ALIASES.values() else option_name(key)
             if name in _QUICK:
-                _check(advice, number, phase, rule, named_options(rule) & _QUICK)
-                break
+                options.add(name)
+        if options:
+            _check(advice, number, phase, rule, options)
 
 
 def _check(advice: Advice, number: int, phase: Phase, rule: Rule, options: set[str]) -> None:
-    for option in sorted(options & _NEEDS.keys()):
+    needing = options & _NEEDS.keys()
+    for option in sorted(needing) if needing else ():
         needed, hint = _NEEDS[option]
         if not _has(needed, advice.fields[number], phase):
             text = f"'{option}' does nothing without {needed}"
