@@ -102,6 +102,20 @@ def test_a_page_goes_on_where_it_ended_whatever_was_added():
     assert [each.key for page in pages for each in page] == ["k1", "k0"]
 
 
+@pytest.mark.parametrize("in_file", range(5))
+def test_the_last_of_a_batch_is_the_newest_whoever_tells_it(in_file):
+    """All of a batch are published at one moment, and one of them may end before the last is written."""
+    entries = journal([tuple(published(f"k{n}") for n in range(6)), done("k5"), done("k0"), done("k2")])
+    historian = Historian(None, VirtualClock())
+    historian.follow(entries[:in_file])
+    found = History(historian.connection)
+    assert catch_up(found, Kept(entries)) == 0
+    last = found.newest()
+    assert last is not None
+    assert last.key == "k5"
+    assert last.state == "complete"
+
+
 def test_counting_may_stop_early():
     many = history(tuple(published(f"k{n}") for n in range(30)))
     assert many.count(Filter(), NOW_US, most=10) == 10

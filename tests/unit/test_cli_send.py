@@ -1,5 +1,7 @@
 """`flowlord send` on a bus in hand: what a key remembers and for how long, and what waiting knows of the end."""
 
+import json
+from contextlib import closing
 from datetime import timedelta
 from math import inf
 
@@ -11,8 +13,10 @@ from flowlord.bus.lifetimes import OUTCOME_DAYS
 from flowlord.bus.memory import MemoryBus
 from flowlord.bus.port import Presence
 from flowlord.bus.sqlite import SqliteBus
-from flowlord.cli.send import KEPT_S, Options, _send_chunk
+from flowlord.cli.buses import bus_at
+from flowlord.cli.send import KEPT_S, Options, _send_chunk, run
 from flowlord.cli.wait import Watched, follow, lonely
+from flowlord.config import resolve
 from flowlord.decide.ask import Ask
 from flowlord.decide.keys import dispatch_key
 from flowlord.model.errors import Refused
@@ -343,3 +347,48 @@ def test_waiting_tells_what_is_missing_for_the_task_to_end():
     bus.beat(Presence("w", "worker", "h", 1, topics=("load",)))
     bus.beat(Presence("t", "taskmaster", "h", 1))
     assert lonely(bus, ["load"]) == []
+
+
+ROW_LIMIT = 1 << 20
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return resolve({}, None, tmp_path)
+
+
+def waiting(settings) -> int:
+    with closing(bus_at(settings.bus, by="test")) as bus:
+        return sum(state.waiting for state in bus.topics())
+
+
+def test_a_row_that_no_bus_takes_is_refused_with_its_place_before_any_is_sent(tmp_path, settings, capsys):
+    rows = tmp_path / "rows.jsonl"
+    for info, fits in (("\x01" * (ROW_LIMIT // 6), False), ("x" * ROW_LIMIT, False), ("x" * 1_040_000, True)):
+        rows.write_text("".join(f"{json.dumps({'info': each})}\n" for each in ("a", info)))
+        assert run(settings, "nobody", "", Options(from_file=str(rows))) == (0 if fits else 2)
+        told = capsys.readouterr().err
+        assert (f"{rows}:2: the task would have" in told) != fits
+        assert waiting(settings) == (2 if fits else 0)
+
+
+def test_what_ends_a_send_in_the_middle_leaves_it_said_how_many_were_sent(
+    tmp_path, settings, capsys, monkeypatch
+):
+    rows = tmp_path / "rows"
+    rows.write_text("".join(f"{n}\n" for n in range(1_200)))
+    commit, landed = SqliteBus.commit, []
+
+    def interrupted(self, *given, **more):
+        if landed:
+            raise KeyboardInterrupt
+        landed.append(commit(self, *given, **more))
+
+    monkeypatch.setattr(SqliteBus, "commit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(settings, "nobody", "", Options(from_file=str(rows)))
+    assert (
+        "only 500 of 1200 tasks were sent, the first ones; another time with --key" in capsys.readouterr().err
+    )
+    assert waiting(settings) == 500

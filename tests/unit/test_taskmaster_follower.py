@@ -1,12 +1,15 @@
 """How much the follower of the journal copies at a time, and how it forgets beside."""
 
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from flowlord.bus.port import JournalEntry
+from flowlord.bus.port import JournalEntry, Peeked
 from flowlord.cache.historian import Historian
 from flowlord.cache.queries import History
+from flowlord.model.errors import Refused
+from flowlord.model.plan import Mark, Plan
 from flowlord.taskmaster.follower import BATCH, LONG_NS, MOST, Follower
 from support.clock import VirtualClock
 from support.journal import Kept, done, journal, published, task
@@ -18,6 +21,18 @@ class Bus(Kept):
     def __init__(self, entries: list[JournalEntry]) -> None:
         super().__init__(entries)
         self.asked: list[tuple[int, float]] = []
+        self.there: set[str] = set()
+        self.alerts: dict[str, str] = {}
+
+    def find(self, keys: Collection[str]) -> list[Peeked]:
+        held = [key for key in keys if key in self.there]
+        return [Peeked("load", f"load/{key}", b"{}", key, "waiting", 5, 0, 0, 0, "") for key in held]
+
+    def commit(self, plan: Plan, *, marks: Sequence[Mark]) -> None:
+        [mark], [fact] = marks, plan.facts
+        if mark.key in self.alerts:
+            raise Refused(mark.key, mark.new)
+        self.alerts[mark.key] = fact.text
 
     def journal(self, after: int, limit: int, wait_s: float = 0.0) -> list[JournalEntry]:
         self.asked.append((limit, wait_s))
@@ -161,3 +176,89 @@ def test_a_reset_between_the_damage_and_the_next_start_is_noticed(tmp_path, capl
     assert "history.reset" in [record.action for record in caplog.records]
     assert again.connection.execute("SELECT count(*) FROM tasks WHERE key LIKE 'b%'").fetchone() == (10,)
     again.close()
+
+
+def states(historian: Historian) -> dict[str, str]:
+    return dict(historian.connection.execute("SELECT key, state FROM tasks"))
+
+
+def ended(historian: Historian) -> dict[str, int]:
+    rows = historian.connection.execute(
+        "SELECT state, sum(attempts) FROM days GROUP BY 1 HAVING sum(attempts)"
+    )
+    return dict(rows)
+
+
+def test_what_waited_on_a_bus_that_was_reset_is_lost_in_every_history_and_told_once():
+    clock = VirtualClock()
+    first = Bus(journal([published("ended"), done("ended"), published("open"), published("again")]))
+    several = [Historian(None, clock) for _ in range(2)]
+    followers = [
+        Follower(first, clock, lambda each=each: each, timedelta(days=9_999))  # type: ignore[arg-type]
+        for each in several
+    ]
+    second = Bus(journal([published("new"), published("again")]))
+    second._generation = "g2"
+    for follower in followers:
+        follower.step()
+        follower._bus = second  # type: ignore[assignment]
+        while follower.step():
+            pass
+    for historian in several:
+        assert states(historian) == {
+            "ended": "complete",
+            "open": "lost",
+            "again": "waiting",
+            "new": "waiting",
+        }
+        assert ended(historian) == {"complete": 1, "lost": 1}
+    assert second.alerts == {
+        "lost:g1": "2 tasks were lost with the data of the bus: flowlord retry --state lost"
+    }
+
+
+def test_what_is_still_there_after_a_reset_is_not_lost_and_a_result_that_comes_counts():
+    clock = VirtualClock()
+    first = Bus(journal([published("kept"), published("worked")]))
+    historian = Historian(None, clock)
+    follower = Follower(first, clock, lambda: historian, timedelta(days=9_999))  # type: ignore[arg-type]
+    follower.step()
+    second = Bus([])
+    second._generation, second.there = "g2", {"kept"}
+    follower._bus = second  # type: ignore[assignment]
+    follower.step()
+    assert states(historian) == {"kept": "waiting", "worked": "lost"}
+    second.entries = journal([done("worked")])
+    follower.step()
+    assert states(historian) == {"kept": "waiting", "worked": "complete"}
+    assert ended(historian) == {"complete": 1}
+
+
+def test_a_bus_that_lost_its_newest_data_while_nobody_followed_is_read_from_its_beginning():
+    clock = VirtualClock()
+    historian = Historian(None, clock)
+    entries = journal([published("a"), done("a"), published("b"), published("c")])
+    Follower(Bus(entries), clock, lambda: historian, timedelta(days=9_999)).step()  # type: ignore[arg-type]
+    less = Bus(entries[:3])
+    less.there = {"b"}
+    follower = Follower(less, clock, lambda: historian, timedelta(days=9_999))  # type: ignore[arg-type]
+    follower.step()
+    less.entries += journal([published("d")], first=4)
+    follower.step()
+    assert states(historian) == {"a": "complete", "b": "waiting", "c": "lost", "d": "waiting"}
+
+
+def test_another_bus_than_the_one_that_is_followed_loses_nothing(tmp_path):
+    clock = VirtualClock()
+    path = tmp_path / "tasks.db"
+    here = Historian(path, clock, of="redis://here")
+    follower = Follower(Bus(journal([published("a")])), clock, lambda: here, timedelta(days=9_999))  # type: ignore[arg-type]
+    follower.step()
+    follower.step()
+    follower.finish()
+    elsewhere = Bus([])
+    elsewhere._generation = "g2"
+    there = Historian(path, clock, of="redis://there")
+    Follower(elsewhere, clock, lambda: there, timedelta(days=9_999)).step()  # type: ignore[arg-type]
+    assert states(there) == {"a": "waiting"}
+    there.close()

@@ -17,7 +17,8 @@ class State(StrEnum):
     """Where an attempt is; the values are those of `--state` and of every machine output.
 
     RUNNING is never stored: only the bus knows it. LATER turns into WAITING by itself when its time has come.
-    ERROR is a failure that nothing has followed yet; RETRIED one that another attempt followed.
+    ERROR is a failure that nothing has followed yet; RETRIED one that another attempt followed. LOST is what the bus
+    held when it was reset: nobody has it any more, and whether it ran to its end is not known.
     """
 
     WAITING = "waiting"
@@ -31,10 +32,11 @@ class State(StrEnum):
     ALERT = "alert"
     CANCELLED = "cancelled"
     QUARANTINED = "quarantined"
+    LOST = "lost"
 
 
 OPEN = frozenset({State.WAITING, State.LATER, State.RUNNING})
-FAILED = frozenset({State.ERROR, State.DEAD, State.ALERT, State.QUARANTINED})
+FAILED = frozenset({State.ERROR, State.DEAD, State.ALERT, State.QUARANTINED, State.LOST})
 """What `--failed` shows: ended badly, and nothing is going to happen by itself."""
 
 
@@ -45,7 +47,8 @@ class Attempt(msgspec.Struct):
     microseconds since 1970 UTC, 0 when unknown: `happened_us` is when the bus last told something of it, by the clock
     of the bus, the others are what was told. `cause` is the slot: `done:KEY` for a child of the attempt KEY,
     `retry:KEY` for the attempt that follows it. `number` counts attempts from 1. `late_us` is when it was told that it
-    had not come to its end in time, `lost` how many workers vanished with it.
+    had not come to its end in time, `lost` how many workers, or data of the bus,
+    vanished with it.
     """
 
     n: int | None = None

@@ -24,7 +24,8 @@ class Filter(msgspec.Struct, frozen=True):
     `info` is a pattern with `*`, `?` and `[...]` that the whole info fits. `moment_from` and `moment_to` (excluded)
     bound the data time, written like it: what has none is then not wanted. `error` is a part of the worker's message
     or of the reason, in any case. `ids`, when not None, are all the ids that are wanted. `late` wants those that were
-    not done in their time, `lost` those with which a worker vanished.
+    not done in their time, `lost` those with which a worker, or the bus that held them,
+    vanished.
     """
 
     states: frozenset[State] = msgspec.field(default_factory=frozenset)

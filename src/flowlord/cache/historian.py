@@ -15,7 +15,7 @@ from pathlib import Path
 from msgspec.json import Decoder
 from msgspec.structs import astuple
 
-from flowlord.cache import days
+from flowlord.cache import days, lost
 from flowlord.cache.attempt import COLUMNS, Attempt
 from flowlord.cache.checkpoint import Checkpoints
 from flowlord.cache.ledger import Entry, Ledger, holes, keys_of
@@ -125,21 +125,27 @@ class Historian:
             self._replace_when_damaged(error)
             return 0
 
-    def attach(self, generation: str) -> bool:
+    def following(self) -> str:
+        """Return which data of the bus the file follows; nothing when that is another bus, or not known."""
+        return "" if lost.is_of_another(self.path, self._of) else self._cursor()[1]
+
+    def attach(self, generation: str, gone: Sequence[str] = ()) -> bool:
         """Say which data of the bus is followed; returns False when it was other data before.
 
         Then the numbers begin again, so the cursor restarts at 0, as it does when the file does not say what it
         followed. Rows that were written stay: they tell what happened. What a file had that is gone, and the bus no
-        longer has, is recorded as a gap.
+        longer has, is recorded as a gap; open attempts with the keys in `gone` are recorded as lost with it.
         """
         with transaction(self.connection):
             seq, before = self._cursor()
-            lost = self._lost(seq, before, generation)
+            missed = self._missed(seq, before, generation)
             if before != generation:
                 self.connection.execute("UPDATE cursor SET seq = 0, generation = ?", (generation,))
-            if lost:
-                at_us = int(self._clock.now().timestamp() * 1e6)
-                self.connection.execute("INSERT INTO gaps VALUES (NULL, ?, ?, ?, ?)", (at_us, *lost))
+                lost.lose(self.connection, gone, self._now_us())
+            if missed:
+                self.connection.execute(
+                    "INSERT INTO gaps VALUES (NULL, ?, ?, ?, ?)", (self._now_us(), *missed)
+                )
         self._is_new = False
         if before == generation:
             self._reach(seq, generation)
@@ -150,10 +156,10 @@ class Historian:
                 "the bus was reset (%s before, %s now): its journal is followed from the beginning",
                 before, generation, extra={"action": "history.reset"},
             )  # fmt: skip
-        if lost:
+        if missed:
             log.warning(
                 "the bus was reset (%s before, %s now), and entries %d to %d are not in this file: history has a gap",
-                lost[0], generation, *lost[1:], extra={"action": "history.gap"},
+                missed[0], generation, *missed[1:], extra={"action": "history.gap"},
             )  # fmt: skip
         return not before
 
@@ -182,16 +188,18 @@ class Historian:
         if self.path is not None and inode == self._opened == self._inode():
             self._replace(self.path, text)
 
-    def rewind(self) -> None:
+    def rewind(self, gone: Sequence[str] = ()) -> None:
         """Take in the journal from its beginning again: the bus lost what it told last, and counts on from less.
 
-        What is known already is passed over. Rows of what was lost stay: they tell what happened.
+        What is known already is passed over. Rows of what was lost stay: they tell what happened. Open attempts with
+        the keys in `gone` are recorded as lost.
         """
         with transaction(self.connection):
             self.connection.execute("UPDATE cursor SET seq = 0")
+            lost.lose(self.connection, gone, self._now_us())
         self._reached = (0, "")
         log.error(
-            "the bus lost its newest data: what history tells of the last moments may be open for ever",
+            "the bus lost its newest data: its journal is followed from the beginning again",
             extra={"action": "history.rewound"},
         )
 
@@ -250,7 +258,7 @@ class Historian:
         told, of = self._reached
         self._reached = (max(seq, told) if of == generation else seq, generation)
 
-    def _lost(self, seq: int, before: str, generation: str) -> tuple[str, int, int] | None:
+    def _missed(self, seq: int, before: str, generation: str) -> tuple[str, int, int] | None:
         """Return what we followed, is not in the file we have now, and the bus cannot tell again: data, first, last."""
         told, of = self._reached
         begin = seq if before == of else 0
@@ -258,6 +266,9 @@ class Historian:
         if of in ("", generation) or told <= begin or not (before == of or self._is_new):
             return None
         return of, begin + 1, told
+
+    def _now_us(self) -> int:
+        return int(self._clock.now().timestamp() * 1e6)
 
     def _inode(self) -> int:
         try:

@@ -155,6 +155,8 @@ class Ledger:
         attempt = self.attempts.get(fact.key)
         if attempt is None:
             attempt = self._new(fact, at)
+        elif attempt.state == State.LOST:  # with an earlier bus; its cause came again on this one
+            attempt.reason = ""
         elif attempt.state not in _OPEN:
             return
         attempt.state = "later" if fact.due > at else "waiting"

@@ -31,6 +31,7 @@ SYMBOLS = {
     State.ALERT: ("✗", "x"),
     State.CANCELLED: ("⏸", "-"),
     State.QUARANTINED: ("☠", "X"),
+    State.LOST: ("☠", "X"),
 }
 _PAINTS = {
     State.COMPLETE: GREEN,
@@ -40,6 +41,7 @@ _PAINTS = {
     State.DEAD: RED,
     State.ALERT: RED,
     State.QUARANTINED: RED,
+    State.LOST: RED,
     State.CANCELLED: DIM,
     State.LATER: DIM,
 }

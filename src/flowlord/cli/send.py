@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
-from math import ceil, inf, isfinite
+from math import ceil, inf
 from pathlib import Path
-from typing import NoReturn
 
 from flowlord.bus.clock import SystemClock, time_of
 from flowlord.bus.lifetimes import OUTCOME_DAYS
@@ -23,13 +21,14 @@ from flowlord.cli.exits import ANSWER_IS_BAD, DONE, NO_SUCH_THING, TIMED_OUT, WR
 from flowlord.cli.flag_values import WrongUse, priority_of
 from flowlord.cli.origin import load_known, with_workflow
 from flowlord.cli.progress import Progress
+from flowlord.cli.sendrows import rows_asked
 from flowlord.cli.wait import FAILED, Watched, follow, lonely, remembered
 from flowlord.config import Settings
 from flowlord.decide.ask import Ask, on_ask
 from flowlord.decide.context import Context
 from flowlord.decide.keys import dispatch_key, run_id
-from flowlord.model.errors import BusUnavailable, Refused
-from flowlord.model.message import BANDS, Message
+from flowlord.model.errors import FlowlordError, Refused
+from flowlord.model.message import Message
 from flowlord.model.plan import Mark
 from flowlord.model.workflow import Workflows
 from flowlord.rules.durations import parse_duration
@@ -129,8 +128,9 @@ def _send(
             progress.at(start)
             try:
                 sent += _send_chunk(bus, asks[start : start + CHUNK], flows, options, stamps, known)
-            except BusUnavailable as error:
-                raise _interrupted(error, len(sent), len(asks), options) from error
+            except (FlowlordError, KeyboardInterrupt):
+                _interrupted(len(sent), len(asks), options)
+                raise
     _tell(bus, sent, known)
     if options.output or not sys.stdout.isatty():
         before = [{"id": found.run, "key": found.key, "sent": False} for found in known.values()]
@@ -147,14 +147,13 @@ def _send(
     return _wait(bus, keys, first - 1 if known else after, options, clock, history)
 
 
-def _interrupted(error: BusUnavailable, sent: int, total: int, options: Options) -> BusUnavailable:
-    """Return the error that also tells what was sent before."""
-    way = "the same again sends the rest" if options.key else "another time with --key it could go on here"
-    text, hint = (
-        f"only {sent} of {total} tasks were sent, the first ones: {error}",
-        f"{way}\n        {error.hint}",
-    )
-    return BusUnavailable(text, hint=hint.rstrip()) if sent else error
+def _interrupted(sent: int, total: int, options: Options) -> None:
+    """Say how many were sent before the error that is told next."""
+    if sent:
+        way = (
+            "the same again sends the rest" if options.key else "another time with --key it could go on here"
+        )
+        printer.say(f"only {sent} of {total} tasks were sent, the first ones; {way}")
 
 
 def _send_chunk(
@@ -284,80 +283,8 @@ def _asks(name: str, info: str, options: Options, now: datetime) -> Iterator[Ask
         yield replace(common, info=sys.stdin.read().rstrip("\n") if info == "-" else info)
         return
     common = replace(common, info=info)
-    for n, (place, row) in enumerate(_rows(options.from_file)):
-        yield replace(_row_ask(place, row, common), request=f"{request}/{n}")
-
-
-def _rows(path: str) -> Iterator[tuple[str, dict[str, object]]]:
-    """Yield each row with its place, `path:line`."""
-    try:
-        with nullcontext(sys.stdin) if path == "-" else Path(path).open(encoding="utf-8") as lines:
-            for n, line in enumerate(lines, 1):
-                if line.strip():
-                    yield f"{path}:{n}", _row(line, f"{path}:{n}")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise WrongUse(f"{path} cannot be read: {reason}") from error
-
-
-def _row(line: str, place: str) -> dict[str, object]:
-    """Read one line: a JSON object, or the info itself."""
-    if not line.lstrip().startswith("{"):
-        return {"info": line.rstrip("\r\n")}
-    try:
-        return dict(json.loads(line))
-    except RecursionError as error:
-        raise WrongUse(f"{place}: nested too deeply") from error
-    except ValueError as error:
-        raise WrongUse(f"{place}: not JSON: {error}") from error
-
-
-def _row_ask(place: str, row: Mapping[str, object], common: Ask) -> Ask:
-    """Return what a row asks for; what it does not say is as for all of them."""
-    own = row.get("meta", {})
-    if not isinstance(own, dict):
-        _wrong_row(place, "meta", own, "an object of texts, numbers, true and false")
-    priority = row.get("priority", "")
-    if isinstance(priority, bool) or not isinstance(priority, str | int):
-        _wrong_row(place, "priority", priority, f"0 to 10, or {', '.join(BANDS)}")
-    try:
-        rank = priority_of(str(priority)) if "priority" in row else common.priority
-    except WrongUse:
-        _wrong_row(place, "priority", priority, f"0 to 10, or {', '.join(BANDS)}")
-    return replace(
-        common,
-        info=_row_text(place, "info", row.get("info", common.info)),
-        job=_row_text(place, "job", row.get("job", common.job)),
-        meta=(*common.meta, *(_row_pair(place, key, value) for key, value in own.items())),
-        priority=rank,
-    )
-
-
-def _row_text(place: str, field: str, value: object) -> str:
-    if not isinstance(value, str):
-        _wrong_row(place, field, value, "a text, in quotes")
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError:  # half a surrogate pair
-            _wrong_row(place, field, value, "Unicode text")
-    return value
-
-
-def _row_pair(place: str, key: str, value: object) -> tuple[str, str]:
-    if not _row_text(place, "meta", key):
-        _wrong_row(place, "meta", key, "an object whose keys are not empty")
-    if isinstance(value, str):
-        return key, _row_text(place, f"meta.{key}", value)
-    if not isinstance(value, bool | int | float) or not isfinite(value):
-        _wrong_row(place, f"meta.{key}", value, "a text, a number, true or false")
-    return key, json.dumps(value)
-
-
-def _wrong_row(place: str, field: str, value: object, allowed: str) -> NoReturn:
-    shown = json.dumps(value)
-    shown = shown if len(shown) <= 60 else f"{shown[:59]}…"
-    raise WrongUse(f"{place}: {field} is {shown}; it must be {allowed}")
+    for n, asked in enumerate(rows_asked(options.from_file, common)):
+        yield replace(asked, request=f"{request}/{n}")
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -17,7 +17,7 @@ class HistoryFlags(TypedDict, total=False):
     running: Annotated[bool, option("--running", help="Those that a worker holds now.")]
     waiting: Annotated[bool, option("--waiting", help="Those that wait, for a worker or for their time.")]
     late: Annotated[bool, option("--late", help="Those that were not done in their time.")]
-    lost: Annotated[bool, option("--lost", help="Those with which a worker vanished.")]
+    lost: Annotated[bool, option("--lost", help="Those with which a worker, or the bus, vanished.")]
     state: Annotated[str, option("--state", metavar="S,S", help="Those in these states.", show_default=False)]
     batch: Annotated[str, option("--batch", metavar="ID", help="Of this batch.", show_default=False)]
     topic: Annotated[str, option("--topic", metavar="T", help="Of this topic.", show_default=False)]

@@ -315,7 +315,7 @@ def _parent_there(case: Case, phase: Phase, parent: Phase, before: Sequence[Atte
     answer.add(f"{words}: {said}" if said else words, str(state), last.ended_us)
     if state == State.COMPLETE:
         answer.add("history tells of no start and of no reason: was the phase loaded then?", "unknown")
-    elif state in (State.DEAD, State.QUARANTINED):
+    elif state in (State.DEAD, State.QUARANTINED, State.LOST):
         answer.then = f"it will start by itself when {parent.base_name} succeeds"
         answer.commands.append(f"flowlord retry {last.key[:12]}")
     else:

@@ -41,8 +41,8 @@ def of_attempt(sources: Sources, history: History, of: Attempt, now: datetime, n
             "retry", each.ended_us or each.happened_us,
         )  # fmt: skip
     _now(sources, last, len(tries), state, answer, now, now_us)
-    if last.lost:
-        answer.add(f"{last.lost} of its workers vanished, and it was offered again", "lost")
+    if vanished := last.lost - (state is State.LOST):
+        answer.add(f"{vanished} of its workers vanished, and it was offered again", "lost")
     if last.late_us:
         answer.add("it had not come to its end in its time, which was told", "late", last.late_us)
     for told in of_keys(history, [each.key for each in tries]):
@@ -96,6 +96,10 @@ def _now(
         case State.CANCELLED:
             answer.add(last.reason or "it was cancelled", "cancelled", last.ended_us)
             answer.then = "nothing more will happen by itself"
+        case State.LOST:
+            answer.add(last.reason, "lost", last.happened_us)
+            answer.add("a worker may have begun it, and even ended it: the bus cannot tell any more", "lost")
+            answer.then = "nobody has it any more: nothing more will happen by itself"
         case State.ERROR:
             answer.add(f"its worker reported: {last.msg}", "error", last.ended_us)
             answer.then = "a taskmaster decides what follows as soon as it hears the result"
@@ -157,7 +161,7 @@ def _after(sources: Sources, history: History, tries: list[Attempt], state: Stat
     if phases and state not in (State.CANCELLED, State.WARN, State.ALERT):
         names = ", ".join(dict.fromkeys(phase.base_name for phase in phases))
         answer.add(f"{names} will start by itself when it is complete", "waits")
-    if state in (State.DEAD, State.QUARANTINED):
+    if state in (State.DEAD, State.QUARANTINED, State.LOST):
         answer.commands.append(f"flowlord retry {last.key[:12]}")
     if state not in OPEN:
         answer.commands.append(f"flowlord task {last.key[:12]}")

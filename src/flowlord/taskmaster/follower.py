@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 from flowlord.bus.port import Bus
 from flowlord.cache.historian import Historian
+from flowlord.cache.lost import open_keys
 from flowlord.model.clock import Clock
-from flowlord.model.errors import BusUnavailable
+from flowlord.model.errors import BusUnavailable, Refused
+from flowlord.model.plan import Fact, FactKind, Mark, Plan
 from flowlord.taskmaster.inspector import Inspector
 
 LEAST = 200
@@ -21,6 +24,8 @@ WAIT_S = 1.0
 PRUNING_WAIT_S = 0.02
 PRUNE_EVERY_NS = 3_600_000_000_000
 FINISH_NS = 10_000_000_000
+TOLD_S = 7 * 86_400
+"""How long it is remembered that a loss was told; the journal reaches no further."""
 
 
 class Follower:
@@ -100,7 +105,12 @@ class Follower:
 
     def _attach(self, historian: Historian) -> None:
         generation = self._bus.generation()
-        historian.attach(generation)
+        before = historian.following()
+        gone = self._gone(historian, before) if before not in ("", generation) else []
+        historian.attach(generation, gone)
+        seq = historian.cursor()
+        if seq > self._bus.journal_bounds()[1]:  # it lost its newest data while nobody followed
+            historian.rewind(self._gone(historian, f"{generation}:{seq}"))
         self._generation, self._openings = generation, historian.openings
         self._last = (0, "")
 
@@ -110,9 +120,24 @@ class Follower:
         if self._in_doubt and seq and historian.cursor() == seq:
             found = self._bus.journal(seq - 1, 1)
             if not found or (found[0].seq, found[0].commit) != (seq, commit):
-                historian.rewind()
+                historian.rewind(self._gone(historian, commit))
                 self._last = (0, "")
         self._in_doubt = False
+
+    def _gone(self, historian: Historian, before: str) -> Sequence[str]:
+        """Return what history takes for open and the bus does not have, after it lost data; people are told once."""
+        known = open_keys(historian.connection)
+        there = {found.key for found in self._bus.find(known)} if known else set()
+        gone = [key for key in known if key not in there]
+        if gone:
+            text = f"{len(gone)} tasks were lost with the data of the bus: flowlord retry --state lost"
+            fact = Fact(FactKind.ALERT, cause=f"lost:{before}", text=text)
+            with suppress(Refused):  # several histories may follow one bus
+                self._bus.commit(
+                    Plan(facts=(fact,)),
+                    marks=[Mark(f"lost:{before}", None, self._bus.generation(), ttl_s=TOLD_S)],
+                )
+        return gone
 
     def _begin(self) -> Historian:
         self._historian = self._open()
