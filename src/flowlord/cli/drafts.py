@@ -4,55 +4,48 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
+from flowlord.cli.flags import Commands, argument, option
 from flowlord.cli.options import Ascii, BusAddress, Color, Config, NoHeaders, Output, leave, settings_of
 
-app = typer.Typer(rich_markup_mode=None)
+app = Commands()
 
 
 @app.command("next")
 def next_(
     path: Annotated[
-        str, typer.Argument(metavar="[PATH]", help="File or folder of workflows.", show_default=False)
+        str, argument(metavar="[PATH]", help="File or folder of workflows.", show_default=False)
     ] = "",
     length: Annotated[
         str,
-        typer.Option(
-            "--for", metavar="LENGTH", help="How far to look: 24h (default), 7d.", show_default=False
-        ),
+        option("--for", metavar="LENGTH", help="How far to look: 24h (default), 7d.", show_default=False),
     ] = "",
     number: Annotated[
         int | None,
-        typer.Option(
-            "-n", "--number", min=0, metavar="N", help="So many starts; 0 is all.", show_default=False
-        ),
+        option("-n", "--number", min=0, metavar="N", help="So many starts; 0 is all.", show_default=False),
     ] = None,
     start: Annotated[
         str,
-        typer.Option(
+        option(
             "--from", metavar="WHEN", help="From then on: now (default), +2h, 2026-10-25.", show_default=False
         ),
     ] = "",
     topic: Annotated[
-        str, typer.Option("--topic", metavar="T", help="Only this TOPIC or TOPIC:JOB.", show_default=False)
+        str, option("--topic", metavar="T", help="Only this TOPIC or TOPIC:JOB.", show_default=False)
     ] = "",
     explain: Annotated[
         str,
-        typer.Option(
-            "--explain", metavar="CRON", help="Put a schedule into words instead.", show_default=False
-        ),
+        option("--explain", metavar="CRON", help="Put a schedule into words instead.", show_default=False),
     ] = "",
     tz: Annotated[
-        str, typer.Option("--tz", metavar="ZONE", help="Show local times of this zone.", show_default=False)
+        str, option("--tz", metavar="ZONE", help="Show local times of this zone.", show_default=False)
     ] = "",
-    local: Annotated[bool, typer.Option("--local", help="Show times of this machine's zone.")] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Do not ask the bus what is paused.")] = False,
+    local: Annotated[bool, option("--local", help="Show times of this machine's zone.")] = False,
+    offline: Annotated[bool, option("--offline", help="Do not ask the bus what is paused.")] = False,
     output: Output = "",
     no_headers: NoHeaders = False,
     ascii_: Ascii = False,
     color: Color = "auto",
-    wide: Annotated[bool, typer.Option("--wide", help="Cut nothing to the width of the terminal.")] = False,
+    wide: Annotated[bool, option("--wide", help="Cut nothing to the width of the terminal.")] = False,
     bus: BusAddress = "",
     config: Config = "",
 ) -> None:
@@ -84,19 +77,17 @@ def next_(
 @app.command()
 def graph(
     path: Annotated[
-        str, typer.Argument(metavar="[PATH]", help="File or folder of workflows.", show_default=False)
+        str, argument(metavar="[PATH]", help="File or folder of workflows.", show_default=False)
     ] = "",
     topic: Annotated[
         str,
-        typer.Option(
+        option(
             "--topic", metavar="T", help="Only the chains of this TOPIC or TOPIC:JOB.", show_default=False
         ),
     ] = "",
     output: Annotated[
         str,
-        typer.Option(
-            "-o", "--output", metavar="FORM", help="text, json, mermaid or dot.", show_default=False
-        ),
+        option("-o", "--output", metavar="FORM", help="text, json, mermaid or dot.", show_default=False),
     ] = "",
     ascii_: Ascii = False,
     color: Color = "auto",
@@ -124,13 +115,13 @@ def graph(
 def schema(
     key: Annotated[
         str,
-        typer.Argument(
+        argument(
             metavar="[KEYPATH]", help="One key, such as phase.rule.catchup, or config.", show_default=False
         ),
     ] = "",
     output: Annotated[
         str,
-        typer.Option("-o", "--output", metavar="FORM", help="json, or text for a page.", show_default=False),
+        option("-o", "--output", metavar="FORM", help="json, or text for a page.", show_default=False),
     ] = "",
 ) -> None:
     """Print the JSON Schema of phase files, of the configuration, or the page of one key.
@@ -150,26 +141,22 @@ def schema(
 @app.command()
 def convert(
     source: Annotated[
-        str, typer.Argument(metavar="SRC", help="A phase file or a crontab; - is stdin.", show_default=False)
+        str, argument(metavar="SRC", help="A phase file or a crontab; - is stdin.", show_default=False)
     ],
     to: Annotated[
         str,
-        typer.Option(
-            "--to", metavar="FORMAT", help="toml or yaml; default: the other one.", show_default=False
-        ),
+        option("--to", metavar="FORMAT", help="toml or yaml; default: the other one.", show_default=False),
     ] = "",
-    kind: Annotated[
-        str, typer.Option("--from", metavar="FORMAT", help="auto, flowlord or crontab.")
-    ] = "auto",
+    kind: Annotated[str, option("--from", metavar="FORMAT", help="auto, flowlord or crontab.")] = "auto",
     check: Annotated[
-        bool, typer.Option("--check", help="Print nothing; exit 1 when something cannot be carried over.")
+        bool, option("--check", help="Print nothing; exit 1 when something cannot be carried over.")
     ] = False,
     out: Annotated[
-        str, typer.Option("-o", "--output", metavar="FILE", help="Write a new file.", show_default=False)
+        str, option("-o", "--output", metavar="FILE", help="Write a new file.", show_default=False)
     ] = "",
     tz: Annotated[
         str,
-        typer.Option(
+        option(
             "--tz", metavar="ZONE", help="Zone of a crontab; default: this machine's.", show_default=False
         ),
     ] = "",
@@ -190,16 +177,14 @@ def convert(
 
 @app.command()
 def init(
-    folder: Annotated[
-        str, typer.Argument(metavar="[DIR]", help="Where; default: here.", show_default=False)
-    ] = ".",
+    folder: Annotated[str, argument(metavar="[DIR]", help="Where; default: here.", show_default=False)] = ".",
     template: Annotated[
-        str, typer.Option("--template", metavar="NAME", help="minimal, files, batch or etl.")
+        str, option("--template", metavar="NAME", help="minimal, files, batch or etl.")
     ] = "minimal",
-    yaml: Annotated[bool, typer.Option("--yaml", help="Phase files in YAML instead of TOML.")] = False,
+    yaml: Annotated[bool, option("--yaml", help="Phase files in YAML instead of TOML.")] = False,
     ci: Annotated[
         str,
-        typer.Option(
+        option(
             "--ci", metavar="WHERE", help="Add a check for github, gitlab or pre-commit.", show_default=False
         ),
     ] = "",
@@ -219,9 +204,7 @@ def init(
 
 @app.command("help")
 def help_(
-    topic: Annotated[
-        str, typer.Argument(metavar="[TOPIC]", help="A topic or a command.", show_default=False)
-    ] = "",
+    topic: Annotated[str, argument(metavar="[TOPIC]", help="A topic or a command.", show_default=False)] = "",
 ) -> None:
     """Explain what all commands share: exit codes, times, output, rules.
 

@@ -8,7 +8,7 @@ from itertools import islice
 from flowlord.bus.clock import SystemClock
 from flowlord.cli import printer
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, WRONG_USE
-from flowlord.cli.next import View
+from flowlord.cli.nextrows import View
 from flowlord.cli.printer import Look
 from flowlord.cli.texts import printable
 from flowlord.cli.times import parse_time

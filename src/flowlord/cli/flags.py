@@ -145,9 +145,15 @@ def _placed(
     if kind is str:
         if len(rest) == 1:
             values[name] = rest[0]
-        return len(rest) == 1
+        return len(rest) == 1 or (not rest and _may_be_called_without(body))
     if kind == list[str] or list[str] in get_args(kind):
         if rest:
             values[name] = rest
         return True
     return False
+
+
+def _may_be_called_without(body: Body) -> bool:
+    """Return whether a command's function needs no argument at all."""
+    code = body.__code__
+    return len(body.__defaults__ or ()) == code.co_argcount

@@ -2,43 +2,37 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from flowlord.bus.clock import SystemClock
 from flowlord.cli import printer
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE
+from flowlord.cli.nextrows import FIELDS, Record, Rows, View
 from flowlord.cli.printer import Look
 from flowlord.cli.table import DIM, RED, YELLOW, Column
 from flowlord.cli.texts import some
 from flowlord.cli.times import parse_time
-from flowlord.decide.ahead import Coming, Planned, Scheduled, ahead, is_over, scheduled, teller
+from flowlord.decide.ahead import Scheduled, ahead, is_over, scheduled
 from flowlord.decide.context import Context
-from flowlord.decide.expand import utc_text
 from flowlord.model.clock import Clock
 from flowlord.model.errors import FlowlordError
 from flowlord.model.paused import NOTHING, Paused
 from flowlord.model.problem import Severity
-from flowlord.rules.errors import Unreadable
 
 if TYPE_CHECKING:
     from flowlord.config import Settings
     from flowlord.model.workflow import Phase
 
-FIELDS = (
-    "at", "local", "zone", "task", "info", "tasks", "workflow", "place", "rule", "offset", "notes", "fault",
-    "paused",
-)  # fmt: skip
 DAY = timedelta(days=1)
 SHOWN = 50
 """Rows that a terminal gets when nobody says how many."""
 MOST_OVER = 5
-_WHOLE = len("2026-08-01T05:00:00+00:00")
-Record = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +57,13 @@ def run(settings: Settings, path: str, question: Question, *, clock: Clock | Non
     from flowlord.cli.places import place_at, unknown_topic, unreadable
     from flowlord.spec.load import load
 
+    gc.disable()  # what is loaded stays to the end: looking for garbage meanwhile costs a tenth of the time
     try:
         loaded = load(place_at(path, where=settings.storage))
     except OSError as error:
         return unreadable(path, error, "next")
+    finally:
+        gc.enable()
     for problem in loaded.problems:
         if problem.severity is Severity.ERROR:
             printer.problem(problem)
@@ -87,43 +84,12 @@ def run(settings: Settings, path: str, question: Question, *, clock: Clock | Non
             planned = islice(planned, question.number)
         limited = question.number is None and question.look.resolved() == "table" and printer.on_terminal()
         shown = list(islice(planned, SHOWN)) if limited else planned
-        records = _records(shown, _context(settings, entries, now, paused), view)
-        count = _print(records, question.look, _local_title(entries, view))
+        rows = Rows(shown, _context(settings, entries, now, paused), view)
+        count = _print(rows, question.look, _local_title(entries, view))
         _sum_up(entries, question, count, first, more=limited and any(True for _ in planned))
         return ANSWER_IS_BAD if loaded.broken or loaded.failed else DONE
 
     return printer.quietly(body)
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """The zone in which people see times: one by name, that of this machine, or with neither each rule's own."""
-
-    name: str = ""
-    zone: tzinfo | None = None
-    local: bool = False
-
-    @classmethod
-    def asked(cls, name: str, *, local: bool) -> View:
-        """Return what the flags ask for.
-
-        Raises:
-            FlowlordError: no such zone.
-        """
-        if local:
-            return cls("this machine", None, local=True)
-        if not name:
-            return cls()
-        from flowlord.rules.zones import zone_of
-
-        try:
-            return cls(name, zone_of(name))
-        except Unreadable as error:
-            raise FlowlordError(error.text, hint="--local is the zone of this machine") from error
-
-    def of(self, instant: datetime) -> datetime:
-        """Return the instant as its clocks show it."""
-        return instant.astimezone(self.zone) if self.local or self.zone else instant
 
 
 def starts_of(topic: str, phases: Iterable[Phase]) -> Iterator[str]:
@@ -203,66 +169,17 @@ def _context(settings: Settings, entries: Iterable[Scheduled], now: datetime, pa
     return Context(now=now, host=host, sources=found, paused=paused)
 
 
-def _records(planned: Iterable[Planned], ctx: Context, view: View) -> Iterator[Record]:
-    known: dict[int, tuple[Record, Callable[[Planned], Coming]]] = {}
-    times: Record = {}
-    instant, zone = None, None
-    for each in planned:
-        entry = each.of
-        found = known.get(id(entry))
-        if found is None:
-            found = known[id(entry)] = _of_phase(entry, view), teller(entry, ctx)
-        if each.instant != instant or entry.cron.tz is not zone:  # many start at the same one
-            instant, zone = each.instant, entry.cron.tz
-            local = view.of(instant).isoformat()
-            at = f"{local[:-6]}Z" if len(local) == _WHOLE and local.endswith("+00:00") else utc_text(instant)
-            times = {"at": at, "local": local}
-        start = found[1](each)
-        yield {
-            **found[0],
-            **times,
-            "info": start.info,
-            "tasks": start.tasks,
-            "notes": list(start.notes),
-            "fault": start.fault,
-            "paused": start.paused,
-        }
-
-
-def _of_phase(entry: Scheduled, view: View) -> Record:
-    phase = entry.phase
-    from flowlord.rules.durations import short_duration
-
-    return {
-        "zone": view.name or entry.cron.zone or "UTC",
-        "task": phase.base_name,
-        "workflow": phase.workflow,
-        "place": f"{entry.path}:{phase.line}",
-        "rule": phase.rule_text,
-        "offset": short_duration(phase.rule.offset_ns) if phase.rule.offset_ns else "",
-        "words": _rule_words(entry),
-    }
-
-
-def _rule_words(entry: Scheduled) -> str:
-    from flowlord.rules.durations import short_duration
-
-    rule = entry.phase.rule
-    words = [f"cron {rule.cron}"]
-    if rule.tz:
-        words.append(f"tz {rule.tz}")
-    if rule.offset_ns:
-        words.append(f"offset {short_duration(rule.offset_ns)}")
-    if rule.is_batch:
-        words.append("batch")
-    return ", ".join(words)
-
-
-def _print(records: Iterator[Record], look: Look, local_title: str) -> int:
+def _print(rows: Rows, look: Look, local_title: str) -> int:
     form = look.resolved()
     if form == "table":
-        return printer.rows(list(records), FIELDS, columns=_columns(local_title), look=look)
-    return printer.rows(records, FIELDS, name="task", look=look)
+        return printer.rows(list(rows.records()), FIELDS, columns=_columns(local_title), look=look)
+    sheet = printer.Sheet(FIELDS, name="task", look=look)
+    if form == "tsv":
+        sheet.add_lines(rows.lines())
+    else:
+        sheet.add(rows.records())
+    sheet.close()
+    return sheet.count
 
 
 def _local_title(entries: Iterable[Scheduled], view: View) -> str:

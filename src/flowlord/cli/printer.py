@@ -130,6 +130,13 @@ class Sheet:
                 self._lines(records, lambda record: tsv_cell(record.get(self._name)))
         sys.stdout.flush()
 
+    def add_lines(self, lines: Iterable[str]) -> None:
+        """Print rows that are lines of tabs already, each as `tsv_line` writes it: many of them, and alike."""
+        coming = iter(lines)
+        while some := list(islice(coming, _AT_ONCE)):
+            self._print(some, tsv_line)
+        sys.stdout.flush()
+
     def close(self) -> None:
         """Finish the document; a list without rows is an empty document."""
         if self._form == "json":
@@ -148,12 +155,15 @@ class Sheet:
     def _lines(self, records: Iterable[Record], line: Line, header: Header | None = None) -> None:
         coming = iter(records)
         while some := [line(record) for record in islice(coming, _AT_ONCE)]:
-            if not self.count and header and not self._look.no_headers:
-                some.insert(0, header(self._fields))
-                self.count -= 1
-            self.count += len(some)
-            some.append("")
-            _out("\n".join(some))  # where nothing is buffered, each is a call of the system
+            self._print(some, header)
+
+    def _print(self, some: list[str], header: Header | None) -> None:
+        if not self.count and header and not self._look.no_headers:
+            some.insert(0, header(self._fields))
+            self.count -= 1
+        self.count += len(some)
+        some.append("")
+        _out("\n".join(some))  # where nothing is buffered, each is a call of the system
 
     def _add_table(self, records: Sequence[Record]) -> None:
         if not records:

@@ -30,7 +30,7 @@ _LONGEST_LOOK = timedelta(days=64)
 _LAST = datetime.max.replace(tzinfo=UTC)
 _NO_VALUES: Mapping[str, str] = {}
 _Instant = tuple[datetime, datetime, bool]
-_ENOUGH = 1_000
+_ENOUGH = 8_000
 """Starts that one look ahead gathers at least, where there are so many: each puts its own into order."""
 _MOST = 5_000
 """Instants of one schedule that it gathers at most."""
@@ -138,6 +138,22 @@ def _end(begin: datetime, length: timedelta, comings: Sequence[datetime]) -> dat
 
 def teller(entry: Scheduled, ctx: Context) -> Callable[[Planned], Coming]:
     """Return what `coming` is for one phase, from what all its starts have in common; sooner for the usual phase."""
+    usual = info_alone(entry, ctx)
+    if usual is None:
+        return lambda planned: coming(planned, ctx)
+
+    def told(planned: Planned) -> Coming:
+        info = usual(planned.instant)
+        return coming(planned, ctx) if info is None else Coming(planned.instant, entry, info, 1)
+
+    return told
+
+
+def info_alone(entry: Scheduled, ctx: Context) -> Callable[[datetime], str | None] | None:
+    """Return what makes the info of a start out of its instant, when that is all there is to tell of each: one task.
+
+    None for a phase of which there is more to tell; the function returns None for a start that fails.
+    """
     rule, template = entry.phase.rule, compiled(entry.phase.template)
     is_usual = not (
         rule.files
@@ -151,16 +167,16 @@ def teller(entry: Scheduled, ctx: Context) -> Callable[[Planned], Coming]:
         or entry.cron.every_ns is not None
     )
     if not is_usual:
-        return lambda planned: coming(planned, ctx)
+        return None
     moved, render, host = timedelta(microseconds=rule.offset_ns // 1000), template.render, ctx.host
 
-    def told(planned: Planned) -> Coming:
+    def info(instant: datetime) -> str | None:
         try:
-            return Coming(planned.instant, entry, render(planned.instant + moved, _NO_VALUES, host=host), 1)
+            return render(instant + moved, _NO_VALUES, host=host)
         except (ValueError, OverflowError):
-            return coming(planned, ctx)
+            return None
 
-    return told
+    return info
 
 
 def coming(planned: Planned, ctx: Context) -> Coming:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final
 
 from flowlord.rules.cronfields import Fields, read_fields
@@ -137,6 +137,10 @@ class Cron:
             return found and found.astimezone(self._zone)
         except OverflowError:  # beyond the year 9999
             return None
+
+
+parsed = lru_cache(maxsize=4096)(Cron.parse)
+"""`Cron.parse`, where the same few schedules come again and again: once to be checked, then for each phase."""
 
 
 def _read_interval(body: str, start: int) -> int:

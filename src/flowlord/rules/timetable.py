@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from hashlib import blake2b
 
 from flowlord.model.workflow import Rule
 from flowlord.rules.bounds import first_instant, last_instant
-from flowlord.rules.cron import Cron
+from flowlord.rules.cron import Cron, parsed
 from flowlord.rules.zones import SECOND
 
 _NOTHING = timedelta(0)
-_parsed = lru_cache(maxsize=4096)(Cron.parse)
-"""Thousands of phases have the same few schedules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +36,7 @@ class Timetable:
         Raises:
             Unreadable: the schedule, its zone or one of its bounds.
         """
-        cron = _parsed(rule.cron, rule.tz or zone)
+        cron = parsed(rule.cron, rule.tz or zone)
         return cls(
             cron,
             first_instant(rule.first, cron.tz) if rule.first else None,

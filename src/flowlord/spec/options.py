@@ -9,7 +9,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from flowlord.model.workflow import Rule
 from flowlord.rules.batch import STEPS, parse_lists
-from flowlord.rules.cron import Cron
+from flowlord.rules.cron import parsed
 from flowlord.rules.durations import parse_duration
 from flowlord.rules.errors import Unreadable, quote
 from flowlord.rules.globs import Glob
@@ -205,7 +205,7 @@ class Options:
         known = self.known.schedules
         if (text, zone) not in known:
             try:
-                Cron.parse(text, zone)
+                parsed(text, zone)
                 known[text, zone] = None
             except Unreadable as error:
                 known[text, zone] = error
