@@ -5,6 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, wait
+from typing import TypeVar
+
+_T = TypeVar("_T")
 
 
 class Drivers:
@@ -35,8 +38,7 @@ class Drivers:
             FIRST_COMPLETED if self._running else ALL_COMPLETED
         )  # something hangs: the others do not wait for it
         for name, step in steps.items():
-            future = self._running[name] = Future()
-            threading.Thread(target=_run, args=(future, step), name="flowlord-driver", daemon=True).start()
+            self._running[name] = beside(step, "flowlord-driver")
         if not self._running:
             return 0
         done, _ = wait(self._running.values(), self._patience_s, how)
@@ -45,7 +47,14 @@ class Drivers:
         return max(count, 1) if self._running else count
 
 
-def _run(future: Future[int], step: Callable[[], int]) -> None:
+def beside(step: Callable[[], _T], name: str) -> Future[_T]:
+    """Run a step in a thread of that name; what it returns or raises is the future's."""
+    future: Future[_T] = Future()
+    threading.Thread(target=_run, args=(future, step), name=name, daemon=True).start()
+    return future
+
+
+def _run(future: Future[_T], step: Callable[[], _T]) -> None:
     try:
         future.set_result(step())
     except BaseException as error:  # noqa: BLE001 - raised where it is waited for

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from flowlord.model.message import Delivery
@@ -53,14 +53,21 @@ class Parked:
 
         Waits up to `wait_s` for the first new one, but a moment only while something is held.
         """
+        return self.with_held(self.fetch(topic, most, wait_s))
+
+    def fetch(self, topic: str, most: int, wait_s: float) -> list[Delivery]:
+        """Return new ones alone, as `claim` does; may be called beside the rest, by one thread."""
         around = self._around
-        claimed = around.bus.claim(
+        return around.bus.claim(
             [topic],
             around.consumer,
             most,
             wait_s=min(wait_s, WAIT_S) if len(self) else wait_s,
             lease_ns=around.lease_ns,
         )
+
+    def with_held(self, claimed: Sequence[Delivery]) -> list[tuple[Delivery, Found]]:
+        """Return those for which all is read now, and behind them the new ones."""
         self._renew()
         return [*self._shelf.take(), *((each, NOTHING_READ) for each in claimed)]
 

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import msgspec
 
@@ -17,6 +22,7 @@ from flowlord.model.plan import Commit, Committed, FactKind, Plan
 from flowlord.model.task import Result
 from flowlord.model.workflow import Workflows
 from flowlord.taskmaster.chance import Stamps
+from flowlord.taskmaster.drivers import beside
 from flowlord.taskmaster.landing import due_by_bus, land, quarantine
 from flowlord.taskmaster.parked import Parked
 from flowlord.taskmaster.readings import Found
@@ -27,8 +33,16 @@ log = logging.getLogger("flowlord.router")
 
 BATCH = 500
 WAIT_S = 0.5
+MOST = 16 * BATCH
+"""Results after which a step comes to its end, though more wait."""
 LAND_AT = 5_000
 """Messages that are gathered at most before they are landed: batches of children are counted in thousands."""
+
+
+class _Claimed(NamedTuple):
+    deliveries: list[Delivery]
+    at_ns: int
+    """When, by the monotonic clock: their leases begin there."""
 
 
 @dataclass(slots=True)
@@ -53,7 +67,7 @@ class Round:
 
 
 class Router:
-    """One step claims the results that are there, decides each, and lands many in one round trip."""
+    """Claims the results that are there, decides each, and lands many in one round trip."""
 
     def __init__(self, around: Surroundings) -> None:
         self._around = around
@@ -63,34 +77,79 @@ class Router:
         self._parked = Parked(around, "results", log)
 
     def step(self, wait_s: float = WAIT_S) -> int:
-        """Handle what is there, waiting up to `wait_s` for the first result; returns how many there were."""
-        around, parked = self._around, self._parked
-        found = parked.claim(around.done_topic, BATCH, wait_s)
-        if not found:
-            return 0
-        crashpoint("router.claimed")
-        begun_ns = around.clock.monotonic_ns()
+        """Handle what is there, waiting up to `wait_s` for the first result; returns how many there were.
+
+        While many wait, the next ones are claimed and the last ones land beside deciding: neither the bus nor we wait
+        for the other. All have landed when it returns.
+        """
+        parked = self._parked
+        claimed = self._claim(wait_s)
+        ahead: Future[_Claimed] | None = None
+        landing: Future[None] | None = None
+        heard = 0
+        try:
+            while found := parked.with_held(claimed.deliveries):
+                crashpoint("router.claimed")
+                heard += len(found)
+                if is_more := len(claimed.deliveries) == BATCH and heard < MOST:
+                    ahead = beside(self._claim, "flowlord-router-claims")
+                for commits in self._decided(found, claimed.at_ns, ahead):
+                    if landing is not None:
+                        landing.result()
+                    landing = (
+                        beside(partial(self._end, commits), "flowlord-router-lands") if is_more else None
+                    )
+                    if landing is None:
+                        self._end(commits)
+                if ahead is None:
+                    break
+                claimed, ahead = ahead.result(), None
+            if landing is not None:
+                landing.result()
+        except BaseException:
+            self._abandon(landing, ahead)
+            raise
+        return heard
+
+    def _claim(self, wait_s: float = 0.0) -> _Claimed:
+        around = self._around
+        found = self._parked.fetch(around.done_topic, BATCH, wait_s)
+        return _Claimed(found, around.clock.monotonic_ns())
+
+    def _decided(
+        self, found: Sequence[tuple[Delivery, Found]], since_ns: int, ahead: Future[_Claimed] | None
+    ) -> Iterator[list[Commit]]:
+        """Yield what must land for these, in one go unless it is much or deciding takes long."""
+        around = self._around
         commits: list[Commit] = []
         refused: list[Delivery] = []
         messages, round_ = 0, Round(around.workflows, around.context())
         for n, (delivery, rows) in enumerate(found, 1):
             commit = self._commit(delivery, round_, rows)
             if not isinstance(commit, Commit):
-                if not parked.hold(delivery, commit, rows):
+                if not self._parked.hold(delivery, commit, rows):
                     refused.append(delivery)
                 continue
             commits.append(commit)
             messages += commit.plan.size
-            took_ns = around.clock.monotonic_ns() - begun_ns
-            if messages >= LAND_AT or took_ns > around.lease_ns // 4:
+            if messages >= LAND_AT or around.clock.monotonic_ns() - since_ns > around.lease_ns // 4:
                 # Large batches: land what there is, and keep what is still to be decided.
-                self._end(commits)
-                around.bus.renew([each for each, _ in found[n:]], lease_ns=around.lease_ns)
-                begun_ns, commits, messages = around.clock.monotonic_ns(), [], 0
+                yield commits
+                left = [each for each, _ in found[n:]]
+                left += ahead.result().deliveries if ahead is not None else ()
+                around.bus.renew(left, lease_ns=around.lease_ns)
+                since_ns, commits, messages = around.clock.monotonic_ns(), [], 0
                 round_ = Round(around.workflows, around.context())
-        self._end(commits)
-        parked.refuse(refused)
-        return len(found)
+        yield commits
+        self._parked.refuse(refused)
+
+    def _abandon(self, landing: Future[None] | None, ahead: Future[_Claimed] | None) -> None:
+        """After a failure, wait for what goes on beside, and give back what was claimed ahead."""
+        if landing is not None:
+            landing.exception()
+        if ahead is not None and ahead.exception() is None:
+            with suppress(BusError):  # then the leases lapse
+                self._around.bus.release(ahead.result().deliveries)
 
     def close(self) -> None:
         """Give back what still waits for its rows; whoever routes next goes on with it."""
