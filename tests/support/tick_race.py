@@ -11,7 +11,6 @@ then it tells how often it reloaded, and every tick that it sent to the bus, won
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import sys
 import threading
@@ -107,8 +106,7 @@ class NoMarks(Watched):
 
     def _spoilt(self, commits: Sequence[Commit]) -> Sequence[Commit]:
         return [
-            replace(each, marks=tuple(dataclasses.replace(mark, seen=ANY) for mark in each.marks))
-            for each in commits
+            replace(each, marks=tuple(replace(mark, seen=ANY) for mark in each.marks)) for each in commits
         ]
 
 

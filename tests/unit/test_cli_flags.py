@@ -12,8 +12,11 @@ from flowlord.cli.flags import Commands, argument, flags_of, option, read
 from flowlord.cli.program import program
 
 APPS = {module: import_module(f"flowlord.cli.{module}").app for module in set(COMMANDS.values())}
-USUAL = {
-    word: APPS[module].usual(word) for word, module in COMMANDS.items() if isinstance(APPS[module], Commands)
+READING = {word: APPS[module] for word, module in COMMANDS.items() if isinstance(APPS[module], Commands)}
+USUAL = {word: app.usual(word, ())[0] for word, app in READING.items()} | {
+    f"{word} {below}": body
+    for word, app in READING.items()
+    for below, body in (app.groups[word].bodies.items() if word in app.groups else ())
 }
 
 
@@ -24,7 +27,8 @@ def library():
     top = tree.make_context("flowlord", [], resilient_parsing=True)
 
     def parse(word, words):
-        command = tree.commands[word]
+        word, _, below = word.partition(" ")
+        command = tree.commands[word].commands[below] if below else tree.commands[word]
         try:
             context = command.make_context(word, list(words), parent=top)
         except BaseException:  # usage errors, and the exit of --help
@@ -72,7 +76,8 @@ def test_what_is_read_without_the_library_is_what_the_library_reads(word, librar
             )  # no words are () there, None here
 
     same()
-    assert read_at_all
+    arguments = [flag for _, flag in flags_of(body).values() if flag and not flag.names]
+    assert read_at_all or len(arguments) > 1  # which those that are read here never have
 
 
 def listed(value):
@@ -83,6 +88,13 @@ def default_of(body, name):
     names = body.__code__.co_varnames[: body.__code__.co_argcount]
     defaults = dict(zip(reversed(names), reversed(body.__defaults__ or ()), strict=False))
     return defaults.get(name)
+
+
+def test_a_command_of_a_group_is_found_by_its_second_word_and_the_group_alone_without_one():
+    app = READING["topics"]
+    body, rest = app.usual("topics", ["peek", "load", "-n", "3"])
+    assert (body, rest) == (USUAL["topics peek"], ["load", "-n", "3"])
+    assert app.usual("topics", ["-o", "json"]) == (USUAL["topics"], ["-o", "json"])
 
 
 @pytest.mark.parametrize(

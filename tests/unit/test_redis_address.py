@@ -1,11 +1,11 @@
 """Addresses of Redis: every form, every mistake, and no secret in any text."""
 
-import dataclasses
 from urllib.parse import quote
 
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from flowlord.bus.redis_address import Address, looks_like_redis, parse
 from flowlord.model.errors import FlowlordError
@@ -140,7 +140,7 @@ def test_what_looks_like_redis_is_told_from_other_addresses(text, answer):
 def test_the_shown_address_is_one_that_means_the_same_save_for_passwords(text):
     address = RIGHT[text]
     again = parse(address.shown)
-    assert again == dataclasses.replace(
+    assert again == replace(
         address,
         password="***" if address.password else "",
         sentinel_password="***" if address.sentinel_password else "",

@@ -7,9 +7,9 @@ identity, so the commit that records its outcome ends the membership, whoever ra
 from __future__ import annotations
 
 from collections.abc import Iterable
-from hashlib import blake2b
 from typing import NamedTuple
 
+from flowlord.bus.digests import blake2b
 from flowlord.model.message import SAME, Message
 from flowlord.model.plan import FrozenBatch
 from flowlord.model.task import Task

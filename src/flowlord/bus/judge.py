@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from flowlord.bus.landing import Landing
 from flowlord.model.errors import LeaseLost, Refused
@@ -23,15 +24,14 @@ _LANDED = Committed()
 _DUPLICATE = Committed(duplicate=True)
 
 
-@dataclass(slots=True)
-class Verdict:
+class Verdict(msgspec.Struct):
     """What to answer and what to write; `landed` are the commits whose plan lands, by place and in order."""
 
-    answers: list[Answer] = field(default_factory=list)
-    landed: list[int] = field(default_factory=list)
-    entries: list[str] = field(default_factory=list)
-    marks: dict[str, Mark] = field(default_factory=dict)
-    digests: list[bytes] = field(default_factory=list)
+    answers: list[Answer] = msgspec.field(default_factory=list)
+    landed: list[int] = msgspec.field(default_factory=list)
+    entries: list[str] = msgspec.field(default_factory=list)
+    marks: dict[str, Mark] = msgspec.field(default_factory=dict)
+    digests: list[bytes] = msgspec.field(default_factory=list)
 
 
 def marks_of(landing: Landing) -> Iterable[Mark]:

@@ -8,7 +8,7 @@ from typing import Final
 from flowlord.bus.port import Bus
 from flowlord.bus.trap import arm_from
 from flowlord.model.clock import Clock
-from flowlord.model.errors import BusUnavailable, FlowlordError
+from flowlord.model.errors import BusMissing, BusUnavailable, FlowlordError
 
 FORMS: Final = "sqlite:///relative/path.db, sqlite:////absolute/path.db, redis://host:6379, memory:"
 NAMESPACE: Final = "flowlord"
@@ -23,6 +23,7 @@ def open_bus(
     clock: Clock | None = None,
     namespace: str = NAMESPACE,
     accept_loss: bool = False,
+    make: bool = True,
 ) -> Bus:
     """Open the bus at `address`; what is not there yet is made.
 
@@ -32,14 +33,18 @@ def open_bus(
         clock: the bus's own, unless a test drives it.
         namespace: which of several buses on one Redis server.
         accept_loss: use a Redis server that is set up to lose tasks.
+        make: False for those who only look: nothing is written then.
 
     Raises:
+        BusMissing: there is none, and none is to be made.
         FlowlordError: no such form of address, or one that has no namespaces.
         BusUnavailable, BusUnusable: as its adapter says.
     """
     arm_from(os.environ)
     if is_redis(address):
-        return _open_redis(address, by=by, clock=clock, namespace=namespace, accept_loss=accept_loss)
+        return _open_redis(
+            address, by=by, clock=clock, namespace=namespace, accept_loss=accept_loss, make=make
+        )
     if namespace != NAMESPACE and address.startswith(("memory:", "sqlite:")):
         raise FlowlordError(
             f"the bus at {address} has no namespaces, so it cannot be asked for {namespace!r}",
@@ -50,9 +55,12 @@ def open_bus(
 
         return MemoryBus(clock, by=by)
     if address.startswith("sqlite:///") and len(address) > len("sqlite:///"):
+        path = address.removeprefix("sqlite:///")
+        if not make and not os.path.exists(path):
+            raise BusMissing(f"there is no bus at {address} yet")
         from flowlord.bus.sqlite import SqliteBus
 
-        return SqliteBus(address.removeprefix("sqlite:///"), by=by, clock=clock)
+        return SqliteBus(path, by=by, clock=clock)
     raise FlowlordError(f"{_harmless(address)!r} is no address of a bus", hint=f"write one of {FORMS}")
 
 
@@ -61,12 +69,14 @@ def is_redis(address: str) -> bool:
     return address.partition(":")[0].partition("+")[0].lower() in _REDIS
 
 
-def _open_redis(address: str, *, by: str, clock: Clock | None, namespace: str, accept_loss: bool) -> Bus:
+def _open_redis(
+    address: str, *, by: str, clock: Clock | None, namespace: str, accept_loss: bool, make: bool
+) -> Bus:
     from flowlord.bus.redis import RedisBus
     from flowlord.bus.redis_address import parse
 
     try:
-        return RedisBus(address, by=by, clock=clock, namespace=namespace, accept_loss=accept_loss)
+        return RedisBus(address, by=by, clock=clock, namespace=namespace, accept_loss=accept_loss, make=make)
     except BusUnavailable as error:
         way = "flowlord doctor redis   # what is wrong"
         raise unreachable(parse(address).shown, error, way) from error

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-
 import msgspec
 
+from flowlord.bus.log import log_of
 from flowlord.bus.port import Bus
 from flowlord.model.errors import Refused
 from flowlord.model.paused import MARK, NOTHING, Paused
 from flowlord.model.plan import Fact, Mark, Plan
 
-log = logging.getLogger("flowlord.bus")
+log = log_of("flowlord.bus")
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Paused).decode

@@ -6,13 +6,13 @@ The verbs are here; what they do on the server is in `lua/`, how it is asked in 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from flowlord.bus import redis_batch, redis_check, redis_claim, redis_keep, redis_look, redis_move
 from flowlord.bus.judge import Answer
 from flowlord.bus.landing import Landing, prepare
+from flowlord.bus.log import log_of
 from flowlord.bus.port import (
     ALONE_AFTER,
     CHUNK,
@@ -35,7 +35,7 @@ from flowlord.model.errors import BusError, BusUnavailable, BusUnusable, LeaseLo
 from flowlord.model.message import Delivery
 from flowlord.model.plan import Commit, Committed, Fact, FactKind, Mark, Plan
 
-log = logging.getLogger("flowlord.bus")
+log = log_of("flowlord.bus")
 
 _T = TypeVar("_T")
 
@@ -50,6 +50,7 @@ class RedisBus(RedisLooks, Single):
         namespace: several buses may share a server.
         accept_loss: use a server that is set up to lose data.
         foreign_lease_ns: how long a foreign reader may keep a message without a sign of life.
+        make: begin the namespace when nobody has; else BusMissing is raised, and nothing written.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class RedisBus(RedisLooks, Single):
         namespace: str = "flowlord",
         accept_loss: bool = False,
         foreign_lease_ns: int = redis_claim.FOREIGN_LEASE_NS,
+        make: bool = True,
     ) -> None:
         where = parse(address)
         self._link = Link(where, client_name="flowlord")
@@ -70,7 +72,7 @@ class RedisBus(RedisLooks, Single):
         self._where = where
         try:
             self._facts = self._look_at_server()
-            self._core = Core(self._link, clock or ServerClock(self._link), namespace, by)
+            self._core = Core(self._link, clock or ServerClock(self._link), namespace, by, make=make)
         except BaseException:
             self._link.close()
             raise

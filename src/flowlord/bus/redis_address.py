@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import re
-from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
-from urllib.parse import quote, unquote
+
+import msgspec
 
 from flowlord.model.errors import FlowlordError
 
@@ -30,16 +29,16 @@ _SENTINEL_OPTIONS: Final = ("sentinel_username", "sentinel_password")
 _OPTIONS: Final = (
     "db", "username", "password", *_TLS_OPTIONS, *_SENTINEL_OPTIONS, "timeout", "connect_timeout",
 )  # fmt: skip
-_HOST: Final = re.compile(r"[^\s/?#@%:,\[\]\\]{1,253}", re.ASCII)
-_BARE: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):[0-9]{1,5}(,\S+)?")
-_SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{0,9})?")
+_HOST: Final = r"[^\s/?#@%:,\[\]\\]{1,253}"
+_BARE: Final = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):[0-9]{1,5}(,\S+)?"
+_SECONDS: Final = r"[0-9]{1,9}(\.[0-9]{0,9})?"
+_PLAIN: Final = r"[A-Za-z0-9_.~/-]*"
 
 Place = tuple[str, int]
 """Host and port."""
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(msgspec.Struct, frozen=True):
     """Where a Redis is and how one gets in; what is secret appears in no text of it.
 
     Either `path` (a Unix socket), or `hosts`: one server, seeds of a cluster, or with a `service` its sentinels.
@@ -52,9 +51,9 @@ class Address:
     service: str = ""
     db: int = 0
     username: str = ""
-    password: str = field(default="", repr=False)
+    password: str = ""
     sentinel_username: str = ""
-    sentinel_password: str = field(default="", repr=False)
+    sentinel_password: str = ""
     ssl_ca_certs: str = ""
     ssl_certfile: str = ""
     ssl_keyfile: str = ""
@@ -75,18 +74,20 @@ class Address:
     @property
     def shown(self) -> str:
         """The address for people, with *** for each password; without one, parsing it gives this address again."""
-        login = quote(self.username, safe="") + (f":{_HIDDEN}" if self.password else "")
+        login = _quoted(self.username) + (f":{_HIDDEN}" if self.password else "")
         where = ",".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.hosts)
-        where += quote(self.path)
+        where += _quoted(self.path, "/")
         if self.service:
-            where += f"/{quote(self.service, safe='')}"
+            where += f"/{_quoted(self.service)}"
         options: list[str] = []
         if self.path and self.db:
             options.append(f"db={self.db}")
         elif self.db:
             where += f"/{self.db}"
         told = {name: getattr(self, name) for name in (*_TLS_OPTIONS, "sentinel_username")}
-        options += [f"{name}={quote(value)}" for name, value in told.items() if value not in ("", "required")]
+        options += [
+            f"{name}={_quoted(value, '/')}" for name, value in told.items() if value not in ("", "required")
+        ]
         if self.sentinel_password:
             options.append(f"sentinel_password={_HIDDEN}")
         for name, seconds, default in (
@@ -100,11 +101,14 @@ class Address:
     def __str__(self) -> str:
         return self.shown
 
+    def __repr__(self) -> str:
+        return f"Address({self.shown})"
+
 
 def looks_like_redis(text: str) -> bool:
     """Tell whether a text is meant as an address of a Redis: by its scheme, or as bare `host:port`."""
     scheme, separator, _ = text.partition("://")
-    return scheme.lower() in _SCHEMES if separator else bool(_BARE.fullmatch(text))
+    return scheme.lower() in _SCHEMES if separator else bool(re.fullmatch(_BARE, text))
 
 
 def parse(text: str) -> Address:
@@ -162,6 +166,10 @@ def _wrong(text: str, hint: str = HINT) -> NoReturn:
 
 def _decoded(text: str, what: str) -> str:
     """Undo the percent-encoding."""
+    if "%" not in text and "\0" not in text:
+        return text
+    from urllib.parse import unquote
+
     found: str | None = None
     try:
         found = unquote(text, errors="strict")
@@ -208,6 +216,8 @@ def _host(text: str, port: int) -> Place:
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
         host = _decoded(host, "the host")
+        import ipaddress
+
         try:
             if not bracket or rest[:1] not in ("", ":"):
                 raise ValueError
@@ -221,7 +231,7 @@ def _host(text: str, port: int) -> Place:
         has_port = bool(colon)
         if not host:
             _wrong("a host is missing")
-        if not _HOST.fullmatch(host):
+        if not re.fullmatch(_HOST, host, re.ASCII):
             _wrong("a host has characters that no host has", ENCODE)
     if has_port:
         # Not quoted: in an address whose @host was forgotten, this is the password.
@@ -250,7 +260,7 @@ def _times(options: dict[str, str]) -> dict[str, Any]:
         if name not in options:
             continue
         value = options.pop(name)
-        seconds = float(value) if _SECONDS.fullmatch(value) else math.nan
+        seconds = float(value) if re.fullmatch(_SECONDS, value) else math.nan
         if not 0.001 <= seconds <= _LONGEST_S:
             _wrong(
                 f"the option {name} is no number of seconds up to {_LONGEST_S:g}",
@@ -272,7 +282,7 @@ def _with_tls(address: Address, options: dict[str, str]) -> Address:
         _wrong("ssl_cert_reqs is none, optional or required", "leave it out: required is the default")
     if options.get("ssl_keyfile") and not options.get("ssl_certfile"):
         _wrong("there is an ssl_keyfile without an ssl_certfile", "tell both")
-    values = {name: getattr(address, name) for name in Address.__slots__}
+    values = {name: getattr(address, name) for name in Address.__struct_fields__}
     return Address(**(values | options))
 
 
@@ -287,3 +297,12 @@ def _socket(body: str, options: dict[str, str]) -> Address:
         **_times(options),
     )  # fmt: skip
     return _with_tls(address, options)
+
+
+def _quoted(text: str, safe: str = "") -> str:
+    """Return a text percent-encoded; what does that is loaded only for one that needs it."""
+    if re.fullmatch(_PLAIN, text) and (safe or "/" not in text):
+        return text
+    from urllib.parse import quote
+
+    return quote(text, safe=safe)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from flowlord.bus.clock import SystemClock, micros
 from flowlord.model.clock import Clock
@@ -21,8 +22,7 @@ TIMES: Final = 3
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """The server's time was `server_us` (since 1970) at our `at_ns` (since boot), give or take `error_ns`."""
 
     server_us: int

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from itertools import count
 from threading import Lock
@@ -10,14 +9,15 @@ from typing import NoReturn
 
 from flowlord.bus.clock import SystemClock, micros, unguessable
 from flowlord.bus.lifetimes import RESEND_S
+from flowlord.bus.log import log_of
 from flowlord.bus.redis_link import Link, OutcomeUnknown, Reply, Word
 from flowlord.bus.redis_names import prefix_of
 from flowlord.bus.redis_scripts import scripts
 from flowlord.model.clock import Clock
 from flowlord.model.crashpoint import crashpoint
-from flowlord.model.errors import BusUnavailable, BusUnusable
+from flowlord.model.errors import BusMissing, BusUnavailable, BusUnusable
 
-log = logging.getLogger("flowlord.bus")
+log = log_of("flowlord.bus")
 
 FORMAT = 1
 """Of the keys; a bus of a later format is left alone."""
@@ -31,7 +31,7 @@ class Reset(BusUnavailable):
 class Core:
     """One namespace on one server, with a name for everything that this process sends."""
 
-    def __init__(self, link: Link, clock: Clock, namespace: str, by: str) -> None:
+    def __init__(self, link: Link, clock: Clock, namespace: str, by: str, *, make: bool = True) -> None:
         self.link, self.clock, self.by = link, clock, by
         self.prefix = prefix_of(namespace)
         self._scripts = scripts()
@@ -42,6 +42,8 @@ class Core:
         self.on_reset: Callable[[str, str], None] = lambda before, text: None
         """What else to do when the bus was reset: takes the generation before, and what is to be told."""
         self._resetting = Lock()
+        if not make and not link.call("EXISTS", self.key("state")):
+            raise BusMissing(f"there is no bus in the namespace {namespace} of {link.shown} yet")
         self.generation = self._open(unguessable())
 
     def key(self, name: str) -> str:

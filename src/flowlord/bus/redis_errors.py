@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from flowlord.model.errors import BusUnavailable
 
@@ -27,8 +28,7 @@ class ServerError(BusUnavailable):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
-class Wrong:
+class Wrong(msgspec.Struct, frozen=True):
     """A reply that is an error: its first word and the rest, as sent."""
 
     code: str
@@ -52,8 +52,7 @@ class Wrong:
         return None if self.is_midway else _BY_CODE.get(self.code)
 
 
-@dataclass(frozen=True, slots=True)
-class Meaning:
+class Meaning(msgspec.Struct, frozen=True):
     """An error after which nothing happened.
 
     Args:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from flowlord.bus.clock import SystemClock, micros
 from flowlord.bus.redis_errors import ServerError
@@ -21,8 +22,7 @@ ASKED: Final = (
 """Settings of the server that INFO does not tell, or not everywhere."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServerFacts:
+class ServerFacts(msgspec.Struct, frozen=True):
     """A server at one moment; sizes in bytes.
 
     What could not be seen is named in `hidden` (`info`, `config`, `time`), and its fields have the values below.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import chain, islice
 
@@ -20,6 +19,7 @@ from flowlord.bus.lifetimes import (
     SWEEP_STEPS,
     day_of,
 )
+from flowlord.bus.log import log_of
 from flowlord.bus.port import CHUNK, DONE, QUARANTINE, Peeked, Presence
 from flowlord.bus.redis_commit import member_word
 from flowlord.bus.redis_core import Core
@@ -28,7 +28,7 @@ from flowlord.bus.redis_link import Word
 from flowlord.bus.redis_look import delayed, journal_bounds, known_topics, look, seek, topics, wanted
 from flowlord.bus.redis_names import age_of, names_of, order_of
 
-log = logging.getLogger("flowlord.bus")
+log = log_of("flowlord.bus")
 
 Found = tuple[Entry, Peeked]
 JOURNAL_PAGE = 16

@@ -5,13 +5,13 @@ Nothing that may have been executed is ever sent a second time here.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from threading import Event, Lock
 from typing import Final
 
 from flowlord.bus.clock import SystemClock
+from flowlord.bus.digests import sha1
 from flowlord.bus.redis_address import Address, Place
 from flowlord.bus.redis_dial import Dialer, redirect
 from flowlord.bus.redis_errors import NotSent, OutcomeUnknown, ServerError, Wrong, error_of
@@ -35,7 +35,7 @@ class Script:
     def __init__(self, name: str, source: str) -> None:
         self.name = name
         self.source = source
-        self.sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+        self.sha = sha1(source.encode(), usedforsecurity=False).hexdigest()
 
 
 class Link:

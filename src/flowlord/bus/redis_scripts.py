@@ -6,9 +6,9 @@ is full. So what begins work is refused then, and what ends work goes on.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 
 from flowlord.bus.redis_link import Script
 
@@ -40,8 +40,9 @@ def scripts() -> Mapping[str, Script]:
     All are read at once, when the first bus is opened: were each read at its first use, a process that runs while
     another version is installed over it would send words of the one version to a script of the other.
     """
-    folder = Path(__file__).with_name("lua")  # importlib.resources would take 10 ms to import
-    texts = {path.stem: path.read_text("utf-8") for path in folder.glob("*.lua")}
+    folder = os.path.join(os.path.dirname(__file__), "lua")  # importlib.resources would take 10 ms to import
+    names = [name.removesuffix(".lua") for name in os.listdir(folder) if name.endswith(".lua")]
+    texts = {name: _read(f"{folder}/{name}.lua") for name in sorted(names)}
     common = texts.pop("common")
     texts[_ACK] = texts["commit"]
     return {name: _script(name, "" if name == "open" else common, own) for name, own in texts.items()}
@@ -50,3 +51,8 @@ def scripts() -> Mapping[str, Script]:
 def _script(name: str, common: str, own: str) -> Script:
     flags = " flags=allow-oom" if name in ENDS_WORK else " flags=no-writes" if name in ONLY_LOOKS else ""
     return Script(name, f"#!lua{flags}\n{common}{own}")
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8") as file:
+        return file.read()

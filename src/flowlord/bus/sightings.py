@@ -6,13 +6,12 @@ run on while the server is away. So a reclaimer counts on its own clock, and onl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 MOST = 100_000
 
 
-@dataclass(slots=True)
-class _Seen:
+class _Seen(msgspec.Struct):
     since_ns: int
     real_ns: int
     passed: int

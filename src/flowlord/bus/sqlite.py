@@ -12,7 +12,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import count
-from pathlib import Path
 from typing import TypeVar
 
 from flowlord.bus import sqlite_claim, sqlite_commit, sqlite_keep, sqlite_later, sqlite_look, sqlite_opened
@@ -65,7 +64,7 @@ class SqliteBus(SqliteLooks, Single):
         clock: Clock | None = None,
         journal_mode: str = "",
         boot_id: str = "",
-        mounts: Path = MOUNTS,
+        mounts: str | os.PathLike[str] = MOUNTS,
         patience_s: float = PATIENCE_S,
     ) -> None:
         place = settle(path, mounts=mounts)

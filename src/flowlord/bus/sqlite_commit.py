@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -29,11 +28,10 @@ _encode = msgspec.json.Encoder().encode
 _decode_answers = msgspec.json.Decoder(list[list[str | None]]).decode
 
 
-@dataclass(slots=True)
-class News:
+class News(msgspec.Struct):
     """What others wait for: topics that got something to claim, and whether the journal grew."""
 
-    topics: set[str] = field(default_factory=set)
+    topics: set[str] = msgspec.field(default_factory=set)
     journal: bool = False
 
 

@@ -14,10 +14,9 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
-from urllib.parse import quote
 
 from flowlord.bus.clock import SystemClock, jitter
-from flowlord.bus.sqlite_place import Place
+from flowlord.bus.sqlite_place import Place, uri
 from flowlord.model.crashpoint import crashpoint
 from flowlord.model.errors import BusError, BusUnavailable, BusUnusable, FlowlordError
 
@@ -140,7 +139,7 @@ class Connection:
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(
-            f"file:{quote(self.place.path)}?mode=rw",
+            f"{uri(self.place.path)}?mode=rw",
             uri=True,
             timeout=BUSY_TIMEOUT_S,
             isolation_level=None,  # Python would begin transactions on its own (SQ-4)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from pathlib import Path
 
 from flowlord.bus.sqlite_claim import lapse_all
 from flowlord.bus.sqlite_connection import Connection, damaged, fixed_engine
 from flowlord.bus.sqlite_schema import VERSION, is_ours, migrate
 from flowlord.model.errors import BusUnusable
 
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
 def prepare_file(connection: Connection, boot_id: str) -> str:
@@ -62,7 +61,8 @@ def check_boot(connection: Connection, boot_id: str) -> None:
 def this_boot() -> str:
     """Return the id of the boot of this machine."""
     try:
-        return BOOT_ID.read_text("ascii").strip()
+        with open(BOOT_ID, encoding="ascii") as file:
+            return file.read().strip()
     except OSError:  # not Linux: leases then end by their time alone
         return "unknown"
 

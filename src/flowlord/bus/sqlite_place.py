@@ -9,22 +9,21 @@ from __future__ import annotations
 import os
 import re
 import stat
-from dataclasses import dataclass
-from pathlib import Path
+
+import msgspec
 
 from flowlord.model.errors import BusUnusable
 
-MOUNTS = Path("/proc/self/mountinfo")
+MOUNTS = "/proc/self/mountinfo"
 # Locks or shared memory do not hold on these: SQ-14.
 SHARED = re.compile(
     r"nfs\d?|cifs|smb\d?|smbfs|9p|fuse.*|virtiofs|ceph|afs|ncpfs?|lustre|gpfs|beegfs|glusterfs|orangefs"
 )
-_ESCAPED = re.compile(r"\\([0-7]{3})")
+_ESCAPED = r"\\([0-7]{3})"
 _MOVE = "put it on a local disk: --bus sqlite:////path/on/a/local/disk/bus.db"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """The real path of the file, and which file that was when it was opened."""
 
     path: str
@@ -47,7 +46,7 @@ class Place:
             )
 
 
-def settle(path: str | os.PathLike[str], *, mounts: Path = MOUNTS) -> Place:
+def settle(path: str | os.PathLike[str], *, mounts: str | os.PathLike[str] = MOUNTS) -> Place:
     """Resolve `path` once, make folder and file for their owner only when they are missing, and refuse unsafe places.
 
     Raises:
@@ -83,18 +82,24 @@ def settle(path: str | os.PathLike[str], *, mounts: Path = MOUNTS) -> Place:
     return Place(real, found.st_dev, found.st_ino)
 
 
-def file_system(folder: str, mounts: Path = MOUNTS) -> str:
+def file_system(folder: str, mounts: str | os.PathLike[str] = MOUNTS) -> str:
     """Return the type of the file system that holds `folder`; empty where the system does not tell."""
     try:
-        lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
+        with open(mounts, encoding="utf-8", errors="surrogateescape") as file:
+            lines = file.read().splitlines()
     except OSError:
         return ""
     longest, kind = -1, ""
     for line in lines:
         # 36 35 98:0 /root /mount/point rw,noatime shared:1 - ext4 /dev/vda rw
         left, _, right = line.partition(" - ")
-        point = _ESCAPED.sub(lambda found: chr(int(found[1], 8)), left.split(" ")[4])
+        point = re.sub(_ESCAPED, lambda found: chr(int(found[1], 8)), left.split(" ")[4])
         # Of two mounts at one point the later one covers the earlier.
         if len(point) >= longest and os.path.commonpath([point, folder]) == point:
             longest, kind = len(point), right.split(" ", 1)[0]
     return kind
+
+
+def uri(path: str) -> str:
+    """Return a path as an address that SQLite takes (sqlite.org/uri.html, 3.1)."""
+    return f"file:{path.replace('%', '%25').replace('?', '%3f').replace('#', '%23')}"

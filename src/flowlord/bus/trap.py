@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Mapping
 
 from flowlord.model.crashpoint import arm
@@ -24,6 +23,8 @@ class Trap:
             return
         self.left -= 1
         if self.left <= 0:
+            import signal
+
             os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -6,12 +6,13 @@ Both are made on the spot, in memory, out of what the journal holds, by the same
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from flowlord.cache.historian import Historian
-from flowlord.cache.ledger import Entry, Ledger, keys_of
 from flowlord.cache.queries import History
 from flowlord.model.clock import Clock
+
+if TYPE_CHECKING:
+    from flowlord.cache.ledger import Entry
 
 ENTRIES = 1_000
 BEHIND = 20_000
@@ -36,6 +37,8 @@ class Journal(Protocol):
 
 def fold(bus: Journal, clock: Clock) -> History:
     """Return the history of everything that the journal still tells."""
+    from flowlord.cache.historian import Historian
+
     historian = Historian(None, clock)
     while entries := bus.journal(historian.cursor(), ENTRIES):
         historian.follow(entries)
@@ -50,7 +53,11 @@ def catch_up(history: History, bus: Journal) -> int:
     behind = bus.journal_bounds()[1] - seq
     if behind > BEHIND:
         return behind
-    while entries := bus.journal(seq, ENTRIES) if behind > 0 else []:
+    if behind <= 0:
+        return 0
+    from flowlord.cache.ledger import Ledger, keys_of
+
+    while entries := bus.journal(seq, ENTRIES):
         known = history.by_keys(keys_of(entries, first_heard=False))
         ledger = Ledger(known.values())
         ledger.apply(entries)

@@ -7,7 +7,6 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -54,6 +53,8 @@ def copied(path: Path) -> Iterator[tuple[Path, Callable[[], About]]]:
         checkpoint(
             path
         )  # what was written meanwhile; left to the historian, it would stand still for as long
+        from concurrent.futures import ThreadPoolExecutor  # for who copies, not for who only looks
+
         with ThreadPoolExecutor(1, "flowlord-check") as thread:
             yield copy, thread.submit(look, copy).result
     finally:

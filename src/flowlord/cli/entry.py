@@ -34,8 +34,8 @@ def _run(word: str, words: Sequence[str]) -> int:
     """Run a command: at once when its words are usual ones, else by the library, which also helps and corrects."""
     app: object = import_module(f"flowlord.cli.{COMMANDS[word]}").app
     if isinstance(app, Commands):
-        body = app.usual(word)
-        values = read(body, words) if body else None
+        body, rest = app.usual(word, words)
+        values = read(body, rest) if body else None
         if body and values is not None:
             body(**values)
             return exits.DONE

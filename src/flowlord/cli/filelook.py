@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
+from flowlord.cli.flags import Commands, Flag, option
 from flowlord.cli.options import (
     Ascii,
     BusAddress,
     Cache,
     Color,
     Config,
+    Limit,
     Namespace,
     NoHeaders,
     Output,
@@ -21,12 +21,11 @@ from flowlord.cli.options import (
     settings_of,
 )
 
-app = typer.Typer(rich_markup_mode=None)
+app = Commands()
 
 
-def _text(name: str, metavar: str, told: str) -> typer.models.OptionInfo:
-    found: typer.models.OptionInfo = typer.Option(name, metavar=metavar, help=told, show_default=False)
-    return found
+def _text(name: str, metavar: str, told: str) -> Flag:
+    return option(name, metavar=metavar, help=told, show_default=False)
 
 
 @app.command()
@@ -34,28 +33,21 @@ def files(
     test: Annotated[str, _text("--test", "PATH", "Explain what a file would start; needs no bus.")] = "",
     rerun: Annotated[str, _text("--rerun", "PATH", "Start a file again, or all that a pattern names.")] = "",
     execute: Annotated[
-        bool, typer.Option("-y", "--execute", help="With --rerun: start many files, do not only list them.")
+        bool, option("-y", "--execute", help="With --rerun: start many files, do not only list them.")
     ] = False,
-    matched: Annotated[
-        bool, typer.Option("--matched", help="Those that started something, or wait to.")
-    ] = False,
-    unmatched: Annotated[
-        bool, typer.Option("--unmatched", help="Those that started nothing, and why.")
-    ] = False,
+    matched: Annotated[bool, option("--matched", help="Those that started something, or wait to.")] = False,
+    unmatched: Annotated[bool, option("--unmatched", help="Those that started nothing, and why.")] = False,
     near_miss: Annotated[
-        bool, typer.Option("--near-miss", help="Unmatched only for their name or size: the folder fits.")
+        bool, option("--near-miss", help="Unmatched only for their name or size: the folder fits.")
     ] = False,
     duplicate: Annotated[
-        bool, typer.Option("--duplicate", help="Notices of what was known already; listings tell none.")
+        bool, option("--duplicate", help="Notices of what was known already; listings tell none.")
     ] = False,
     pattern: Annotated[str, _text("--pattern", "GLOB", "Those whose path fits.")] = "",
     since: Annotated[str, _text("--since", "WHEN", "Not before: 24h, yesterday, 2026-08-01T05.")] = "",
     until: Annotated[str, _text("--until", "WHEN", "Not after.")] = "",
-    limit: Annotated[
-        int | None,
-        typer.Option("--limit", min=0, metavar="N", help="At most so many; 0 is all.", show_default=False),
-    ] = None,
-    wide: Annotated[bool, typer.Option("--wide", help="Cut nothing to the width of the terminal.")] = False,
+    limit: Limit = None,
+    wide: Annotated[bool, option("--wide", help="Cut nothing to the width of the terminal.")] = False,
     workflows: Workflows = "",
     output: Output = "",
     no_headers: NoHeaders = False,

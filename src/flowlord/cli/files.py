@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from flowlord.bus.clock import SystemClock
 from flowlord.cache.seen import FileFilter, SeenFile, files
@@ -27,8 +28,7 @@ FIELDS = ("at", "path", "state", "size", "version", "moment", "source", "tasks",
 _PAINTS = {"started": GREEN, "waits": YELLOW, "unmatched": RED, "vanished": RED}
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True):
     """What the command line asked; texts as typed, `limit` None for the usual one, 0 for all."""
 
     since: str = ""
@@ -39,7 +39,7 @@ class Question:
     duplicate: bool = False
     pattern: str = ""
     limit: int | None = None
-    look: Look = field(default_factory=Look)
+    look: Look = msgspec.field(default_factory=Look)
 
     def wanted(self, clock: Clock) -> FileFilter:
         """Return the filter; raises FlowlordError for words that mean nothing."""

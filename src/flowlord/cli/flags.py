@@ -50,10 +50,14 @@ class Commands:
 
         return take
 
-    def usual(self, word: str) -> Body | None:
-        """Return what `word` does when nothing but its flags follows."""
+    def usual(self, word: str, words: Sequence[str]) -> tuple[Body | None, Sequence[str]]:
+        """Return what `word` and the first of those behind it do, if it is a group, and what is left of them."""
         group = self.groups.get(word)
-        return group.alone if group else self.bodies.get(word)
+        if group is None:
+            return self.bodies.get(word), words
+        if words and words[0] in group.bodies:
+            return group.bodies[words[0]], words[1:]
+        return group.alone, words
 
 
 def flags_of(body: Body) -> dict[str, tuple[Any, Flag | None]]:
@@ -118,7 +122,15 @@ def read(body: Body, words: Iterable[str]) -> dict[str, Any] | None:
         if value is None:
             return None
         values[name] = value
-    return values if _placed(values, arguments, rest, body) else None
+    if not _placed(values, arguments, rest, body):
+        return None
+    return None if _needed(body) - values.keys() else values
+
+
+def _needed(body: Body) -> set[str]:
+    """Return the names that have no default."""
+    names = body.__code__.co_varnames[: body.__code__.co_argcount]
+    return set(names[: len(names) - len(body.__defaults__ or ())])
 
 
 def _value(kind: Any, flag: Flag, text: str | None) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 from flowlord.bus.sqlite_place import MOUNTS, SHARED, file_system
@@ -22,6 +21,7 @@ def damage_in(path: str) -> str:
     if os.stat(path).st_size > LOOK_BYTES:
         return ""
     import sqlite3
+    from pathlib import Path
 
     from flowlord.cache.snapshot import damage_of
 
@@ -31,7 +31,7 @@ def damage_in(path: str) -> str:
         return str(error)
 
 
-def lies(path: str, *, mounts: Path = MOUNTS) -> Iterator[Finding]:
+def lies(path: str, *, mounts: str | os.PathLike[str] = MOUNTS) -> Iterator[Finding]:
     """Yield what is wrong with the place of a history, and with the log beside it."""
     real = os.path.realpath(path)
     kind = file_system(os.path.dirname(real), mounts)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from flowlord.cache.attempt import FAILED, Attempt, State
 
@@ -13,8 +14,7 @@ SHOWN = 20
 FEW = 5
 
 
-@dataclass(slots=True)
-class Node:
+class Node(msgspec.Struct):
     """One thing in the tree.
 
     `kind` is task, file, start (a schedule, a backload, a hand), skipped, waits, or more (siblings left out, which
@@ -26,8 +26,8 @@ class Node:
     text: str = ""
     at_us: int = 0
     attempts: Sequence[Attempt] = ()
-    counts: dict[str, int] = field(default_factory=dict)
-    children: list[Node] = field(default_factory=list)
+    counts: dict[str, int] = msgspec.field(default_factory=dict)
+    children: list[Node] = msgspec.field(default_factory=list)
     asked: bool = False
 
     @property

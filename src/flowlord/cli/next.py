@@ -136,17 +136,19 @@ def _asked_of_bus(settings: Settings, entries: Sequence[Scheduled]) -> tuple[dic
         return {}, NOTHING
     from flowlord.bus.open import open_bus
     from flowlord.bus.pauses import pauses_on
-    from flowlord.model.errors import BusError
+    from flowlord.model.errors import BusError, BusMissing
 
     counting = [entry for entry in entries if entry.cron.every_ns is not None]
     keys = {f"tick:{entry.phase.identity}": entry.phase.identity for entry in counting}
     try:
-        bus = open_bus(where.address, by="look", namespace=where.namespace, accept_loss=True)
+        bus = open_bus(where.address, by="look", namespace=where.namespace, accept_loss=True, make=False)
         try:
             found = bus.marks(list(keys)) if keys else {}
             paused = pauses_on(bus)
         finally:
             bus.close()
+    except BusMissing:
+        return {}, NOTHING
     except BusError as error:
         printer.say(
             f"note: the bus cannot be asked ({error}); what is paused is not known. --offline does not ask"

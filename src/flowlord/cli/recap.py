@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from flowlord.bus.clock import SystemClock
 from flowlord.cache.attempt import FAILED
@@ -36,12 +37,11 @@ MOST_REASONS = 5_000
 _FAILED = frozenset(str(state) for state in FAILED)
 
 
-@dataclass(slots=True)
-class Kind:
+class Kind(msgspec.Struct):
     """What some days came to for one kind of task."""
 
-    states: Counter[str] = field(default_factory=Counter)
-    sums: Sums = field(default_factory=Sums)
+    states: Counter[str] = msgspec.field(default_factory=Counter)
+    sums: Sums = msgspec.field(default_factory=Sums)
 
 
 def run(

@@ -11,7 +11,7 @@ from flowlord.cache.queries import History
 from flowlord.cache.schema import CacheUnusable, as_of, in_memory
 from flowlord.cli import printer
 from flowlord.model.clock import Clock
-from flowlord.model.errors import BusError, BusUnavailable
+from flowlord.model.errors import BusError, BusMissing, BusUnavailable
 
 if TYPE_CHECKING:
     from flowlord.bus.port import Bus
@@ -42,6 +42,7 @@ class Sources:
         self._clock = clock
         self._bus: Bus | None = None
         self._history: History | None = None
+        self._is_away = False
 
     def bus(self) -> Bus | None:
         """Return the bus; None when it was never made: reading does not make one.
@@ -50,29 +51,31 @@ class Sources:
             BusError: it is there and cannot be used.
         """
         if self._bus is None:
-            if self._address.startswith(_SQLITE) and not os.path.exists(self._file()):
-                # An empty answer from the wrong folder looks like a quiet night.
-                printer.say(f"note: there is no bus at {self._address} yet", once=True)
-                return None
             from flowlord.bus.open import is_redis, open_bus
 
-            # Looking at a server that may lose tasks makes nothing worse, so it is never refused.
-            self._bus = open_bus(
-                self._address,
-                by="look",
-                clock=None if is_redis(self._address) else self._clock,  # a server has its own
-                namespace=self._where.namespace,
-                accept_loss=True,
-            )
+            try:
+                # Looking at a server that may lose tasks makes nothing worse, so it is never refused.
+                self._bus = open_bus(
+                    self._address,
+                    by="look",
+                    clock=None if is_redis(self._address) else self._clock,  # a server has its own
+                    namespace=self._where.namespace,
+                    accept_loss=True,
+                    make=False,
+                )
+            except BusMissing as error:  # an empty answer from the wrong place looks like a quiet night
+                printer.say(f"note: {error}", once=True)
         return self._bus
 
     def ask(self, question: Callable[[Bus], T], otherwise: T) -> T:
         """Return the bus's answer; `otherwise` when there is none, which is said unless the bus was never made."""
+        if self._is_away:
+            return otherwise
         try:
             bus = self.bus()
             return otherwise if bus is None else question(bus)
         except BusError as error:
-            printer.say(f"note: the bus cannot be asked ({error}); this is what the history knows", once=True)
+            self._missed(error)
             return otherwise
 
     def history(self, *, fresh: bool) -> History:
@@ -101,9 +104,11 @@ class Sources:
             return self._folded(str(error))
         told = self._told_of_another(self._cache_path)
         if told or ((fresh or self._is_followed_by_nobody()) and self._may_be_behind()):
+            seq, kept = history.cursor()
+            if kept and self._end() == (kept, seq):
+                return history
             from flowlord.cache.fold import catch_up
 
-            kept = history.cursor()[1]
             now = self.ask(lambda bus: bus.generation(), "")
             if kept and now and kept != now:
                 history.close()
@@ -141,6 +146,23 @@ class Sources:
         except OSError:
             return ""
         return told if told and told != name_of(self._where)[:NAME] else ""
+
+    def _end(self) -> tuple[str, int] | None:
+        """Return the generation of the bus and its newest entry; None when it must be opened to know."""
+        from flowlord.bus.ends import journal_end
+
+        if self._bus is not None or self._is_away:
+            return None
+        try:
+            return journal_end(self._address, self._where.namespace)
+        except BusError as error:
+            self._missed(error)
+            return None
+
+    def _missed(self, error: BusError) -> None:
+        """Say that there is no answer, and ask no more: each question might take as long as the first."""
+        self._is_away = True
+        printer.say(f"note: the bus cannot be asked ({error}); this is what the history knows", once=True)
 
     def _file(self) -> str:
         return self._address.removeprefix(_SQLITE)

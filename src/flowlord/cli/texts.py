@@ -10,10 +10,10 @@ from flowlord.model.inert import UNSAFE, printable, written
 
 __all__ = ["csv_cell", "csv_line", "json_text", "printable", "some", "tsv_cell", "tsv_line"]
 
-_DANGER = re.compile(f"[{UNSAFE}]")
-_DANGER_IN_TABS = re.compile(f"[\\\\{UNSAFE}]")
+_DANGER = f"[{UNSAFE}]"
+_DANGER_IN_TABS = f"[\\\\{UNSAFE}]"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-_QUOTED = re.compile('[",\\n\\r]|^ | $')
+_QUOTED = '[",\\n\\r]|^ | $'
 
 
 def tsv_cell(value: object) -> str:
@@ -24,7 +24,7 @@ def tsv_cell(value: object) -> str:
         value.isascii() and value.isprintable() and "\\" not in value
     ):  # most of them, and there may be millions
         return value
-    return _DANGER_IN_TABS.sub(written, value)
+    return re.sub(_DANGER_IN_TABS, written, value)
 
 
 def tsv_line(values: Iterable[object]) -> str:
@@ -52,7 +52,7 @@ def csv_cell(value: object) -> str:
         text = printable(value)
         if value.startswith(_FORMULA):
             text = f"'{text}"
-    return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
+    return '"' + text.replace('"', '""') + '"' if re.search(_QUOTED, text) else text
 
 
 def json_text(value: object) -> str:
@@ -60,7 +60,7 @@ def json_text(value: object) -> str:
     import json  # here, since most answers hold none
 
     text = json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
-    return text if text.isascii() and text.isprintable() else _DANGER.sub(_in_json, text)
+    return text if text.isascii() and text.isprintable() else re.sub(_DANGER, _in_json, text)
 
 
 def _plain(value: object) -> str:
@@ -71,7 +71,7 @@ def _plain(value: object) -> str:
     if isinstance(value, int | float):
         return str(value)
     if isinstance(value, list | tuple):
-        return _DANGER_IN_TABS.sub(written, ",".join(map(str, value))) if value else ""
+        return re.sub(_DANGER_IN_TABS, written, ",".join(map(str, value))) if value else ""
     return json_text(value)
 
 

@@ -7,10 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_WRITTEN = re.compile(
+_WRITTEN = (
     r"(?P<year>\d{4})(-(?P<month>\d\d)(-(?P<day>\d\d)"
-    r"([T ](?P<hour>\d\d)(:(?P<minute>\d\d)(:(?P<second>\d\d)(\.\d+)?)?)?(Z|[+-]\d\d(:?\d\d)?)?)?)?)?",
-    re.ASCII,
+    r"([T ](?P<hour>\d\d)(:(?P<minute>\d\d)(:(?P<second>\d\d)(\.\d+)?)?)?(Z|[+-]\d\d(:?\d\d)?)?)?)?)?"
 )
 _DAYS = {"yesterday": -1, "today": 0, "tomorrow": 1}
 _HINT = "write 24h, -6h, +30m, now, today, yesterday, 2026-08-01, 2026-08-01T05 or an ISO time"
@@ -33,7 +32,7 @@ def parse_time(text: str, now: datetime, *, end: bool = False) -> datetime:
         if word.lower() in _DAYS:
             day = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
             return day + timedelta(days=_DAYS[word.lower()] + end)
-        if found := _WRITTEN.fullmatch(word):
+        if found := re.fullmatch(_WRITTEN, word, re.ASCII):
             return _written(found, end=end)
         return now + _distance(word)
     except (ValueError, OverflowError) as error:

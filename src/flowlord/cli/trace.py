@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from flowlord.bus.clock import SystemClock
 from flowlord.cache.attempt import OPEN, Attempt, State
@@ -36,8 +37,7 @@ VERSIONS = 5
 FORMS = ("tree", "json", "dot", "table", "jsonl", "csv", "tsv", "name")
 
 
-@dataclass(frozen=True, slots=True)
-class Several:
+class Several(msgspec.Struct, frozen=True):
     """What a name may mean, which then means none of them."""
 
     attempts: Sequence[Attempt]

@@ -14,7 +14,7 @@ from flowlord.model.problem import Problem
 TABLE: Final = "alerts.channels"
 SLACK: Final = "slack"
 """Name of the channel that `[slack]` makes."""
-_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NAME: Final = r"[A-Za-z0-9_-]{1,64}"
 _SECRETS: Final = ("url", "token", "secret")
 READ: Final[dict[str, Callable[[object], Any]]] = {
     "kind": v.one_of(*ChannelKind),
@@ -59,7 +59,7 @@ class Channels:
 
     def take(self, name: str, key: str, value: object, place: Problem) -> None:
         """Take one key of one channel; an empty `key` is a channel that is no table."""
-        if not name or not key or not _NAME.fullmatch(name):
+        if not name or not key or not re.fullmatch(_NAME, name):
             text = f"{TABLE}.{name}: a channel is a table with a name of letters, digits, - and _"
             self._wrong(place, text, "write [alerts.channels.ops] and kind = ... below it")
             return

@@ -21,9 +21,9 @@ _UNITS: Final = {
 DONE: Final = "done"
 QUARANTINE: Final = "quarantine"
 _PART: Final = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,9}))?(ns|us|µs|μs|ms|s|m|h|d|w)")
-_HOST: Final = re.compile(r"(?:(?:\A|,)(?:[\w.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5})+", re.ASCII)
-_NAMESPACE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")  # braces would break the keys
-_TOPIC: Final = re.compile(r"[^\s\x00-\x1f\x7f:]{1,200}")
+_HOST: Final = r"(?:(?:\A|,)(?:[\w.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5})+"
+_NAMESPACE: Final = r"[A-Za-z0-9._-]{1,64}"  # braces would break the keys
+_TOPIC: Final = r"[^\s\x00-\x1f\x7f:]{1,200}"
 
 
 def read_text(value: object) -> str:
@@ -35,11 +35,11 @@ def read_text(value: object) -> str:
 def read_address(value: object) -> str:
     """An address of a bus; `host:port` alone is one of Redis, as `REDIS_URL` is often written."""
     text = read_text(value).strip()
-    return f"redis://{text}" if _HOST.fullmatch(text) else text
+    return f"redis://{text}" if re.fullmatch(_HOST, text, re.ASCII) else text
 
 
 def read_namespace(value: object) -> str:
-    if not isinstance(value, str) or not _NAMESPACE.fullmatch(value):
+    if not isinstance(value, str) or not re.fullmatch(_NAMESPACE, value):
         raise Wrong("is no namespace: 1 to 64 letters, digits, dots, hyphens and underscores")
     return value
 
@@ -143,14 +143,14 @@ def read_frequency(value: object) -> int:
     return read_duration(value)
 
 
-_HOURS = re.compile(r"([0-9]{1,2}):([0-9]{2})\s*-\s*([0-9]{1,2}):([0-9]{2})(?:\s+(\S+))?", re.ASCII)
+_HOURS = r"([0-9]{1,2}):([0-9]{2})\s*-\s*([0-9]{1,2}):([0-9]{2})(?:\s+(\S+))?"
 
 
 def read_hours(value: object) -> tuple[int, int, str] | None:
     """Hours of the day, `22:00-07:00`, with a zone behind them or not: two minutes of the day, and the zone."""
     if value == "":
         return None
-    found = _HOURS.fullmatch(value.strip()) if isinstance(value, str) else None
+    found = re.fullmatch(_HOURS, value.strip(), re.ASCII) if isinstance(value, str) else None
     if found is None:
         raise Wrong("names no hours: write 22:00-07:00, or 22:00-07:00 Europe/Berlin")
     hours = [int(part) for part in found.groups()[:4]]
@@ -193,7 +193,7 @@ def read_switch(value: object) -> bool:
 
 
 def read_topic(value: object) -> str:
-    if not isinstance(value, str) or not _TOPIC.fullmatch(value):
+    if not isinstance(value, str) or not re.fullmatch(_TOPIC, value):
         raise Wrong("is no topic: a word without blanks and colons")
     return value
 

@@ -7,6 +7,7 @@ FlowlordError
 └── BusError
     ├── BusUnavailable   the bus cannot be reached now; trying again may help
     ├── BusUnusable      the bus can be reached and must not be used (damaged, too new, network disk)
+    ├── BusMissing       nobody has made the bus yet, and who asks only looks
     ├── LeaseLost        an acknowledged delivery belongs to somebody else by now
     └── Refused          a mark does not have the value that the decision saw
 """
@@ -62,6 +63,10 @@ class BusUnavailable(BusError):
 
 class BusUnusable(BusError):
     """The bus answers, but using it would break a promise."""
+
+
+class BusMissing(BusError):
+    """There is no such bus yet; looking does not make one."""
 
 
 class LeaseLost(BusError):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 
 class Level(StrEnum):
@@ -20,8 +21,7 @@ class Level(StrEnum):
         return self in (Level.FAULT, Level.REFUSE)
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """What is so and what it would cost.
 
     `name` is stable; `fix` holds lines that can be typed or put into a configuration as they are, and may be empty.

@@ -11,13 +11,13 @@ UNSAFE: Final = (
     "\\x00-\\x1f\\x7f-\\x9f\\xad\\u061c\\u180e\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb"
     "\\ud800-\\udfff\\U000e0000-\\U000e007f"
 )
-_DANGER: Final = re.compile(f"[{UNSAFE}]")
+_DANGER: Final = f"[{UNSAFE}]"
 _SHORT: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\"}
 
 
 def printable(text: str) -> str:
     """Return `text` on one line for a terminal, with everything that it could act on written out: `\\x1b`, `\\n`."""
-    return text if text.isascii() and text.isprintable() else _DANGER.sub(written, text)
+    return text if text.isascii() and text.isprintable() else re.sub(_DANGER, written, text)
 
 
 def written(found: re.Match[str]) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from flowlord.model.workflow import Phase
+if TYPE_CHECKING:
+    from flowlord.model.workflow import Phase
 
 MARK = "control:paused"
 """The mark on the bus that holds all pauses as JSON."""

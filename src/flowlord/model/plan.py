@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -203,8 +202,7 @@ ANY = _Anything()
 """As `Mark.seen`: whatever the mark holds, set it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(msgspec.Struct, frozen=True):
     """A compare-and-set cell on the bus.
 
     `seen` is the value that the decision saw, None when absent; `new` the value to set, None to remove it.

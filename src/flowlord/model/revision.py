@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from hashlib import sha256
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from flowlord.model.plan import ANY, Mark
-from flowlord.model.workflow import Workflows
+
+if TYPE_CHECKING:
+    from flowlord.model.workflow import Workflows
 
 MARK: Final = "revisions:"
 KEPT_S: Final = 7 * 86_400
@@ -17,6 +19,8 @@ DIGITS: Final = 8
 
 def revision_of(flows: Workflows) -> str:
     """Return one short digest of everything loaded, equal where two daemons run the same files."""
+    from hashlib import sha256  # for who has workflows; who only compares revisions does without
+
     text = "\n".join(f"{name} {flows.by_name[name].digest}" for name in sorted(flows.by_name))
     return sha256(text.encode()).hexdigest()[:DIGITS]
 
@@ -24,7 +28,7 @@ def revision_of(flows: Workflows) -> str:
 def mark_of(flows: Workflows) -> Mark:
     """Return the mark that tells what a revision consists of, for who finds two of them alive."""
     digests = {name: flow.digest[:DIGITS] for name, flow in sorted(flows.by_name.items())}
-    return Mark(MARK + revision_of(flows), ANY, json.dumps(digests), ttl_s=KEPT_S)
+    return Mark(MARK + revision_of(flows), ANY, msgspec.json.encode(digests).decode(), ttl_s=KEPT_S)
 
 
 def files_apart(marks: Iterable[str]) -> list[str]:
@@ -32,8 +36,8 @@ def files_apart(marks: Iterable[str]) -> list[str]:
     told: list[Mapping[str, object]] = []
     for text in marks:
         try:
-            digests = json.loads(text)
-        except ValueError:
+            digests = msgspec.json.decode(text)
+        except (msgspec.DecodeError, UnicodeError):
             continue
         if isinstance(digests, dict):
             told.append(digests)
