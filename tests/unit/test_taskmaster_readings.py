@@ -8,7 +8,7 @@ import pytest
 
 from flowlord.model.plan import FactKind
 from flowlord.storage.open import Storage
-from flowlord.taskmaster.readings import Readings
+from flowlord.taskmaster.readings import MOST_IN_ONE, Readings
 from flowlord.taskmaster.scheduler import Scheduler
 from support.farm import Farm
 from support.flows import flows_of
@@ -30,13 +30,17 @@ class Mute(Storage):
     def __init__(self, tmp_path) -> None:
         super().__init__()
         self.answers = threading.Event()
-        self.asked = 0
+        self.patterns: list[str] = []
         self.file = tmp_path / "rows.json"
         self.file.write_text('{"n": 1}\n{"n": 2}\n')
         self.local = Storage()
 
+    @property
+    def asked(self):
+        return len(self.patterns)
+
     def paths(self, pattern):
-        self.asked += 1
+        self.patterns.append(pattern)
         assert self.answers.wait(30)
         return self.local.paths(str(self.file))
 
@@ -96,3 +100,15 @@ def test_a_file_of_this_machine_is_read_at_once(farm):
     readings = Readings(farm.around, farm.around.changed)
     farm.around.storage = Storage()
     assert readings.take("f.toml:rows", str(farm.storage.file))
+
+
+def test_what_hangs_takes_only_so_many_threads_and_leaves_room_for_other_folders(farm):
+    readings, storage = Readings(farm.around, farm.around.changed), farm.storage
+    for n in range(10 * MOST_IN_ONE):
+        assert readings.take(f"f.toml:{n}", f"s3://b/in/{n}.json") is None
+    assert readings.take("f.toml:other", "s3://b/other/rows.json") is None
+    until(lambda: storage.asked == MOST_IN_ONE + 1, "the readings that there is room for")
+    assert "s3://b/other/rows.json" in storage.patterns
+    storage.answers.set()
+    until(lambda: readings.take("f.toml:last", "s3://b/in/last.json"), "there is room again")
+    assert storage.asked == MOST_IN_ONE + 2, "what had no room had not begun"

@@ -84,20 +84,28 @@ def settle(path: str | os.PathLike[str], *, mounts: str | os.PathLike[str] = MOU
 
 def file_system(folder: str, mounts: str | os.PathLike[str] = MOUNTS) -> str:
     """Return the type of the file system that holds `folder`; empty where the system does not tell."""
+    longest, kind = -1, ""
+    for point, its in mount_points(mounts):
+        # Of two mounts at one point the later one covers the earlier.
+        if len(point) >= longest and os.path.commonpath([point, folder]) == point:
+            longest, kind = len(point), its
+    return kind
+
+
+def mount_points(mounts: str | os.PathLike[str] = MOUNTS) -> list[tuple[str, str]]:
+    """Return where file systems are mounted and of which type each is; nothing where the system does not tell."""
     try:
         with open(mounts, encoding="utf-8", errors="surrogateescape") as file:
             lines = file.read().splitlines()
     except OSError:
-        return ""
-    longest, kind = -1, ""
+        return []
+    found = []
     for line in lines:
         # 36 35 98:0 /root /mount/point rw,noatime shared:1 - ext4 /dev/vda rw
         left, _, right = line.partition(" - ")
         point = re.sub(_ESCAPED, lambda found: chr(int(found[1], 8)), left.split(" ")[4])
-        # Of two mounts at one point the later one covers the earlier.
-        if len(point) >= longest and os.path.commonpath([point, folder]) == point:
-            longest, kind = len(point), right.split(" ", 1)[0]
-    return kind
+        found.append((point, right.split(" ", 1)[0]))
+    return found
 
 
 def uri(path: str) -> str:

@@ -28,6 +28,8 @@ from flowlord.taskmaster.files import FileLoop, Watching
 from flowlord.taskmaster.hints import Hints
 from flowlord.taskmaster.late import LateWatch
 from flowlord.taskmaster.looking import Looking, asked
+from flowlord.taskmaster.mountloops import MountLoops
+from flowlord.taskmaster.mounts import Mounts, Share
 from flowlord.taskmaster.notices import NoticeLoop
 from flowlord.taskmaster.readings import PATIENCE_S, Readings
 from flowlord.taskmaster.reaper import move_due, reap, sweep
@@ -46,6 +48,7 @@ SWEEP_EVERY_S = 60.0
 PAUSES_EVERY_S = 1.0
 IDLE_LOOK_S = 0.1
 ABSENT_EVERY_S = 5.0
+MOUNTS_EVERY_S = 5.0
 HEARTBEAT_LOOK_S = 1.0
 HEARTBEAT = "heartbeat of alerts"  # not the name of its loop, which is mended by each step
 STEP_LIMIT_S = 15.0
@@ -133,7 +136,8 @@ class Taskmaster:
         """Work until `stop` is set, or, with `once`, until nothing is left to do; then drain."""
         around = self.around
         scheduler = Scheduler(around, around.changed, None if once else Readings(around, around.changed))
-        self._files = FileLoop(around, self._watching, once=once)
+        mounts = Mounts()
+        self._files = FileLoop(around, self._watching, once=once, share=None if once else Share(mounts))
         if once:
             while scheduler.decide_due():
                 pass
@@ -143,6 +147,10 @@ class Taskmaster:
             self._supervisor.start("files", self._while_ticking(discard(self._files.step)))
             buckets = FileLoop(around, self._watching, buckets=True)
             self._supervisor.start("buckets", self._while_ticking(discard(buckets.step)))
+            loops = MountLoops(
+                around, self._watching, mounts, self._start_while_ticking, self._supervisor.steps
+            )
+            self._supervisor.start("mounts", every(MOUNTS_EVERY_S, loops.step))
             self._supervisor.start("scheduler", self._while_ticking(scheduler.step))
             self._supervisor.start("reload", self._looking.step)
             self._supervisor.start("late", self._late)
@@ -180,6 +188,9 @@ class Taskmaster:
             self._drain()
         if self._supervisor.fatal:
             raise self._supervisor.fatal
+
+    def _start_while_ticking(self, name: str, step: Callable[[], object]) -> None:
+        self._supervisor.start(name, self._while_ticking(discard(step)))
 
     def _while_ticking(self, step: Callable[[], None]) -> Callable[[], None]:
         """Start phases, but nothing new while this daemon finishes: another one, or a restart, catches up."""

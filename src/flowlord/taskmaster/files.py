@@ -20,6 +20,7 @@ from flowlord.taskmaster.filedesk import FileDesk, Ready
 from flowlord.taskmaster.filestarts import PORTION, Complete, FileStarts
 from flowlord.taskmaster.firstwatch import FirstWatch
 from flowlord.taskmaster.knownfiles import KnownFiles
+from flowlord.taskmaster.mounts import Share
 from flowlord.taskmaster.surroundings import Surroundings
 from flowlord.watch.bucket import BucketWatch
 from flowlord.watch.local import LocalWatch, Root
@@ -56,7 +57,7 @@ class Watching:
 class FileLoop:
     """One step takes in what happened, starts what is complete, and waits a moment for more; used by one thread.
 
-    It watches the folders of this machine, or, as another loop that may be slow without harm, `buckets`.
+    It watches the folders of this machine, or a share of them; or `buckets`, as another loop that may be slow.
     """
 
     def __init__(
@@ -66,14 +67,18 @@ class FileLoop:
         *,
         once: bool = False,
         buckets: bool = False,
+        share: Share | None = None,
         kind_of: Callable[[str], str] = file_system,
     ) -> None:
+        """`share` tells which folders of this machine are this loop's; without, all are."""
         self._around = around
         self._watching = watching
+        self._share = share
+        self._turn = share.turn if share else 0
         self._kind_of = kind_of
         self._buckets = buckets
         self._source = "bucket" if buckets else "folder"
-        self._desk = FileDesk(around, self._source, at_once=once)
+        self._desk = FileDesk(around, share.name if share else self._source, at_once=once)
         self._first = FirstWatch(around, self._desk, runs=once or watching.initial == "run")
         self._settling = Settling()
         self._watch = self._watching_of({})
@@ -105,7 +110,7 @@ class FileLoop:
 
     def look(self) -> int:
         """Do everything that is due now; returns how many files were decided."""
-        if self._desk.refresh() or self._begins:
+        if self._desk.refresh() or self._begins or (self._share and self._share.turn != self._turn):
             self._begins = True  # until it has worked
             self._build()
             self._begins = False
@@ -164,6 +169,8 @@ class FileLoop:
 
     def _build(self) -> None:
         """Take up the patterns of the workflows as they are now."""
+        if self._share:
+            self._turn = self._share.turn
         by_root: dict[str, list[Glob]] = {}
         for rules in self._desk.phases.phases:
             for glob in rules.globs:
@@ -171,10 +178,12 @@ class FileLoop:
                 is_bucket = place.scheme in BUCKETS and not place.root.endswith("://")
                 if is_bucket and self._watching.buckets:
                     watched = self._buckets
-                else:
-                    watched = not place.scheme and not self._buckets
-                    if place.scheme and not self._buckets:
+                elif place.scheme:
+                    watched = False
+                    if not self._buckets and (self._share is None or self._share.tells):
                         self._tell_unwatched(rules.phase.identity, glob.pattern)
+                else:
+                    watched = not self._buckets and (self._share is None or self._share.holds(place.root))
                 if watched:
                     by_root.setdefault(place.root, []).append(glob)
         self._desk.overdue = self._first.begin(self._desk.phases)

@@ -9,11 +9,16 @@ from types import MappingProxyType
 from typing import Final
 
 from flowlord.decide.context import Source
+from flowlord.rules.places import place_of
 from flowlord.storage.address import is_remote
 from flowlord.taskmaster.surroundings import Surroundings, read_sources
 
 FRESH_NS: Final = 60_000_000_000
 """How old what was read may be when it is used: a start that was held back meanwhile reads again."""
+MOST_AT_ONCE: Final = 128
+"""Readings of one reader that go on at the same time, each in a thread of its own, also when a mount hangs for ever."""
+MOST_IN_ONE: Final = 32
+"""So many of them below one folder: what hangs leaves room for the others."""
 PATIENCE_S: Final = 0.2
 """How long a loop waits for what lies on this machine, where reading takes no time unless a mount hangs."""
 
@@ -36,10 +41,18 @@ class Reader:
     def __init__(self, around: Surroundings) -> None:
         self._around = around
         self._slow: list[Reading] = []
+        self._going: list[tuple[str, Reading]] = []
+
+    def has_room(self, pattern: str) -> bool:
+        """Tell whether a reading may begin now: neither all nor those of the same place are still going on."""
+        self._going = [each for each in self._going if each[1].found is None]
+        place = place_of(pattern).root
+        return len(self._going) < MOST_AT_ONCE and sum(at == place for at, _ in self._going) < MOST_IN_ONE
 
     def begin(self, pattern: str, wake: threading.Event | None = None) -> Reading:
         """Begin to read what a meta-file holds; `wake` is set when that is done."""
         reading = Reading()
+        self._going.append((place_of(pattern).root, reading))
         threading.Thread(
             target=self._read, args=(reading, pattern, wake), name="flowlord-reading", daemon=True
         ).start()
@@ -89,7 +102,9 @@ class Readings:
         self._running: dict[tuple[str, str], Reading] = {}
 
     def take(self, name: str, pattern: str) -> Found | None:
-        """Return what a meta-file holds, read for this start; None while it is being read, which begins then."""
+        """Return what a meta-file holds, read for this start; None while it is being read, which begins then,
+        or as soon as there is room for it.
+        """
         reading = self._running.get((name, pattern))
         if reading is not None and reading.found is not None:
             del self._running[name, pattern]
@@ -97,6 +112,8 @@ class Readings:
                 return reading.found
             reading = None
         if reading is None:
+            if not self._reader.has_room(pattern):
+                return None
             reading = self._reader.begin(pattern, self._wake)
             found = self._reader.patiently(reading, pattern)
             if found is not None:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from flowlord.decide.context import Source
 from flowlord.storage.address import is_remote
 from flowlord.taskmaster.readings import NOTHING_READ, Found, Reader, Reading
 from flowlord.taskmaster.surroundings import Surroundings
-
-MOST_READ: Final = 16
-"""Meta-files that are read at the same time, each in a thread of its own; so many in buckets, and on this machine."""
 
 Item = TypeVar("Item")
 
@@ -69,9 +66,8 @@ class Shelf(Generic[Item]):
         """Return what of these lies on this machine and is read in a moment, for all that came before `take`."""
         found: dict[str, Source | str] = {}
         for pattern in patterns:
-            if not (
-                self._reader.hangs or is_remote(pattern) or pattern in self._fresh or pattern in self._wanted
-            ):
+            known = pattern in self._fresh or pattern in self._wanted
+            if not (known or self._reader.hangs or is_remote(pattern)) and self._reader.has_room(pattern):
                 reading = self._reader.begin(pattern)
                 if (read := self._reader.patiently(reading, pattern)) is None:
                     self._begun[pattern] = reading
@@ -122,11 +118,7 @@ class Shelf(Generic[Item]):
         return items
 
     def _begin(self) -> None:
-        """Begin to read what is wanted, as far as there are threads for it."""
-        running = [is_remote(pattern) for pattern, each in self._wanted.items() if each.reading is not None]
-        free = {kind: MOST_READ - running.count(kind) for kind in (True, False)}
+        """Begin to read what is wanted, as far as there is room for it."""
         for pattern, wanted in self._wanted.items():
-            kind = is_remote(pattern)
-            if wanted.reading is None and free[kind] > 0:
-                free[kind] -= 1
+            if wanted.reading is None and self._reader.has_room(pattern):
                 wanted.reading = self._reader.begin(pattern)

@@ -1,0 +1,87 @@
+"""One more loop over files for each network mount that is watched, so that one that hangs holds up no other folder."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from flowlord.model.plan import Fact, FactKind, Plan
+from flowlord.model.problem import Severity
+from flowlord.model.workflow import Workflows
+from flowlord.rules.places import as_text, place_of
+from flowlord.taskmaster.files import FileLoop, Watching
+from flowlord.taskmaster.mounts import Mounts, Share
+from flowlord.taskmaster.surroundings import Surroundings
+
+log = logging.getLogger("flowlord.files")
+
+SILENT_NS: Final = 60_000_000_000
+"""How long nothing may be heard from a mount before it is told. Listing a large one takes long, too."""
+LOOP: Final = "mount "
+"""How the names of these loops begin. A loop that hangs with its mount is told, and no reason to start anew."""
+
+
+class MountLoops:
+    """Has a loop for each mount that some pattern looks into, and tells when one does not come back.
+
+    Args:
+        start: runs a step for ever in a thread of its own, under a name.
+        steps: when each of these completed its last step (`Clock.monotonic_ns`).
+    """
+
+    def __init__(
+        self,
+        around: Surroundings,
+        watching: Watching,
+        mounts: Mounts,
+        start: Callable[[str, Callable[[], object]], None],
+        steps: Mapping[str, int],
+    ) -> None:
+        self._around = around
+        self._watching = watching
+        self._mounts = mounts
+        self._start = start
+        self._steps = steps
+        self._built_from: tuple[Workflows, int] | None = None
+        self._points: set[str] = set()
+
+    def step(self) -> None:
+        """Start loops that are missing, and look at those that are there."""
+        self._mounts.refresh()
+        now = (self._around.workflows, self._mounts.turn)
+        if self._built_from is None or now[0] is not self._built_from[0] or now[1] != self._built_from[1]:
+            for point in sorted(self._wanted() - self._points):
+                loop = FileLoop(self._around, self._watching, share=Share(self._mounts, point))
+                self._start(LOOP + point, loop.step)
+                self._points.add(point)
+                log.info(
+                    "%s is watched by a loop of its own", as_text(point), extra={"action": "files.mount"}
+                )
+            self._built_from = now
+        for point in self._points:
+            self._look(point)
+
+    def _wanted(self) -> set[str]:
+        patterns = {
+            pattern
+            for flow in self._around.workflows.by_name.values()
+            for phase in flow.phases
+            for pattern in phase.rule.files
+        }
+        places = {place_of(pattern) for pattern in patterns}
+        return {self._mounts.of(place.root) for place in places if not place.scheme} - {""}
+
+    def _look(self, point: str) -> None:
+        """Tell once when a mount does not come back, and once when it does."""
+        subject = f"network mount {as_text(point)}"
+        health, clock = self._around.health, self._around.clock
+        if clock.monotonic_ns() - self._steps[LOOP + point] < SILENT_NS:
+            if health.mended(subject):
+                log.warning("%s answers again", subject, extra={"action": "files.mended"})
+            return
+        text = f"files are not seen: {subject} has not answered for {SILENT_NS // 1_000_000_000} s; other folders go on"
+        if not health.is_wrong(subject):
+            self._around.bus.commit(Plan(facts=(Fact(FactKind.ALERT, cause=subject, text=text),)))
+            health.fault(subject, text, Severity.WARNING)
+            log.error("%s", text, extra={"action": "files.fault"})

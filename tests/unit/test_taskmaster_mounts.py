@@ -1,0 +1,121 @@
+"""Network mounts: told apart without touching them, and each watched by a loop that may hang alone."""
+
+import os
+import threading
+
+import pytest
+
+from flowlord.model.plan import FactKind
+from flowlord.taskmaster.files import FileLoop, Watching
+from flowlord.taskmaster.mountloops import LOOP, MountLoops
+from flowlord.taskmaster.mounts import Mounts, Share
+from flowlord.taskmaster.supervisor import Supervisor
+from support.farm import Farm
+from support.files import phases, put
+from support.flows import flows_of
+from support.processes import until
+
+LIMIT_S = 40
+
+
+def test_a_folder_is_on_the_mount_that_its_links_lead_to_and_nothing_there_is_touched(tmp_path, monkeypatch):
+    point = tmp_path / "nfs"
+    (tmp_path / "link").symlink_to("nfs/deep")
+    (tmp_path / "round").symlink_to("round")
+    mounts = Mounts(lambda: [("/", "overlay"), (str(point), "nfs4"), (str(tmp_path / "disk"), "ext4")])
+    real = os.lstat
+
+    def lstat(path, **more):
+        assert not f"{os.fspath(path)}/".startswith(f"{point}/"), "what hangs is not touched"
+        return real(path, **more)
+
+    monkeypatch.setattr(os, "lstat", lstat)
+    assert (
+        mounts.of(f"{point}/in/") == mounts.of(f"{tmp_path}/link/in/") == mounts.of(str(point)) == str(point)
+    )
+    assert [mounts.of(f"{tmp_path}/{name}/") for name in ("disk", "nfs2", "round", "gone/../nfs/..")] == [
+        ""
+    ] * 4
+    monkeypatch.chdir(tmp_path)
+    assert (mounts.of("nfs/in/"), mounts.of("")) == (str(point), "")
+
+
+def test_folders_change_their_share_when_something_is_mounted():
+    table = [("/in", "ext4")]
+    mounts = Mounts(lambda: table)
+    here, there = Share(mounts), Share(mounts, "/in")
+    before = here.turn
+    assert (here.holds("/in/a/"), there.holds("/in/a/")) == (True, False)
+    table.append(("/in", "fuse.sshfs"))
+    mounts.refresh()
+    assert (here.holds("/in/a/"), there.holds("/in/a/")) == (False, True)
+    assert here.turn != before
+    mounts.refresh()
+    assert here.turn == before + 1
+
+
+@pytest.fixture
+def hanging(tmp_path, monkeypatch):
+    """A folder that does not answer until the event is set; `entered` tells that somebody waits for it."""
+    point, entered, answers = tmp_path / "nfs", threading.Event(), threading.Event()
+    real = os.scandir
+
+    def scandir(path):
+        if os.fspath(path).startswith(str(point)):
+            entered.set()
+            assert answers.wait(LIMIT_S)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    yield point, entered, answers
+    answers.set()
+
+
+def test_a_mount_that_hangs_holds_up_no_other_folder_and_is_told(tmp_path, hanging):
+    point, entered, answers = hanging
+    put(point / "late.csv")
+    farm = Farm()
+    rules = f"files={tmp_path}/disk/*.csv", f"files={point}/*.csv"
+    around = farm.daemon(flows_of({"f.toml": phases(*rules)}), "d1", 1)
+    watching = Watching(initial="run", poll_ns=1_000_000_000, events=False)
+    mounts = Mounts(lambda: [(str(point), "nfs4")])
+    supervisor = Supervisor(around.health, farm.clock)
+    loops = MountLoops(around, watching, mounts, supervisor.start, supervisor.steps)
+    main = FileLoop(around, watching, share=Share(mounts))
+    try:
+        loops.step()
+        assert entered.wait(LIMIT_S)
+        put(tmp_path / "disk" / "a.csv")
+        for _ in range(3):
+            main.look()
+            farm.clock.advance(3)
+        assert [each.task().info for each in farm.bus.claim(["t0"], "w", 9)] == [f"{tmp_path}/disk/a.csv"]
+
+        farm.clock.advance(61)
+        loops.step()
+        loops.step()
+        told = [
+            fact.text
+            for entry in farm.bus.journal(0, 99)
+            for fact in entry.facts
+            if fact.kind is FactKind.ALERT
+        ]
+        assert told == [
+            f"files are not seen: network mount {point} has not answered for 60 s; other folders go on"
+        ]
+        assert around.health.colour() == "yellow"
+
+        began_ns = supervisor.steps[f"{LOOP}{point}"]
+        answers.set()
+        until(lambda: supervisor.steps[f"{LOOP}{point}"] != began_ns, "the loop goes on", limit_s=LIMIT_S)
+        loops.step()
+        assert around.health.colour() == "green"
+
+        def comes():
+            farm.clock.advance(3)
+            return [each.task().info for each in farm.bus.claim(["t1"], "w", 9)]
+
+        assert until(comes, "the file there is seen", limit_s=LIMIT_S) == [f"{point}/late.csv"]
+    finally:
+        answers.set()
+        assert supervisor.join(LIMIT_S) == []
