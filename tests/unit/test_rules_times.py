@@ -300,7 +300,8 @@ def test_jitter_comes_after_the_cap_and_stays_below_forty_percent():
         ("@every 5", 8, "lacks a unit"),
         ("TZ=UTC @every -5m", 14, "runs backwards"),
         ("CRON_TZ=Mars/Base 0 0 * * *", 8, "no time zone"),
-        ("TZ=Local 0 0 * * *", 3, "no time zone"),
+        ("TZ=local 0 0 * * *", 3, "no time zone"),
+        ("TZ=Local", 8, "no schedule behind it"),
         ("TZ=Europe 0 0 * * *", 3, "no time zone"),
         ("TZ=UTC", 6, "no schedule behind it"),
         ("0 " * 600, 0, "more than"),
@@ -310,6 +311,14 @@ def test_an_unreadable_schedule_tells_where(text, offset, told):
     with pytest.raises(Unreadable, match=told) as found:
         Cron.parse(text)
     assert found.value.offset == offset
+
+
+def test_local_is_the_zone_of_schedules_that_name_none():
+    for text in ("TZ=Local 0 6 * * *", "CRON_TZ=Local  @daily"):
+        bare = text.partition(" ")[2].strip()
+        for zone in ("", "Europe/Berlin"):
+            after = datetime(2026, 8, 3, tzinfo=UTC)
+            assert Cron.parse(text, zone).next(after) == Cron.parse(bare, zone).next(after)
 
 
 def test_a_bad_configured_zone_is_told():

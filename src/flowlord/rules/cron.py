@@ -15,6 +15,7 @@ from flowlord.rules.errors import TooLong, Unreadable, quote
 from flowlord.rules.walls import following, walk
 from flowlord.rules.zones import DAY, SECOND, first_change, gap_of, instant_of, offset_at, zone_of
 
+LOCAL: Final = "Local"
 LONGEST_TEXT: Final = 1000
 SEARCHED_YEARS: Final = 8  # the longest wait of a date that does come: 29 February around 2100
 
@@ -56,7 +57,7 @@ class Cron:
     def parse(cls, text: str, zone: str = "") -> Cron:
         """Return the schedule that `text` tells: 5 or 6 fields (seconds first), `@daily` and its like, `@every 5m`.
 
-        `TZ=Zone ` or `CRON_TZ=Zone ` in front names the zone, otherwise `zone` does, otherwise it is UTC.
+        `TZ=Zone ` or `CRON_TZ=Zone ` in front names the zone, otherwise, or with `Local`, `zone` does; empty is UTC.
 
         Raises:
             Unreadable: with the place in `text`; also for a date that never comes.
@@ -68,7 +69,8 @@ class Cron:
             begin, blank = text.index("=") + 1, text.find(" ")
             if blank < 0:
                 raise Unreadable(f"{quote(text)} has a zone but no schedule behind it", offset=len(text))
-            zone = text[begin:blank]
+            # The Go program's name for the zone of its process, in which it also read a schedule without any.
+            zone = zone if text[begin:blank] == LOCAL else text[begin:blank]
             start = len(text) - len(text[blank:].lstrip())
             try:
                 zone_of(zone)

@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from flowlord.model.workflow import Phase, Rule
+from flowlord.rules.cron import LOCAL
 from flowlord.rules.durations import short_duration
 from flowlord.spec.author.advice import Advice, option_name
 from flowlord.spec.document import Fields, named
@@ -23,6 +24,8 @@ _NEEDS: Final = {
     "batch_limit": ("for, meta or meta-file", "one start makes one task here"),
 }  # fmt: skip
 _QUICK: Final = frozenset((*_NEEDS, *_OF_RETRIES, "job", "max_delay", "for", "meta"))
+_ZONED: Final = ("TZ=", "CRON_TZ=")
+_LOCALS: Final = f"TZ={LOCAL} ", f"CRON_TZ={LOCAL} "
 _NAME: Final = re.compile(r"[0-9A-Za-z_]+", re.ASCII)
 _WRAPPED: Final = re.compile(r"\{(?:meta:)?([0-9A-Za-z_]+)\}|meta:([0-9A-Za-z_]+)", re.ASCII)
 
@@ -40,6 +43,12 @@ def check(advice: Advice) -> None:
                 options.add(name)
         if options:
             _check(advice, number, phase, rule, options)
+        if rule.cron.startswith(_LOCALS):
+            text = "'Local' does nothing: this is the zone of every schedule that names none, UTC unless configured"
+            advice.at_option("FL028", number, "cron", text, "name the zone that is meant: tz=Europe/Berlin")
+        elif rule.tz and rule.cron.startswith(_ZONED):
+            text = "'tz' does nothing: the schedule names its zone itself"
+            advice.at_option("FL028", number, "tz", text, "take one of them out", on_key=True)
 
 
 def _check(advice: Advice, number: int, phase: Phase, rule: Rule, options: set[str]) -> None:
