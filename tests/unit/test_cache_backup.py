@@ -1,6 +1,7 @@
 """Backups of the history: whole or none, whatever cuts them; the newest whole one comes back."""
 
 import gzip
+import hashlib
 import json
 import shutil
 import sqlite3
@@ -236,9 +237,22 @@ def change_manifest(**what: object):
     return change
 
 
-def bomb(folder: Path) -> None:
-    import hashlib
+def change_text(folder: Path) -> None:
+    """Change one letter of one text, as a bad disk does, and pack it as if that were what was written."""
+    told = json.loads((folder / FILE).read_text())
+    for part in told["parts"]:
+        plain = gzip.decompress((folder / part["name"]).read_bytes())
+        changed = plain.replace(b"s3://in/", b"s3://im/", 1)
+        if changed != plain:
+            data = gzip.compress(changed)
+            (folder / part["name"]).write_bytes(data)
+            part |= {"packed": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+            break
+    told["packed"] = sum(part["packed"] for part in told["parts"])
+    (folder / FILE).write_text(json.dumps(told))
 
+
+def bomb(folder: Path) -> None:
     told = json.loads((folder / FILE).read_text())
     data = gzip.compress(b"\0" * 50_000_000)
     (folder / "00001.gz").write_bytes(data)
@@ -255,6 +269,7 @@ def bomb(folder: Path) -> None:
         (lengthen_part, "00001.gz is longer than it was"),
         (lose_part, "00001.gz is missing"),
         (bomb, "has another length unpacked"),
+        (change_text, "together they are another file"),
         (change_manifest(tables=VERSION + 1), "this flowlord knows"),
         (change_manifest(format=2), "has format 2"),
         (change_manifest(size=-1), "contradicts itself"),

@@ -23,6 +23,7 @@ import msgspec
 from flowlord.cache.manifest import FILE, MOST_BYTES, Damaged, Manifest, Part, is_name, made_at, name_of
 from flowlord.cache.schema import CacheUnusable
 from flowlord.cache.snapshot import About
+from flowlord.model.crashpoint import crashpoint
 from flowlord.storage.address import is_remote, local_path
 from flowlord.storage.open import Storage
 from flowlord.storage.port import Conflict, Listed, Missing, Unavailable
@@ -103,6 +104,7 @@ class Place:
         whole = hashlib.sha256()
         try:
             parts = tuple(self._parts(copy, name, whole.update, told))
+            crashpoint("backup.packed")
             self._compare(name, parts)
             about = self._checked(name, check)
             manifest = Manifest(
@@ -151,6 +153,7 @@ class Place:
         """Take one backup away, its manifest first: a half of it is none."""
         try:
             self.storage.delete(f"{self.path}/{name}/{FILE}")
+            crashpoint("backup.unlisted")
             for listed in list(self.storage.list(f"{self.path}/{name}/")):
                 self.storage.delete(listed.path)
             if not is_remote(self.path):
@@ -229,7 +232,9 @@ class Place:
     def _write_part(self, name: str, number: int, data: bytes) -> Part:
         packed = gzip.compress(data, LEVEL, mtime=0)
         part = Part(f"{number:05}.gz", len(data), len(packed), hashlib.sha256(packed).hexdigest())
+        crashpoint("backup.part.before")
         self.storage.write(f"{self.path}/{name}/{part.name}", packed)
+        crashpoint("backup.part.after")
         return part
 
     def _compare(self, name: str, parts: tuple[Part, ...]) -> None:
@@ -242,8 +247,10 @@ class Place:
                 raise Unavailable(f"{self.path}/{name}/{part.name} is not there as it was written")
 
     def _publish(self, path: str, data: bytes) -> None:
+        crashpoint("backup.manifest.before")
         try:
             self.storage.write(path, data, if_absent=True)
+            crashpoint("backup.manifest.after")
         except Conflict:
             # The client sends a request again whose answer was lost, and then finds what it wrote itself.
             if self.storage.read(path, MOST_BYTES)[0] != data:

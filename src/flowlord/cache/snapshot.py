@@ -15,6 +15,7 @@ import msgspec
 from flowlord.cache.alone import alone, sweep
 from flowlord.cache.checkpoint import checkpoint
 from flowlord.cache.schema import APPLICATION, VERSION, CacheUnusable, is_damage, open_reader, version_of
+from flowlord.model.crashpoint import crashpoint
 
 log = logging.getLogger("flowlord.history")
 
@@ -50,9 +51,9 @@ def copied(path: Path) -> Iterator[tuple[Path, Callable[[], About]]]:
             copy_to(reader, path, copy, lasts=False)
         finally:
             reader.close()
-        checkpoint(
-            path
-        )  # what was written meanwhile; left to the historian, it would stand still for as long
+        crashpoint("backup.copied")
+        # What was written meanwhile; left to the historian, it would stand still for as long.
+        checkpoint(path)
         from concurrent.futures import ThreadPoolExecutor  # for who copies, not for who only looks
 
         with ThreadPoolExecutor(1, "flowlord-check") as thread:

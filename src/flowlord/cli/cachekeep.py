@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from flowlord import __version__
 from flowlord.bus.clock import SystemClock
+from flowlord.bus.trap import arm_from
 from flowlord.cache.alone import alone
 from flowlord.cache.backup import Place
 from flowlord.cache.manifest import Damaged, Manifest, is_name
@@ -53,6 +55,7 @@ def backup(settings: Settings, *, output: str = "", quiet: bool = False, dry_run
     if dry_run:
         printer.say(f"{path}, {megabytes(path.stat().st_size)}, would be backed up to {place.path}")
         return DONE
+    arm_from(os.environ)
     clock = SystemClock()
     begin_ns, made = clock.monotonic_ns(), clock.now()
     try:

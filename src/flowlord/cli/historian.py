@@ -74,7 +74,8 @@ def beside(settings: Settings, around: Surroundings, here: Finishes) -> Chronicl
     command = (sys.executable, "-P", "-m", "flowlord.cli.historian")
     paths = filter(None, (os.environ.get("PYTHONPATH", ""), str(Path(flowlord.__file__).parents[1])))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    environment.pop(TRAP, None)  # it is the daemon that is to die there
+    if not environment.get(TRAP, "").startswith("backup."):
+        environment.pop(TRAP, None)  # it is the daemon that is to die there
     told = msgspec.json.encode(charge)
     end_s = END_S + (BACKUP_S if settings.cache.backup_path else 0.0)
     return Chronicle(command, told, here, around.health, around.clock, environment=environment, end_s=end_s)
