@@ -67,8 +67,10 @@ def test_what_cannot_be_paused_or_resumed_is_told(tmp_path):
     unknown = flowlord("pause", "laod", cwd=tmp_path)
     assert (unknown.code, "nothing called laod is on this bus now" in unknown.err) == (0, True)
     not_paused = flowlord("resume", "load", cwd=tmp_path)
-    assert (not_paused.code, "load is not paused" in not_paused.err) == (5, True)
+    assert (not_paused.code, "load is not paused" in not_paused.err) == (0, True)
     assert "topic:laod" in not_paused.err
+    nobody = flowlord("resume", "nobody", cwd=tmp_path)
+    assert (nobody.code, "nobody is not paused" in nobody.err) == (5, True)
     for length in ("soon", "-2h", "0s"):
         assert flowlord("pause", "load", f"--for={length}", cwd=tmp_path).code == 2
     assert flowlord("pause", "", cwd=tmp_path).code == 0

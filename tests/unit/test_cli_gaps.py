@@ -485,3 +485,29 @@ def test_an_empty_folder_expects_nothing(tmp_path, capsys):
 def test_words_that_are_no_times_are_refused(world, asked):
     with pytest.raises(FlowlordError):
         gaps(world.settings(), Question(**asked), clock=VirtualClock(NOW))
+
+
+def test_a_day_means_its_only_hour_with_tasks_and_else_names_those_that_have_some(tmp_path, capsys):
+    world = World(tmp_path, EVERY_20, loaded=at(2, 21, 30))
+    world.started(at(2, 23, 20))
+    assert answer(world.kept(), capsys, "extract:users 2026-08-02")["answer"].startswith(
+        "extract:users 2026-08-02T23"
+    )
+    world.started(at(2, 22, 20))
+    (tmp_path / "tasks.db").unlink()
+    found = answer(world.kept(), capsys, "extract:users 2026-08-02")
+    assert found["answer"] == "extract:users 2026-08-02T00: not started"
+    assert "of this day it has tasks of 2 other hours, from 2026-08-02T22 to 2026-08-02T23" in [
+        each["text"] for each in found["said"]
+    ]
+    assert found["commands"][:2] == [f"flowlord why 'extract:users 2026-08-02T{hour}'" for hour in (22, 23)]
+    assert (
+        answer(world, capsys, "extract:users 2026-08-01")["answer"] == "extract:users 2026-08-01: not started"
+    )
+
+
+def test_starts_that_nobody_could_have_made_are_told_and_filled_last(tmp_path, capsys):
+    world = World(tmp_path, EVERY_20, loaded=at(2, 22, 30))
+    found = answer(world.kept(), capsys, "extract:users 2026-08-02T22")
+    assert [each["kind"] for each in found["said"]] == ["missing", "before"]
+    assert [each.rpartition("T")[2] for each in found["commands"]] == ["22:40:00Z", "22", "22:20:00Z"]

@@ -7,8 +7,10 @@ from datetime import timedelta
 
 import pytest
 
+from flowlord.cache.attempt import Attempt
 from flowlord.cache.historian import Historian
 from flowlord.cli import quarantine, topics, topics_tail, workers
+from flowlord.cli.chosen import Row, told
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, INTERRUPTED, NO_SUCH_THING, UNREACHABLE, WRONG_USE
 from flowlord.cli.printer import Look
 from flowlord.cli.quarantine import Picked
@@ -497,3 +499,38 @@ def test_since_and_until_are_when_it_happened(place, capsys):
     assert ids(until="yesterday") == ["00000001"]
     assert ids(limit=1) == ["00000002"]
     assert ids(id="00000001") == ["00000001"]
+
+
+def test_a_list_of_failures_counts_all_of_them_and_sends_the_same_again(place, capsys, terminal):
+    for n in range(1, 6):
+        place.send(n)
+        place.work("error", "quota")
+        place.clock.advance(60)
+        place.bus.promote()
+        place.work("error", "quota")
+    place.follow()
+
+    def summary(limit, **chosen):
+        assert place.tasks(Look(color="never"), limit=limit, **chosen) == DONE
+        return capsys.readouterr().err.splitlines()[-1]
+
+    place.tasks(Look("name"), failed=True)
+    newest = f"flowlord task {capsys.readouterr().out[:12]}"
+    assert summary(2, failed=True) == (
+        f"5 failed (2 of those shown with one reason).  Again: flowlord retry --failed   Details: {newest}"
+    )
+    assert summary(0, state="dead", topic="extract", error="quo") == (
+        f"5 failed.  Again: flowlord retry --state dead --topic extract --error quo   Details: {newest}"
+    )
+
+
+def test_a_terminal_is_not_flooded_by_what_became_of_many(place, capsys, terminal):
+    of = Attempt(key="k", type="load")
+    rows = [Row("sent", of), *([Row("sent", of)] * 200), Row("refused", of, "it runs")]
+    assert told(rows, "sent", Look(color="never"), name="new_key") == 1
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 51
+    assert out.splitlines()[1].startswith("refused")
+    assert err.splitlines() == ["… 152 more; -o jsonl would have told each", "201 sent, 1 refused"]
+    assert told(rows, "sent", Look("jsonl"), name="new_key") == 1
+    assert len(capsys.readouterr().out.splitlines()) == 202

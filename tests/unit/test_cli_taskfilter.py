@@ -17,6 +17,26 @@ def test_every_flag_has_a_meaning():
 
 
 @pytest.mark.parametrize(
+    ("chosen", "typed"),
+    [
+        ({"failed": True}, "--failed"),
+        (
+            {"state": "dead,lost", "since": "24h", "topic": "load"},
+            "--state dead,lost --topic load --since 24h",
+        ),
+        (
+            {"from_": "2026-08-01", "info": "s3://*/a b", "error": "-x"},
+            "--info 's3://*/a b' --from 2026-08-01 --error=-x",
+        ),
+        ({"lost": True, "since": "-6h", "error": "it's"}, """--lost --since=-6h --error 'it'"'"'s'"""),
+        ({}, ""),
+    ],
+)
+def test_what_was_chosen_can_be_typed_again(chosen, typed):
+    assert Chosen(**chosen).flags() == typed
+
+
+@pytest.mark.parametrize(
     ("chosen", "expected"),
     [
         ({"failed": True}, {"states": FAILED}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from flowlord.cli.buses import bus_at
 from flowlord.cli.chosen import Row, foreseen, meant, nothing_chosen, told
 from flowlord.cli.people import agreed, counted, who, words_of
 from flowlord.cli.printer import Look
+from flowlord.cli.progress import Progress
 from flowlord.cli.sources import opened
 from flowlord.cli.taskfilter import Chosen
 from flowlord.model.clock import Clock
@@ -70,7 +71,9 @@ def run(
                     return said
         if waits:
             with closing(bus_at(settings.bus, by=who())) as bus:
-                rows += _cancel(bus, waits, words_of("cancelled", who(), options.reason))
+                with Progress("tasks", len(waits), clock) as progress:
+                    words = words_of("cancelled", who(), options.reason)
+                    rows += _cancel(bus, waits, words, progress.at)
                 _note_of_batch(bus, chosen.batch)
         return told(rows, "cancelled", options.look, name="key")
 
@@ -83,10 +86,11 @@ def _ended(of: Attempt) -> tuple[str, Attempt, str]:
     return "refused", of, f"it has ended: it is {of.state}"
 
 
-def _cancel(bus: Bus, waits: Sequence[Attempt], words: str) -> list[Row]:
+def _cancel(bus: Bus, waits: Sequence[Attempt], words: str, told_done: Callable[[int], None]) -> list[Row]:
     """Cancel, and read in the journal which of them it was in time for."""
     rows = []
     for at in range(0, len(waits), CHUNK):
+        told_done(at)
         some = waits[at : at + CHUNK]
         keys = [each.key for each in some]
         before = bus.journal_bounds()[1]

@@ -22,6 +22,8 @@ from flowlord.cli.taskfilter import Chosen
 from flowlord.cli.times import to_us
 from flowlord.model.clock import Clock
 
+SHOWN = 50
+"""Rows on a terminal, those that were refused first."""
 FIELDS = ("result", "id", "key", "task", "moment", "new_key", "text")
 
 
@@ -100,7 +102,12 @@ def told(rows: Sequence[Row], verb: str, look: Look, *, name: str) -> int:
         Column("data time", lambda each, _: str(each["moment"]).removesuffix("T00")),
         Column("text", gives=True),
     ]
-    printer.rows((row.record() for row in rows), FIELDS, name=name, columns=columns, look=look)
+    shown = rows
+    if look.resolved() == "table" and printer.on_terminal() and len(rows) > SHOWN:
+        shown = sorted(rows, key=lambda row: row.result != "refused")[:SHOWN]
+    printer.rows((row.record() for row in shown), FIELDS, name=name, columns=columns, look=look)
+    if more := len(rows) - len(shown):
+        printer.say(f"… {more:,} more; -o jsonl would have told each")
     counts = Counter(row.result for row in rows)
     before = f", {counts[f'already {verb}']:,} already {verb}" if counts[f"already {verb}"] else ""
     printer.say(

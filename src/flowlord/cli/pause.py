@@ -76,6 +76,9 @@ def resume(where: BusSettings, text: str, *, catchup: bool = False) -> int:
             on = _paused(bus).on(time_of(bus.now_us()))
             if found is None:
                 names = ", ".join(each.target for each in on)
+                if _is_known(bus, target):  # the same twice does nothing, and is no mistake
+                    printer.say(f"{text} is not paused" + (f"; what is: {names}" if names else ""))
+                    return DONE
                 printer.error(
                     f"{text} is not paused", hint=f"what is: {names}" if names else "nothing is paused"
                 )

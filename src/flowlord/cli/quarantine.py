@@ -90,6 +90,10 @@ def show_list(
                 Column("payload", lambda each, _: str(each["payload"])[:HEAD], gives=True),
             ]
             printer.rows(map(_record, shown), FIELDS, name="id", columns=columns, look=look or Look())
+            if not lying and printer.on_terminal():
+                printer.say(
+                    "nothing is in quarantine" if picked.is_empty else "nothing of that is in quarantine"
+                )
             if len(lying) > len(shown):
                 printer.say(f"… {len(lying) - len(shown)} more, --limit 0 for all")
             return DONE

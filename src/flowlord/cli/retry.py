@@ -18,6 +18,7 @@ from flowlord.cli.chosen import Row, foreseen, meant, nothing_chosen, told
 from flowlord.cli.origin import load_known
 from flowlord.cli.people import agreed, counted, who, words_of
 from flowlord.cli.printer import Look
+from flowlord.cli.progress import Progress
 from flowlord.cli.sources import opened
 from flowlord.cli.taskfilter import Chosen
 from flowlord.decide.again import again_key, again_mark, on_again
@@ -89,7 +90,10 @@ def run(
             with closing(bus_at(settings.bus, by=who())) as bus:
                 if again:
                     flows = load_known(settings.taskmaster.workflows, lambda: bus).flows
-                    rows += _send(bus, again, flows, options, every_us, clock, failed_topic)
+                    with Progress("tasks", len(again), clock) as progress:
+                        for row in _send(bus, again, flows, options, every_us, clock, failed_topic):
+                            rows.append(row)
+                            progress.at(len(rows) - len(left_out))
                 _clear_left(bus, failed_topic, options.reason)
         return told(rows, "sent", options.look, name="new_key")
 

@@ -76,6 +76,22 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
             return wanted
         return msgspec.structs.replace(wanted, ids=history.ids_of_file(self.file))
 
+    def flags(self) -> str:
+        """Return what was chosen as it is typed, for a command that is to be about the same."""
+        from shlex import quote
+
+        words: list[str] = []
+        for name in Chosen.__struct_fields__:
+            value = getattr(self, name)
+            flag = f"--{name.rstrip('_')}"
+            if value:
+                words += (
+                    [flag]
+                    if value is True
+                    else [f"{flag}={quote(value)}" if value.startswith("-") else f"{flag} {quote(value)}"]
+                )
+        return " ".join(words)
+
     @property
     def is_empty(self) -> bool:
         """Whether nothing was chosen, which means everything."""

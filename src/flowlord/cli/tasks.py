@@ -18,6 +18,7 @@ from flowlord.cli.printer import Look, Sheet
 from flowlord.cli.selection import history_for, in_order, selected
 from flowlord.cli.sources import Sources, opened
 from flowlord.cli.taskfilter import Chosen
+from flowlord.cli.texts import printable
 from flowlord.cli.times import to_us
 from flowlord.model.clock import Clock
 from flowlord.model.errors import FlowlordError
@@ -139,11 +140,11 @@ def _summary(
         many = f"more than {COUNTED}" if more >= COUNTED else str(more)
         printer.say(f"… {many} more, --limit 0 for all")
     if wanted.states and wanted.states <= FAILED:
-        printer.say(_of_failures(seen, question.chosen))
+        printer.say(_of_failures(seen, question.chosen, more))
 
 
-def _of_failures(seen: Sequence[Attempt], chosen: Chosen) -> str:
-    """Return how many failures have one reason, and what to type next."""
+def _of_failures(seen: Sequence[Attempt], chosen: Chosen, more: int) -> str:
+    """Return how many failures there are, how many of those shown have one reason, and what to type next."""
     from flowlord.rules.errortext import folded
 
     counts: dict[str, int] = {}
@@ -151,9 +152,14 @@ def _of_failures(seen: Sequence[Attempt], chosen: Chosen) -> str:
         text = folded(attempt.msg or attempt.reason)
         counts[text] = counts.get(text, 0) + 1
     most = max(counts.values())
-    alike = f" ({most} with one reason)" if 1 < most < len(seen) else ""
-    again = "Again: flowlord retry --failed   " if chosen == Chosen(failed=True) else ""
-    return f"{len(seen)} failed{alike}.  {again}Details: flowlord task @failed"
+    alike = f" ({most} of those shown with one reason)" if more and most > 1 else ""
+    if not more and 1 < most < len(seen):
+        alike = f" ({most} with one reason)"
+    many = f"more than {COUNTED:,}" if more >= COUNTED else f"{len(seen) + more:,}"
+    flags = chosen.flags()
+    # Texts that a terminal would not show as they are cannot be pasted either.
+    again = f"Again: flowlord retry {flags}   " if printable(flags) == flags else ""
+    return f"{many} failed{alike}.  {again}Details: flowlord task {seen[0].key[:12]}"
 
 
 def _count(sources: Sources, question: Question, wanted: Filter, now_us: int) -> int:

@@ -18,6 +18,7 @@ from flowlord.cli.buses import bus_at
 from flowlord.cli.exits import DONE, WRONG_USE
 from flowlord.cli.people import agreed, counted, who, words_of
 from flowlord.cli.printer import Look
+from flowlord.cli.progress import Progress
 from flowlord.cli.taskfilter import Chosen
 from flowlord.cli.times import to_us
 from flowlord.cli.topics import no_such_topic
@@ -105,10 +106,11 @@ def move(
                     _foresee(topic, to, len(found), options.look, "moved")
                     return said
                 words = words_of("moved", who(), options.reason)
-                for at in range(0, len(found), CHUNK):
-                    count += bus.move(
-                        [Move(topic, entry, to) for entry, _ in found[at : at + CHUNK]], reason=words
-                    )
+                with Progress("tasks", len(found), clock) as progress:
+                    for at in range(0, len(found), CHUNK):
+                        progress.at(at)
+                        some = [Move(topic, entry, to) for entry, _ in found[at : at + CHUNK]]
+                        count += bus.move(some, reason=words)
             return _told(topic, to, count, options.look, "moved")
 
     return printer.quietly(body)

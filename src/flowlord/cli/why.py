@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from flowlord.decide.standing import Standing
     from flowlord.model.workflow import Phase
 
+_DAY = re.compile(r"\d{4}-\d\d-\d\d|today|yesterday", re.ASCII)
 _SLOT = re.compile(r"tick:(?P<phase>.+):(?P<instant>\d{4}-\d\d-\d\dT[0-9:.+-]+Z?)", re.DOTALL)
 TOLD = 5
 
@@ -103,12 +104,13 @@ def _start(case: Case, what: str) -> Answer | None:
     found = case.phases(name)
     if not found:
         return None
-    from flowlord.cli.whystart import at_moment
+    from flowlord.cli.whystart import at_moment, on_day
 
     case = replace(case, exact=":" in rest)
-    answer = at_moment(case, found[0], moment)
+    tell = on_day if _DAY.fullmatch(rest) else at_moment
+    answer = tell(case, found[0], moment)
     for other in found[1:3]:
-        answer.also(at_moment(case, other, moment))
+        answer.also(tell(case, other, moment))
     return answer
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from flowlord.model.workflow import Phase
 
 MOST = 20_000
+BEFORE = "before"  # any daemon had loaded the phase
 SHOWN = 3
 DEEP = 20
 REASONS = 1_000
@@ -97,6 +98,24 @@ def _again(case: Case, starts: Sequence[Expected]) -> set[str]:
             times = [time for time in times_of(start) if time not in gone]
             named.update(commands(start.phase, times, workflow=False))
     return named
+
+
+def on_day(case: Case, phase: Phase, day: datetime) -> Answer:
+    """Return the answer for a data time that was given as a day: its first hour, or those of which there are tasks."""
+    if phase.rule.files or _made(case, phase, day, 0):
+        return at_moment(case, phase, day)
+    hours = [day + timedelta(hours=n) for n in range(1, 24)]
+    there = [hour for hour in hours if _made(case, phase, hour, 0)]
+    if len(there) == 1:
+        return at_moment(case, phase, there[0])
+    answer = at_moment(case, phase, day)
+    if there:
+        first, last = format_hour(there[0]), format_hour(there[-1])
+        answer.head = f"{phase.base_name} {format_hour(day)}: not started"
+        answer.add(f"of this day it has tasks of {len(there)} other hours, from {first} to {last}", "hours")
+        asked = [shlex.quote(f"{phase.base_name} {format_hour(hour)}") for hour in there[-SHOWN:]]
+        answer.commands[:0] = [f"flowlord why {each}" for each in asked]
+    return answer
 
 
 def at_instant(case: Case, phase: Phase, instant: datetime) -> Answer:
@@ -239,23 +258,28 @@ def _lacks(
     evidence = gathered(case.sources, missing, there, marks) if missing else None
     told: dict[tuple[str, str], list[Expected]] = {}
     wanted: list[str] = []
+    of_before: list[str] = []
     for _, start, times in missing[:REASONS]:
         assert evidence is not None
         begin = next((term.since for term in case.loaded.terms(start.phase)), None)
         kind, why = reason_of(start, evidence)
         if begin is not None and start.instant < begin and kind == "missing":
-            kind, why = "before", f"no daemon had loaded the phase before {utc_text(begin)}"
+            kind, why = BEFORE, f"no daemon had loaded the phase before {utc_text(begin)}"
         told.setdefault((kind, why), []).append(start)
         if kind == WAITS:
             answer.then = "it will start by itself when that is over"
             continue
         more = commands(start.phase, times, workflow=False)
-        wanted += [each for each in more if each not in wanted]
-    for (kind, why), some in list(told.items())[:SHOWN]:
+        kept = of_before if kind == BEFORE else wanted
+        kept += [each for each in more if each not in kept]
+    # What nobody could have started is asked for last.
+    wanted += [each for each in of_before if each not in wanted]
+    groups = sorted(told.items(), key=lambda group: group[0][0] == BEFORE)
+    for (kind, why), some in groups[:SHOWN]:
         first, last = utc_text(some[0].instant), utc_text(some[-1].instant)
         many = f"{len(some):,} starts were planned from {first} to {last}"
         answer.add(f"{many if len(some) > 1 else f'it was planned for {first}'}: {why}", kind)
-    more_starts = len(missing) - sum(len(some) for some in list(told.values())[:SHOWN])
+    more_starts = len(missing) - sum(len(some) for _, some in groups[:SHOWN])
     if more_starts:
         answer.add(f"and {more_starts:,} more starts of this data time", "more")
     if any(each in done for each in wanted):
@@ -299,6 +323,7 @@ def _parent_there(case: Case, phase: Phase, parent: Phase, before: Sequence[Atte
             if open_ones
             else "it will not start by itself"
         )
+        answer.commands.append(f"flowlord task {tasks[-1].key[:12]}")
         return
     if len(tasks) > 1:
         answer.add(f"of {parent.base_name} are {counted(case, tasks)}", "counts")
