@@ -156,7 +156,7 @@ class Ledger:
         if attempt is None:
             attempt = self._new(fact, at)
         elif attempt.state == State.LOST:  # with an earlier bus; its cause came again on this one
-            attempt.reason = ""
+            attempt.reason, attempt.ended_us = "", 0
         elif attempt.state not in _OPEN:
             return
         attempt.state = "later" if fact.due > at else "waiting"

@@ -53,8 +53,8 @@ def lose(db: sqlite3.Connection, keys: Sequence[str], at_us: int) -> int:
             (at_us // DAY_US, State.LOST.value, *some),
         )
         changed = db.execute(
-            f"UPDATE tasks SET state = ?, reason = ?, happened_us = ?, lost = lost + 1 WHERE {these}",
-            (State.LOST.value, REASON, at_us, *some),
+            f"UPDATE tasks SET state = ?, reason = ?, ended_us = ?, happened_us = ?, lost = lost + 1 WHERE {these}",
+            (State.LOST.value, REASON, at_us, at_us, *some),
         )
         count += changed.rowcount
     if count:
