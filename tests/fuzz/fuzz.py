@@ -234,7 +234,7 @@ def mutated(chance: random.Random, seeds: tuple[bytes, ...], *, small: bool = Fa
 
 
 def fuzz(name: str, count: int, seed: int, *, small: bool = False) -> float:
-    """Try `count` inputs; returns the share that was taken.
+    """Try `count` inputs, each one that repeats another only once; returns the share that was taken.
 
     Args:
         small: begin with the small examples, of which many can be tried: phases without rules, rules of two options.
@@ -242,13 +242,21 @@ def fuzz(name: str, count: int, seed: int, *, small: bool = False) -> float:
         AssertionError: an input was not survived; it names the parser, the seed and the input.
     """
     target, taken = targets()[name], 0
+    known: dict[int, bool] = {}  # by its hash, whether an input was taken: small ones come again and again
     chance = random.Random(f"{name} {seed}")
     seeds = (small and target.small) or target.seeds
     for first in range(0, count, BATCH):
         batch = [mutated(chance, seeds, small=small) for _ in range(min(BATCH, count - first))]
         begun = time.process_time()
         for number, data in enumerate(batch, first):
-            taken += _survived(target, data, f"{name}, seed {seed}, input {number}")
+            which = hash(data)
+            if which not in known:
+                is_taken = _survived(target, data, f"{name}, seed {seed}, input {number}")
+                if not small:
+                    taken += is_taken
+                    continue
+                known[which] = is_taken
+            taken += known[which]
         if time.process_time() - begun > target.slowest_s:  # all of them together: so one may have, alone
             for number, data in enumerate(batch, first):
                 _timed(target, data, f"{name}, seed {seed}, input {number}")

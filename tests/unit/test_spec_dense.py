@@ -1,7 +1,7 @@
 """64 KiB of whatever costs most are told soon and in 64 MiB.
 
-On a quiet machine most take 50 ms of processor time or less. The bounds here are wide: they tell what grows with the
-square of its size, seconds for the same files, from what does not, on any machine and whatever else works on it.
+The goal is 50 ms of processor time on a quiet machine. The bound here is five times as much, beside a loop that is
+timed when a file seems slow: what grows with the square of its size takes seconds, on any machine.
 """
 
 import gc
@@ -20,10 +20,7 @@ from support.pace import pace
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 SIZE = 64 * 1024
 SLOWEST_S = 0.250
-# tomllib reads inline tables and libyaml hands over events no faster: of these it takes half the time and more. The
-# others are problems by the hundred, each with its place.
-DENSE_S = 0.600
-TRIES = 5  # slow is what is slow each time: others work on this machine too
+TRIES = 9  # slow is what is slow each time: others work on this machine too
 MOST_BYTES = 64 << 20
 START = '[[phase]]\ntask = "a"\nrule = "'
 
@@ -46,7 +43,7 @@ def phase(task: str, **fields: str) -> str:
 
 
 MANY = ",".join(word(n, 5) for n in range(900))
-QUICK = {
+DENSE = {
     "unknown tokens.toml": filled(f'{START}cron=@daily"\ntemplate="', lambda n: f"{{{word(n, 5)}}}", '"\n'),
     "one unknown token.toml": filled(f'{START}cron=@daily"\ntemplate="', lambda _: "{yyy}", '"\n'),
     "a long schedule.toml": filled(f"{START}cron=", lambda n: f"{n % 60},", '1 * * * *"\n'),
@@ -79,8 +76,6 @@ QUICK = {
     "dashes.yaml": "- " * 30_000,
     "tabs.yaml": "\t" * SIZE,
     "braces.yaml": "{" * SIZE,
-}  # fmt: skip
-DENSE = {
     "unknown keys.toml": filled('[[phase]]\ntask="a"\n', lambda n: f"{word(n)}=1\n"),
     "schedules.toml": filled("", lambda n: phase(f"a{n}", rule=f"cron={n % 60} {n // 60 % 60} {n % 24} * * *")),
     "wrong schedules.toml": filled("", lambda n: phase(f"a{n}", rule=f"cron={word(n)}")),
@@ -99,22 +94,31 @@ DENSE = {
 
 
 def told(name: str) -> None:
-    found = inspect((QUICK | DENSE)[name].encode(), name, name, NOW)
+    found = inspect(DENSE[name].encode(), name, name, NOW)
     verdict([found], found.problems)
 
 
-@pytest.mark.parametrize("name", [*QUICK, *DENSE])
-def test_64_kib_of_anything_are_told_in_time(name):
-    bound = SLOWEST_S if name in QUICK else DENSE_S
-    spent: list[float] = []
-    allowed = bound * pace()
-    while not spent or (min(spent) > allowed and len(spent) < TRIES):
-        gc.collect()
+def spent_on(name: str) -> float:
+    """Return the seconds of processor time that one file takes, as the command works: without looking for garbage."""
+    gc.collect()
+    gc.disable()
+    try:
         begun = time.process_time()
         told(name)
-        spent.append(time.process_time() - begun)
-        allowed = bound * pace() if spent[-1] > allowed else allowed
-    assert min(spent) <= allowed, f"{min(spent) * 1000:.0f} ms, {allowed * 1000:.0f} are allowed"
+        return time.process_time() - begun
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("name", DENSE)
+def test_64_kib_of_anything_are_told_in_time(name):
+    least, allowed = spent_on(name), SLOWEST_S
+    for _ in range(TRIES):
+        if least <= allowed:
+            return
+        allowed = max(allowed, SLOWEST_S * pace())
+        least = min(least, spent_on(name))
+    pytest.fail(f"{least * 1000:.0f} ms, {allowed * 1000:.0f} are allowed")
 
 
 @pytest.mark.parametrize(

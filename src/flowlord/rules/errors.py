@@ -32,4 +32,6 @@ def quote(text: str) -> str:
     """Return `text` in double quotes, on one line, cut when long, so that an error can show it."""
     shown = text if len(text) <= QUOTED else text[: QUOTED - 1] + "…"
     shown = shown.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown) + '"'
+    if not shown.isprintable():
+        shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)
+    return f'"{shown}"'

@@ -124,8 +124,8 @@ class _Reader:
         self.document = document
         self.name = name
         self.in_yaml = name.lower().endswith((".yaml", ".yml"))
-        self.options = Options(known)
         self.findings = Findings()
+        self.options = Options(known, self.findings)
         self.parents: list[Fields] = []
         self.names: set[str] = set()
         self.counts: dict[str, int] = {}  # of names that came more than once
@@ -171,13 +171,14 @@ class _Reader:
         told = self.strays.get((key, known))
         if told is None:
             if len(self.strays) == MAX_KEYS:
-                self.tell(
-                    "FL003", path, f"the file has more than {MAX_KEYS:,} different unknown keys", on_key=True
-                )
+                if self.findings.wants("FL003"):
+                    text = f"the file has more than {MAX_KEYS:,} different unknown keys"
+                    self.tell("FL003", path, text, on_key=True)
                 return
             told = self.strays[key, known] = stray_key(key, known, hinted=not self.findings.is_full("FL013"))
         code, hint, better = told
-        self.tell(code, path, f"unknown key {named(key)}", hint, on_key=True, better=better)
+        if self.findings.wants(code):
+            self.tell(code, path, f"unknown key {named(key)}", hint, on_key=True, better=better)
 
     def phase(self, item: Item) -> Phase | None:
         errors, before = self.findings.counts[Severity.ERROR], len(self.findings.kept)
@@ -338,7 +339,8 @@ class _Reader:
             self.tell("FL010", fields.where("rule"), f"rule is {kind_of(value)}, not text or a table", hint)
             return EMPTY, ""
         for each in found:
-            self.findings.add(each._replace(path=(*fields.where("rule"), *each.path)))
+            if self.findings.wants(each.code):
+                self.findings.add(each._replace(path=(*fields.where("rule"), *each.path)))
         if rule.has_meta and len({len(items) for items in rule.meta.values()}) > 1:
             self.unequal(fields.where("rule"), value, rule)
         elif not found and not rule.unknown and isinstance(value, str):
@@ -360,8 +362,7 @@ class _Reader:
         protected = template.find("#")
         for found in _ODD_TOKEN.finditer(template, 0, protected if protected > 0 else len(template)):
             word, better = found[1], None
-            if self.findings.is_full("FL040"):
-                self.tell("FL040", where, "")
+            if not self.findings.wants("FL040"):
                 continue
             if word.lower().startswith("meta:"):
                 hint = "it is {meta:name}, with letters, digits and _"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, NamedTuple, TypeAlias
@@ -64,6 +64,13 @@ class Findings:
         """Tell whether another one of that kind would be counted only."""
         return self.counts[CODES[code].severity] >= MOST_FINDINGS
 
+    def wants(self, code: str) -> bool:
+        """Tell whether a finding of that kind is to be put into words; one that is not is counted."""
+        if not self.is_full(code):
+            return True
+        self.counts[CODES[code].severity] += 1
+        return False
+
     def add(self, found: Finding) -> None:
         severity = CODES[found.code].severity
         self.counts[severity] += 1
@@ -114,7 +121,7 @@ class Document:
     scan: Callable[[], Node]
     spell: Callable[[Node, str], list[int]]
     items: list[Item] = field(default_factory=list)
-    _spelt: tuple[Path, list[int]] | None = None
+    _spelt: tuple[Path, Sequence[int]] | None = None
 
     @cached_property
     def root(self) -> Node:
@@ -148,10 +155,15 @@ class Document:
                 return None
         return value
 
-    def spelt(self, path: Path, node: Node, text: str) -> list[int]:
+    def spelt(self, path: Path, node: Node, text: str) -> Sequence[int]:
         """Return where the characters of a text stand; the last answer is kept, for findings come together."""
         if self._spelt is None or self._spelt[0] != path:
-            self._spelt = path, self.spell(node, text)
+            quotes = node.end - node.start - len(text) >> 1
+            if 0 <= quotes <= 1 and self.source.text[node.start + quotes : node.end - quotes] == text:
+                start = node.start + quotes  # as it stands there, within its quotes if it has any
+                self._spelt = path, range(start, start + len(text) + 1)
+            else:
+                self._spelt = path, self.spell(node, text)
         return self._spelt[1]
 
     def problem(self, found: Finding) -> Problem:

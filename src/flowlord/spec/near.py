@@ -142,8 +142,18 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 def is_sure(word: str, meant: str, known: Iterable[str]) -> bool:
     """Tell whether no other known word is as near to `word` as the one that was found."""
-    least = distance(word, meant)
-    return all(each == meant or distance(word, each, least) > least for each in known)
+    marks, letters = _marks(word), _letters(word)
+    size = len(word)
+    least = _distance(marks, size, meant, _LONGEST)
+    for each in known:
+        bits = _letters(each)
+        if each == meant or abs(len(each) - size) > least:
+            continue
+        if max((letters & ~bits).bit_count(), (bits & ~letters).bit_count()) > least:
+            continue  # so many letters are only in one of them
+        if _distance(marks, size, each, least) <= least:
+            return False
+    return True
 
 
 @lru_cache(maxsize=64)  # options, keys, words: always the same few lists
@@ -156,6 +166,7 @@ def _most_missed(length: int) -> int:
     return -1 if length < _SHORTEST else 1 if length < _LONG else 2
 
 
+@lru_cache(maxsize=256)
 def _letters(word: str) -> int:
     """Return a bit for each letter of a word; rare letters share theirs with others."""
     bits = 0

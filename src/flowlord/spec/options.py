@@ -16,7 +16,7 @@ from flowlord.rules.globs import Glob
 from flowlord.rules.template import Template
 from flowlord.rules.zones import zone_of
 from flowlord.spec import kinds
-from flowlord.spec.document import named
+from flowlord.spec.document import Findings, named
 from flowlord.spec.elsewhere import TRAVELS, hint_of, option_hint, schedule_in_words, span_of
 from flowlord.spec.known import Known
 from flowlord.spec.near import is_sure, near_miss, nearest
@@ -57,10 +57,14 @@ class Remark(NamedTuple):
 
 
 class Options:
-    """Reads the rules of one file; `known` has what was found out about texts that repeat."""
+    """Reads the rules of one file.
 
-    def __init__(self, known: Known | None = None) -> None:
+    `known` has what was found out about texts that repeat, `before` what was found in the file so far.
+    """
+
+    def __init__(self, known: Known | None = None, before: Findings | None = None) -> None:
         self.known = known or Known()
+        self.before = before or Findings()
         self.strangers: set[str] = set()  # names of options that are none of ours, in all rules
         self._begin()
 
@@ -125,10 +129,15 @@ class Options:
         better: str | None = None,
     ) -> None:
         """Note that something is wrong with the option of that number."""
+        if self.before.is_full(code):  # it will be counted, and nobody reads it
+            text, hint, better = "", "", None
         self.remarks.append(Remark(code, number, text, hint, on_key, start, end, better))
 
     def complain(self, code: str, number: int, value: str, error: Unreadable) -> None:
         """Note that a value could not be read, with the place in it that the error names; its end is no place."""
+        if self.before.is_full(code):
+            self.say(code, number, "")
+            return
         start, end = span_of(value, error)
         self.say(code, number, str(error), hint_of(code, value), start=start, end=end)
 

@@ -11,7 +11,7 @@ from flowlord.model.workflow import Rule
 from flowlord.rules.metastring import unescape
 from flowlord.spec.document import Finding, Table, kind_of, named
 from flowlord.spec.elsewhere import schedule_in_words
-from flowlord.spec.options import Options, Pair, Remark
+from flowlord.spec.options import Options, Pair
 
 _BITS: Final = re.compile(r"(?:%[0-9A-Fa-f]{2})+|\+")
 EMPTY: Final = Rule()
@@ -46,7 +46,7 @@ def parse_rule(text: str, options: Options | None = None) -> tuple[Rule, tuple[F
     rule = options.read(pairs)
     if plain and not options.remarks:
         return rule, ()
-    return rule, tuple(_placed(text, pairs, options.remarks, plain))
+    return rule, tuple(_placed(text, pairs, options, plain))
 
 
 def parse_table(table: Table, options: Options | None = None) -> tuple[Rule, tuple[Finding, ...]]:
@@ -140,7 +140,7 @@ def decoded(raw: str) -> tuple[str, Sequence[int]]:
     return "".join(text), places
 
 
-def _placed(text: str, pairs: list[Pair], remarks: list[Remark], plain: bool) -> list[Finding]:
+def _placed(text: str, pairs: list[Pair], options: Options, plain: bool) -> list[Finding]:
     """Give each remark its place in the rule string, and add what only the writing of it shows."""
     findings: list[Finding] = []
     start = 1 if text.startswith("?") else 0
@@ -148,7 +148,10 @@ def _placed(text: str, pairs: list[Pair], remarks: list[Remark], plain: bool) ->
     for piece in text[start:].split("&"):
         pieces.append((start, piece))
         start += len(piece) + 1
-    for code, number, words, hint, on_key, first, last, better in remarks:
+    for code, number, words, hint, on_key, first, last, better in options.remarks:
+        if options.before.is_full(code):
+            findings.append(Finding(code, (), ""))
+            continue
         at, piece = pieces[number]
         key, equals, value = piece.partition("=")
         if on_key or not equals:

@@ -10,6 +10,9 @@ from flowlord.spec.document import Node
 
 _BLANK: Final = re.compile(r"[ \t]*+")
 _GAP: Final = re.compile(r"(?:[ \t\r\n]++|#[^\n]*+)*+")
+_GAPS: Final = frozenset(" \t\r\n#")
+_KEY: Final = re.compile(r"[ \t]*+([A-Za-z0-9_-]++)[ \t]*+=[ \t]*+")
+_TEXT: Final = re.compile(r'"(?!"")[^"\\\n]*+"')
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]++")
 _STRING: Final = re.compile(
     r'"""(?:[^"\\]++|\\.|"{1,2}(?!"))*+"{3,5}'
@@ -128,6 +131,10 @@ class _Scan:
             self.at += 1
 
     def pair(self, table: Node) -> None:
+        if plain := _KEY.match(self.text, self.at):  # one bare word, as nearly all keys are
+            self.at = plain.end()
+            self.value(_child(table, (plain[1], *plain.span(1)), None))
+            return
         *above, last = self.key()
         for part in above:
             table = _child(table, part, {})
@@ -138,6 +145,9 @@ class _Scan:
 
     def value(self, node: Node) -> None:
         node.start = self.at
+        if plain := _TEXT.match(self.text, self.at):
+            node.end = self.at = plain.end()
+            return
         opening = self.text[self.at]
         if opening == "[":
             self.at += 1
@@ -157,11 +167,14 @@ class _Scan:
 
     def closed(self, bracket: str) -> bool:
         """Step over blanks and a comma; tell whether the list or table ends here, and step over that too."""
-        self.skip(_GAP)
-        if self.text.startswith(",", self.at):
-            self.at += 1
+        text = self.text
+        if text[self.at] in _GAPS:
             self.skip(_GAP)
-        if not self.text.startswith(bracket, self.at):
+        if text[self.at] == ",":
+            self.at += 1
+            if text[self.at] in _GAPS:
+                self.skip(_GAP)
+        if text[self.at] != bracket:
             return False
         self.at += 1
         return True

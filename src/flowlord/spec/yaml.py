@@ -129,7 +129,16 @@ class _Compose:
         self.tagged(opening, "seq")
         data: list[object] = []
         places: list[Node] = []
-        while not isinstance(event := self.next(), yaml.SequenceEndEvent):
+        following, end_of_list, text = self.next, yaml.SequenceEndEvent, yaml.ScalarEvent
+        while not isinstance(event := following(), end_of_list):
+            if isinstance(event, text) and event.anchor is None:  # as nearly all are
+                self.nodes += 1
+                if self.nodes > MAX_NODES:
+                    self.count(event, 0)
+                start, end = _span(event)
+                data.append(self.scalar(event))
+                places.append(Node(start, end, start, start))
+                continue
             value, place = self.value(event, depth + 1)
             data.append(value)
             places.append(place)
@@ -141,7 +150,8 @@ class _Compose:
         self.tagged(opening, "map")
         data: Table = {}
         places: dict[str, Node] = {}
-        while not isinstance(event := self.next(), yaml.MappingEndEvent):
+        following, end_of_table, text = self.next, yaml.MappingEndEvent, yaml.ScalarEvent
+        while not isinstance(event := following(), end_of_table):
             key = self.key(event)
             if key in data:
                 line = self.source.place(places[key].key)[0]
@@ -149,7 +159,15 @@ class _Compose:
                     "FL008", event, f"the key {named(key)} is repeated", f"line {line} has it already"
                 )
             start, end = _span(event)
-            value, place = self.value(self.next(), depth + 1)
+            event = following()
+            if isinstance(event, text) and event.anchor is None:
+                self.nodes += 1
+                if self.nodes > MAX_NODES:
+                    self.count(event, 0)
+                data[key] = self.scalar(event)
+                places[key] = Node(*_span(event), start, end)
+                continue
+            value, place = self.value(event, depth + 1)
             data[key] = value
             places[key] = Node(place.start, place.end, start, end, place.inside)
         node.end = _span(event)[1]
@@ -159,6 +177,11 @@ class _Compose:
     def key(self, event: Any) -> str:
         if not isinstance(event, yaml.ScalarEvent):
             self.refuse("FL007", event, "a key must be a word")
+        if not event.tag and event.anchor is None and event.value != "<<":
+            self.nodes += 1
+            if self.nodes > MAX_NODES:
+                self.count(event, 0)
+            return str(event.value)
         if event.value == "<<" and not event.style:
             self.refuse(
                 "FL007",

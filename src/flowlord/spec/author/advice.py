@@ -85,8 +85,9 @@ class Advice:
         better: str | None = None,
     ) -> None:
         """Tell something about the nth use of an option in the rule of that phase, or about a part of its value."""
-        found = self._at_option(code, number, option, text, hint, nth, on_key, start, end, better)
-        self.examined.findings.add(found)
+        if self.examined.findings.wants(code):
+            found = self._at_option(code, number, option, text, hint, nth, on_key, start, end, better)
+            self.examined.findings.add(found)
 
     def option_problem(self, code: str, number: int, option: str, *, nth: int = 0) -> Problem:
         """Return a problem with its place and without words, to be told later."""

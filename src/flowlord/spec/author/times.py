@@ -49,7 +49,7 @@ class _Known:
     """What was found out about zones and the next starts, for one file."""
 
     jumps: dict[str, list[_Jump]] = field(default_factory=dict)
-    starts: dict[tuple[str, str, datetime], list[datetime]] = field(default_factory=dict)
+    starts: dict[tuple[str, str, datetime, bool], list[datetime]] = field(default_factory=dict)
 
 
 def check(advice: Advice) -> None:
@@ -234,11 +234,11 @@ def _bounds(advice: Advice, number: int, rule: Rule, known: _Known) -> None:
     if cron.every_ns is not None:
         interval = cron.every_ns
     else:
-        key = rule.cron, rule.tz, since
+        key = rule.cron, rule.tz, since, bool(rule.jitter_ns)
         if key not in known.starts:
             if len(known.starts) >= _MOST_LOOKED_AT:
                 return
-            known.starts[key] = list(islice(cron.upcoming(since), 8))
+            known.starts[key] = list(islice(cron.upcoming(since), 8 if rule.jitter_ns else 1))
         starts = known.starts[key]
         if last is not None and last >= advice.now and (not starts or starts[0] > last) and first != last:
             told = (

@@ -12,23 +12,34 @@ from flowlord.spec.document import Finding, Path, named
 _TOPIC: Final = re.compile(r"[0-9A-Za-z_.-]*", re.ASCII)
 _ODD: Final = re.compile(r"[^0-9A-Za-z_.-]+", re.ASCII)
 _DEEPEST: Final = 8
-# What a secret looks like, in one pass over a whole file; each alternative names what it found.
-_SECRET: Final = re.compile(
-    r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*+://[^\s/?#@:{}\"'<>$]*:(?P<password>[^\s/?#@{}\"'<>$*]{3,})@"
-    r"|(?P<key>\b(?:AKIA|ASIA)[0-9A-Z]{16}\b)"
+# What a secret looks like; each alternative names what it found.
+_ADDRESS: Final = re.compile(
+    r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*+://[^\s/?#@:{}\"'<>$]*:(?P<password>[^\s/?#@{}\"'<>$*]{3,})@",
+    re.ASCII,
+)
+_ISSUED: Final = re.compile(
+    r"(?P<key>\b(?:AKIA|ASIA)[0-9A-Z]{16}\b)"
     r"|(?P<token>\bgh[pousr]_[0-9A-Za-z]{30,}|\bglpat-[0-9A-Za-z_-]{20,}|\bxox[abprs]-[0-9A-Za-z-]{10,}"
     r"|\bAIza[0-9A-Za-z_-]{35}|\bsk_live_[0-9A-Za-z]{16,}"
     r"|(?<![0-9A-Za-z_-])eyJ[0-9A-Za-z_-]{10,}+\.eyJ[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]{10,})"
     r"|hooks\.slack\.com/services/(?P<hook>T[0-9A-Z]+/B[0-9A-Z]+/[0-9A-Za-z]+)"
-    r"|(?P<private>-----BEGIN [A-Z ]*PRIVATE KEY-----)"
-    r"|(?<![0-9A-Za-z_.-])(?i:password|passwd|pwd|secret|client_secret|(?:aws_)?secret_(?:access_)?key|api_?key|access_?token|auth_?token|token|sig|signature)"
-    r"=(?P<value>[^&#\s{}<>$*\"']{6,})",
+    r"|(?P<private>-----BEGIN [A-Z ]*PRIVATE KEY-----)",
     re.ASCII,
 )
+_GIVEN: Final = re.compile(r"(?<![0-9A-Za-z_.-])([A-Za-z_]{3,32}+)=(?P<value>[^&#\s{}<>$*\"']{6,})", re.ASCII)
+_GIVEN_AS: Final = frozenset((
+    "password", "passwd", "pwd", "secret", "client_secret", "secret_key", "secret_access_key", "aws_secret_key",
+    "aws_secret_access_key", "api_key", "apikey", "access_token", "accesstoken", "auth_token", "authtoken", "token",
+    "sig", "signature",
+))  # fmt: skip
 # One of these is in every text that holds a secret: asked first, for nearly no file has one.
 _SIGNS: Final = (
     "akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "glpat-", "xox", "aiza", "sk_live_", "eyj",
     "hooks.slack.com", "private key", "pass", "pwd", "secret", "key=", "token", "sig",
+)  # fmt: skip
+_OF_ISSUED: Final = (
+    "AKIA", "ASIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "glpat-", "xox", "AIza", "sk_live_", "eyJ",
+    "hooks.slack.com", "PRIVATE KEY",
 )  # fmt: skip
 _CREDENTIALS: Final = re.compile(r"://[^\s/]*@")
 _NAMES: Final = {
@@ -52,20 +63,48 @@ def check(advice: Advice) -> None:
             hint = "letters, digits and . _ - are safe everywhere: in keys, command lines and file names"
             start, end = odd.span()
             advice.at_field("FL081", number, "task", text, hint, start=start, end=end)
-    if _may_hold_secrets(advice.document.source.text):
+    source = advice.document.source.text
+    if _may_hold_secrets(source):
+        # An escape may stand for a letter of a sign.
+        issued = "\\" in source or any(sign in source for sign in _OF_ISSUED)
         for item in advice.document.items:
             for path, value in _texts(item.path, item.value, 0):
-                for found in _SECRET.finditer(value):
-                    kind = found.lastgroup or "value"
+                for kind, start, end in _secrets(value, issued=issued):
                     text = f"{_NAMES[kind]} stands here for everybody who reads this file, a log or a task"
                     hint = "let the worker take it from its environment"
-                    start, end = found.span(kind)
                     advice.examined.findings.add(Finding("FL080", path, text, hint, False, start, end))
 
 
 def _may_hold_secrets(text: str) -> bool:
     low = text.lower()
     return any(sign in low for sign in _SIGNS) or _CREDENTIALS.search(text) is not None
+
+
+def _secrets(text: str, *, issued: bool = True) -> list[tuple[str, int, int]]:
+    """Return kind and place of each secret in a text, in their order; what lies in another one is left out.
+
+    Args:
+        issued: whether the file holds the sign of a secret that somebody issued: for nearly none does.
+    """
+    found: list[tuple[int, int, str]] = []
+    if "://" in text:
+        found += [(*each.span("password"), "password") for each in _ADDRESS.finditer(text)]
+    if issued:
+        for each in _ISSUED.finditer(text):
+            kind = each.lastgroup or "token"
+            found.append((*each.span(kind), kind))
+    if "=" in text:
+        for each in _GIVEN.finditer(text):
+            if each[1].lower() in _GIVEN_AS:
+                found.append((*each.span("value"), "value"))
+    found.sort()
+    told: list[tuple[str, int, int]] = []
+    reached = 0
+    for start, end, kind in found:
+        if start >= reached:
+            told.append((kind, start, end))
+            reached = end
+    return told
 
 
 def _texts(path: Path, value: object, depth: int) -> Iterator[tuple[Path, str]]:
