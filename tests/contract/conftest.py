@@ -60,7 +60,7 @@ def redis_cluster(clock: VirtualClock) -> AbstractContextManager[Bus]:
 
 MAKERS: dict[str, Callable[[VirtualClock], AbstractContextManager[Bus]]] = {
     "memory": memory,
-    "sqlite-truncate": lambda clock: on_file(clock, "truncate"),
+    "sqlite-persist": lambda clock: on_file(clock, "persist"),
     "sqlite-wal": lambda clock: on_file(clock, "wal"),
     "redis": redis,
     "valkey": valkey,

@@ -1,5 +1,6 @@
 """Redis goes away, comes back, or comes back empty, under daemons and workers that run on."""
 
+import random
 import sqlite3
 from contextlib import closing
 from itertools import pairwise
@@ -7,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from flowlord.bus.open import open_bus
+from support.lossy_proxy import Fault, LossyProxy
 from support.processes import Running, flowlord, running, tasks, until, write
 from support.redis_home import ended_as, redis_home, waiting
 from support.redis_server import Server
-from support.redis_servers import fresh_namespace, shared_server
+from support.redis_servers import drop_namespace, fresh_namespace, shared_server
 
 FLOW = """
 [[phase]]
@@ -154,3 +157,33 @@ def test_redis_url_alone_chooses_redis(tmp_path):
     assert not (tmp_path / ".flowlord" / "bus.db").exists()
     rows = flowlord("tasks", "-o", "json", cwd=tmp_path, env=env).data
     assert sorted((row["topic"], row["state"]) for row in rows) == [("kid", "complete"), ("tick", "complete")]
+
+
+class Cut(LossyProxy):
+    """Carries so many exchanges and then none, until it is mended."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        self.carries: int | None = None
+
+    def _draw(self, chance: random.Random) -> Fault | None:
+        super()._draw(chance)
+        return None if self.carries is None or self.exchanges <= self.carries else Fault.NO_REQUEST
+
+
+def test_a_bus_that_goes_away_once_it_was_opened_is_waited_for_before_the_first_line_too(tmp_path):
+    namespace = fresh_namespace()
+    with Cut(shared_server().port) as proxy:
+        for _ in range(2):  # the first one may have to send the scripts
+            before = proxy.exchanges
+            open_bus(proxy.url, by="t", namespace=namespace, accept_loss=True).close()
+        home = redis_home(tmp_path, proxy.url, namespace, {"workflows/a.toml": FLOW})
+        proxy.carries = 2 * proxy.exchanges - before  # as many as it takes to open it
+        with running("run", "workflows", "--accept-loss", cwd=home) as daemon:
+            daemon.says("bus.lost")
+            assert "  bus        redis://" not in daemon.err
+            proxy.carries = None
+            daemon.says("the bus answers again")
+            daemon.says("  bus        redis://")
+            assert daemon.end() == 0
+    drop_namespace(namespace, [shared_server()])

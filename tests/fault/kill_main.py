@@ -90,7 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, help="of the driver's chance; drawn and printed when absent")
     parser.add_argument("--plant", choices=NAMES, default="", help="a bug that must be found")
-    parser.add_argument("--journal", choices=("truncate", "wal"), default="", help="journal mode of SQLite")
+    parser.add_argument(
+        "--journal", choices=("persist", "truncate", "wal"), default="", help="journal mode of SQLite"
+    )
     parser.add_argument(
         "--aof", choices=POLICIES, default="", help="appendfsync of Redis; without it both, in turn"
     )

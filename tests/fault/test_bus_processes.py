@@ -103,7 +103,7 @@ def small_disk(folder, size):
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-@pytest.mark.parametrize("mode", ["truncate", "wal"])
+@pytest.mark.parametrize("mode", ["persist", "wal"])
 def test_a_full_disk_loses_nothing_and_with_room_again_work_goes_on(tmp_path, mode):
     (tmp_path / "disk").mkdir()
     with small_disk(tmp_path / "disk", 2 << 20):

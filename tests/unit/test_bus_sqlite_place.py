@@ -42,7 +42,7 @@ def message(key="k"):
 )  # fmt: skip
 def test_wal_is_used_only_with_an_engine_that_has_no_reset_bug(version, fixed):
     assert fixed_engine(version) is fixed
-    assert best_journal_mode(version) == ("wal" if fixed else "truncate")
+    assert best_journal_mode(version) == ("wal" if fixed else "persist")
 
 
 def test_the_journal_mode_follows_the_engine_of_this_process(tmp_path):

@@ -50,7 +50,7 @@ class SqliteBus(SqliteLooks, Single):
         path: of the file, on a local disk.
         by: who writes, as told in journal entries.
         clock: what judges due times, leases and lifetimes; only waiting for news goes by real time.
-        journal_mode: `wal` or `truncate`; empty for the fastest that is safe with this engine.
+        journal_mode: `wal`, `persist` or `truncate`; empty for the fastest that is safe with this engine.
         boot_id: names the boot that the clock's boot time counts from; empty for that of this machine.
         mounts: where the system tells its mounts.
         patience_s: how long to wait for other processes before BusUnavailable is raised.

@@ -80,6 +80,6 @@ def describe(connection: Connection) -> dict[str, str]:
     if not fixed_engine():
         told["note"] = (
             "this SQLite has the WAL-reset bug (sqlite.org/wal.html#walresetbug), so the slower journal mode "
-            "truncate is used; 3.51.3 or later allows wal"
+            "persist is used; 3.51.3 or later allows wal"
         )
     return told

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -39,6 +39,7 @@ from flowlord.taskmaster.chance import Chance, Stamps
 from flowlord.taskmaster.daemon import Follows, Pace, Taskmaster
 from flowlord.taskmaster.files import Watching
 from flowlord.taskmaster.follower import Follower
+from flowlord.taskmaster.persist import persist
 from flowlord.taskmaster.surroundings import Surroundings
 
 log = logging.getLogger("flowlord.run")
@@ -86,12 +87,18 @@ def run(
             heartbeat=_heartbeat(settings.alerts, around.clock),
         )
 
-        def begin() -> int:
+        def begin(stop: threading.Event) -> int:
+            def load() -> tuple[Loaded, Mapping[str, str]]:
+                return taskmaster.load(), bus.describe()
+
             try:
-                loaded = taskmaster.load()
+                found = load() if once else persist(load, stop)
             except OSError as error:
                 return unreadable(path, error, "run")
-            _tell_start(loaded, around, settings)
+            if found is None:
+                return DONE
+            loaded, about = found
+            _tell_start(loaded, around, settings, about)
             return _refusal(loaded, around, strict)
 
         code = _until_told(Work(taskmaster, begin, once=once))
@@ -106,10 +113,13 @@ class Work:
     """The taskmaster in a thread: it loads, then runs, so that the main thread hears signals from the first word on.
 
     Args:
-        begin: loads and tells what is there; returns an exit code, and there is nothing to run when that is not DONE.
+        begin: loads and tells what is there, or gives up when its event is set; returns an exit code, and there is
+            nothing to run when that is not DONE.
     """
 
-    def __init__(self, taskmaster: Taskmaster, begin: Callable[[], int], *, once: bool) -> None:
+    def __init__(
+        self, taskmaster: Taskmaster, begin: Callable[[threading.Event], int], *, once: bool
+    ) -> None:
         self.taskmaster, self._begin, self._once = taskmaster, begin, once
         self.stop = threading.Event()
         self.code = DONE
@@ -139,7 +149,7 @@ class Work:
             return self._running
 
     def _do(self) -> None:
-        self.code = self._begin()
+        self.code = self._begin(self.stop)
         with self._turn:
             self._running = self.code == DONE and not self.stop.is_set()
         if self._running:
@@ -292,7 +302,7 @@ def _hosted(
     return host
 
 
-def _tell_start(loaded: Loaded, around: Surroundings, settings: Settings) -> None:
+def _tell_start(loaded: Loaded, around: Surroundings, settings: Settings, about: Mapping[str, str]) -> None:
     """Say what is running, as a person wants to see it first."""
     phases = [phase for flow in around.workflows.by_name.values() for phase in flow.phases]
     ticks = sum(1 for phase in phases if phase.rule.cron)
@@ -305,13 +315,12 @@ def _tell_start(loaded: Loaded, around: Surroundings, settings: Settings) -> Non
         f"  workflows  {some(len(around.workflows.by_name), 'file')}, {some(len(phases), 'phase')}: "
         f"{ticks} cron, {files} files, {children} children     {some(errors, 'error')}, {some(warnings, 'warning')}"
     )
-    told = around.bus.describe()
-    engine = ", ".join(told[name] for name in ("engine", "journal_mode", "durability") if name in told)
+    engine = ", ".join(about[name] for name in ("engine", "journal_mode", "durability") if name in about)
     if settings.bus.namespace != NAMESPACE:
         engine += f", namespace {settings.bus.namespace}"
     printer.say(f"  bus        {around.bus.address}  {engine}".rstrip())
-    if "note" in told:
-        printer.say(f"             {told['note']}")
+    if "note" in about:
+        printer.say(f"             {about['note']}")
     printer.say(f"  history    {settings.cache.path if settings.cache.enabled else 'off'}")
     names = ", ".join(spec.name for spec in settings.alerts.channels)
     printer.say(f"  alerts     {names or 'kept, and told to nobody: there is no channel'}")
