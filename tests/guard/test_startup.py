@@ -173,7 +173,7 @@ def test_a_history_that_has_everything_is_not_compared_with_its_bus_by_opening_t
     historian.follow(bus.journal(0, 10))
     historian.close()
     bus.close()
-    words = ["tasks", "--failed", "--bus", address, "--namespace", namespace]
+    words = ["tasks", "--failed", "--bus", address, "--namespace", namespace, "--cache", ".flowlord/tasks.db"]
     names = loaded(["-m", "flowlord", *words], tmp_path) - bare
     if not is_file:
         drop_namespace(namespace, [shared_server()])

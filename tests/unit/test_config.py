@@ -329,3 +329,13 @@ def test_addresses_of_object_storage_are_taken_as_their_own_tools_take_them(tmp_
         [told] = refused({}, {"FLOWLORD_STORAGE_ENDPOINT": wrong}, tmp_path)
         assert "is no address of a server" in told
         assert "hush-hush" not in told
+
+
+def test_each_namespace_has_a_history_of_its_own_unless_a_file_is_named(tmp_path):
+    of_flag = resolve({"namespace": "staging"}, {}, tmp_path)
+    assert of_flag.cache.path == ".flowlord/tasks-staging.db"
+    assert origin(of_flag, "cache.path") == (".flowlord/tasks-staging.db", "--namespace")
+    assert resolve({}, {"FLOWLORD_NAMESPACE": "a"}, tmp_path).cache.path == ".flowlord/tasks-a.db"
+    assert resolve({"namespace": "flowlord"}, {}, tmp_path).cache == Settings().cache
+    named = resolve({"namespace": "staging"}, {"FLOWLORD_CACHE": "mine.db"}, tmp_path)
+    assert named.cache.path == "mine.db"

@@ -45,7 +45,12 @@ class Visit:
         Raises:
             BusError: it does not answer, or cannot be used.
         """
-        return self._once(self._sources.bus)
+        return self._once(lambda: self._sources.bus(tell=False))
+
+    @property
+    def missing(self) -> str:
+        """What is to be said of a bus that was never made."""
+        return self._sources.missing
 
     def facts(self) -> ServerFacts:
         """Return what the Redis server tells of itself; raises BusError."""
@@ -82,7 +87,7 @@ def redis(visit: Visit) -> Iterator[Finding]:
         yield from (each for each in found if each.name != "skew")
     bus = visit.bus()
     if bus is None:
-        yield Finding("bus", Level.OK, f"there is no bus at {settings.address} yet; flowlord run makes it")
+        yield Finding("bus", Level.OK, f"{visit.missing}; flowlord run makes it")
         return
     told = dict(bus.describe())
     note = told.pop("note", "")

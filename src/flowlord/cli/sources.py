@@ -43,9 +43,11 @@ class Sources:
         self._bus: Bus | None = None
         self._history: History | None = None
         self._is_away = False
+        self.missing = ""
+        """What is to be said of a bus that was never made."""
 
-    def bus(self) -> Bus | None:
-        """Return the bus; None when it was never made: reading does not make one.
+    def bus(self, *, tell: bool = True) -> Bus | None:
+        """Return the bus; None when it was never made, which is said: reading does not make one.
 
         Raises:
             BusError: it is there and cannot be used.
@@ -64,7 +66,9 @@ class Sources:
                     make=False,
                 )
             except BusMissing as error:  # an empty answer from the wrong place looks like a quiet night
-                printer.say(f"note: {error}", once=True)
+                self.missing = str(error)
+                if tell:
+                    printer.say(f"note: {error}", once=True)
         return self._bus
 
     def ask(self, question: Callable[[Bus], T], otherwise: T) -> T:

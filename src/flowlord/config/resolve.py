@@ -67,6 +67,7 @@ def resolve(
     if flags.get("no_cache"):
         enabled = next(setting for setting in SETTINGS if setting.name == "cache.enabled")
         found.take(enabled, False, "--no-cache", Problem("--no-cache", 0, 0, ""))
+    found.own_history()
     found.one_topic_twice()
     found.half_a_key()
     alerts = found.alerts(shown(file))
@@ -75,6 +76,9 @@ def resolve(
         problems = [replace(each, path=shown(each.path)) for each in found.problems]
         raise InvalidConfig(sorted(problems, key=lambda each: (each.path, each.line, each.column)))
     return found.settings(shown(file), alerts)
+
+
+DEFAULT = BusSettings()
 
 
 class _Collected:
@@ -98,6 +102,14 @@ class _Collected:
             return
         written = ("true" if value else "false") if isinstance(value, bool) else str(value)
         self.values[setting.name] = read, written, origin
+
+    def own_history(self) -> None:
+        """Give each namespace a history of its own where none is named: that of another bus looks like a lost one."""
+        namespace, _, origin = self.values.get("bus.namespace", (DEFAULT.namespace, "", ""))
+        if namespace != DEFAULT.namespace and "cache.path" not in self.values:
+            stem, end = os.path.splitext(CacheSettings().path)
+            path = f"{stem}-{namespace}{end}"
+            self.values["cache.path"] = path, path, origin
 
     def one_topic_twice(self) -> None:
         """Refuse dead letters where results travel: they would be taken for such and be gone."""
