@@ -160,7 +160,15 @@ EXAMPLES: dict[str, list[tuple[str, str | bytes, tuple[int, int, int]]]] = {
     "FL104": [("a.toml", CRON + CRON, (5, 8, 11))],
     "FL105": [("a.toml", '[[phase]]\ntask = "retry-failed:again"\ndependsOn = "t"\n', (2, 8, 28))],
 }
-ELSEWHERE = {"FL001", "FL103", "FL200", "FL201", "FL202", "FL203"}  # of the loader and of the configuration
+ELSEWHERE = {
+    "FL001",
+    "FL103",
+    "FL200",
+    "FL201",
+    "FL202",
+    "FL203",
+    "FL204",
+}  # of the loader and of the configuration
 # Told by the checks for authors only, never at loading: tests/unit/test_spec_pages.py and test_spec_author.py.
 AUTHOR = {
     "FL022", "FL028", "FL029", "FL033", "FL034", "FL035", "FL037", "FL038", "FL039", "FL044", "FL045", "FL046", "FL047",

@@ -300,6 +300,24 @@ def test_users_of_a_system_crontab_become_topics():
         "cron-deploy:thing"
     ]
     assert [each["task"] for each in crontab("1 1 * * * deploy thing\n")[0]] == ["cron:deploy"]
+    for headline in (
+        "# m h dom mon dow user\tcommand",
+        "# *  *  *  *  * user-name  command to be executed",
+        "# *  *  *  *  * user command to be executed",
+    ):
+        found, _ = crontab(f"{headline}\n1 1 * * * deploy thing\n")
+        assert [each["task"] for each in found] == ["cron-deploy:thing"]
+    found, _ = crontab("# m h  dom mon dow   command\n1 1 * * * deploy thing\n")  # of a user
+    assert [each["task"] for each in found] == ["cron:deploy"]
+
+
+def test_a_dash_in_front_of_an_entry_only_kept_it_out_of_a_log():
+    found, lost = crontab("-*/5 * * * * /opt/quiet\n-@daily /opt/day\n")
+    assert [each["rule"].partition("&")[0] for each in found] == ["cron=*/5 * * * *", "cron=@daily"]
+    assert lost == []
+
+
+def test_users_stand_in_front_of_commands_where_somebody_says_so():
     assert [each["task"] for each in crontab("1 1 * * * deploy thing\n", system=True)[0]] == [
         "cron-deploy:thing"
     ]

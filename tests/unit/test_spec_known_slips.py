@@ -95,13 +95,22 @@ def test_a_port_for_a_server_that_is_not_there_yet_is_noted_and_changes_nothing(
     assert [(each.code, each.severity) for each in settings.notes] == [("FL203", "note")]
 
 
-def test_topics_are_no_plain_lists_and_what_those_would_lose_is_told(tmp_path: Path):
-    (tmp_path / "flowlord.toml").write_text('[topics.load]\nkind = "list"\n', "utf-8")
+@pytest.mark.parametrize(
+    ("text", "code", "words"),
+    [
+        ('[topics.load]\nkind = "list"\n', "FL204", "a list loses the task of a worker that dies"),
+        ('topics.load.kind = "list"\n', "FL204", "a list loses the task of a worker that dies"),
+        ("[topics.load]\npriority = 3\n", "FL201", "a topic needs no setting"),
+        ("[topics]\nload = 3\n", "FL201", "a topic needs no setting"),
+    ],
+)
+def test_topics_are_no_plain_lists_and_what_those_would_lose_is_told(tmp_path: Path, text, code, words):
+    (tmp_path / "flowlord.toml").write_text(text, "utf-8")
     with pytest.raises(InvalidConfig) as caught:
         resolve({"config": str(tmp_path / "flowlord.toml")}, {})
     [found] = caught.value.problems
-    assert (found.code, found.line, found.column) == ("FL201", 1, 1)
-    assert "loses what a worker held that died" in found.hint
+    assert found.code == code
+    assert words in found.hint
 
 
 @pytest.mark.parametrize("set_to, topic", [("", "retry-failed"), ("failed_tasks", "failed_tasks")])

@@ -250,11 +250,23 @@ def _from_file(found: _Collected, path: str, key: str, value: object, line: int,
     if plain in later or plain.partition(".")[0] in later:
         found.later.append((key, Problem(path, line, column, "")))
         return
+    if section == "topics":
+        found.problems.append(_topic(key, value, Problem(path, line, column, "")))
+        return
     like = _like(plain, {each: _plain(each) for setting in SETTINGS for each in setting.keys}, 0.6)
     hint = f"did you mean {like!r}?" if like else "flowlord config shows all settings"
-    if section == "topics":
-        hint = "every topic keeps leases; a plain list loses what a worker held that died, and offers nothing twice"
     found.problems.append(Problem(path, line, column, f"unknown setting {key!r}", hint, "FL201"))
+
+
+def _topic(key: str, value: object, at: Problem) -> Problem:
+    """Return what is wrong with a setting about one topic: there are none, and a plain list would lose much."""
+    kinds = value.get("kind") if isinstance(value, dict) else value
+    if kinds == "list":
+        text = f"{key!r} asks for a plain list, which this version does not have: every topic keeps leases"
+        hint = "a list loses the task of a worker that dies, and has no priorities, no time limits and no second try"
+    else:
+        text, hint = f"unknown setting {key!r}", "a topic needs no setting: it is there when a phase names it"
+    return Problem(at.path, at.line, at.column, text, hint, "FL204" if kinds == "list" else "FL201")
 
 
 def _plain(key: str) -> str:

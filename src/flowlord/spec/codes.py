@@ -111,6 +111,7 @@ CODES: Final[dict[str, Code]] = {
     "FL201": Code("an unknown setting", _ERROR),
     "FL202": Code("a setting has an impossible value", _ERROR),
     "FL203": Code("a setting of a later version", _NOTE),
+    "FL204": Code("a topic that is a plain list", _ERROR),
 }
 
 

@@ -21,7 +21,11 @@ from flowlord.spec.source import MAX_PHASES, Source
 
 LONGEST_LINE: Final = 16 * 1024
 _VARIABLE: Final = re.compile(r"""(["']?)([A-Za-z_][A-Za-z0-9_]*)\1\s*=(.*)""", re.ASCII)
-_ENTRY: Final = re.compile(r"(@\S+|(?:\S+\s+){4}\S+)(?:\s+(.*))?")
+_ENTRY: Final = re.compile(r"(-?@\S+|(?:\S+\s+){4}\S+)(?:\s+(.*))?")
+# As /etc/crontab of Debian and of Red Hat has it, above its entries or at the end of a drawing of the fields.
+_HEADLINE: Final = re.compile(
+    r"#[ \t*|]*(?:m\s+h\s+dom\s+mon\s+dow\s+)?(?:user|user-name)\s+command(?:\s+to be executed)?\s*$"
+)
 _USER: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_.-]*\$?)(?::\S+)?\s+(\S.*)", re.ASCII)
 _KNOWN: Final = frozenset(("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"))
 _USUAL_USERS: Final = frozenset(
@@ -103,14 +107,15 @@ class _Reader:
         if found is None or not found[2]:
             self._lost(number, line, "it is neither a variable nor a schedule with a command")
             return
-        schedule, command, user = " ".join(found[1].split()), found[2], ""
+        # A - in front is of cron on SUSE: nothing is logged.
+        schedule, command, user = " ".join(found[1].removeprefix("-").split()), found[2], ""
         if self.system:
             named = _USER.fullmatch(command)
             if named is None:
                 self._lost(number, line, "no command follows the user")
                 return
             user, command = named[1], named[2]
-        if command.startswith("-") and " " in command:  # of cron on SUSE and of newer ones: no mail, no log
+        if command.startswith("-") and " " in command:  # of newer crons: no mail, no log
             command = command[1:].lstrip()
         cron, wrong = _cron(schedule, self._zone)
         made = "" if wrong else self._command(command)
@@ -218,7 +223,9 @@ def _trimmed(comments: list[str]) -> list[str]:
 
 
 def _has_users(lines: list[str], users: Collection[str]) -> bool:
-    """Tell whether all entries have a user in front of their command."""
+    """Tell whether all entries have a user in front of their command: a column in its headline, or known names."""
+    if any(_HEADLINE.match(line[:LONGEST_LINE]) for line in lines):
+        return True
     commands = [
         found[2]
         for line in lines

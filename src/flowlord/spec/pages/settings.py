@@ -29,4 +29,12 @@ PAGES: Final = {
         Example("[http]\nport = «8080»\n", "flowlord.toml"),
         _GOOD,
     ),
+    "FL204": Page(
+        "A plain list hands a task over by taking it away. What a worker held that dies is lost; nobody sees that a "
+        "task runs, or how often it was tried; priorities, time limits, cancelling and pausing end there, and so do "
+        "waits before a further try. A worker that can only take from a list is better started by one of flowlord's: "
+        "`flowlord worker --exec` keeps the lease and runs any command.",
+        Example('«[topics.load]»\nkind = "list"\n', "flowlord.toml"),
+        _GOOD,
+    ),
 }
