@@ -132,6 +132,9 @@ def test_a_phase_and_a_backload_tell_how_they_stand(home):
     [backload] = flowlord("backload", "list", "-o", "json", cwd=home).data
     told = why(home, backload["id"])
     assert "1 of 1 tasks were published" in told
+    *_, command = told.splitlines()
+    assert command == f"  flowlord tasks --batch {backload['id']} --group-by state"
+    assert flowlord(*command.split()[1:], "-o", "json", cwd=home).data[0]["count"] == 1
 
 
 @pytest.mark.parametrize("what", ["ffffffff-no", "nobody 2026-08-01", "tick:x:2026", "", "x" * 100_000])
@@ -139,6 +142,7 @@ def test_what_nobody_knows_is_no_such_thing(home, what):
     found = flowlord("why", what, cwd=home)
     assert (found.code, found.out) == (5, "")
     assert "Traceback" not in found.err
+    assert len(found.err) < 1_000
 
 
 def test_a_tree_shows_what_started_a_task_and_what_waits_for_it(home):

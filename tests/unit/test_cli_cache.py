@@ -255,7 +255,7 @@ def a_folder(path: Path) -> None:
     ("break_it", "said"),
     [
         (damaged, "cannot be read|damaged"), (another_program, "another program"), (newer, "newer flowlord"),
-        (empty, "empty"), (a_folder, "cannot"),
+        (empty, "empty"), (a_folder, "is a folder, and no history"),
     ],
 )  # fmt: skip
 def test_a_history_that_cannot_be_used_is_told_by_every_verb_and_left_as_it_is(

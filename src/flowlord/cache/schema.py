@@ -167,6 +167,8 @@ def open_reader(path: str | Path) -> sqlite3.Connection:
     """
     if not os.path.exists(path):
         raise CacheUnusable(f"there is no history at {path} yet")
+    if os.path.isdir(path):
+        raise CacheUnusable(f"{path} is a folder, and no history", hint="name a file: --cache FILE")
     connection: sqlite3.Connection | None = None
     try:
         connection = sqlite3.connect(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from flowlord.cli import printer
 from flowlord.cli.exits import NO_SUCH_THING, UNREACHABLE, WRONG_USE
+from flowlord.cli.texts import LONGEST_NAME
 from flowlord.spec.disk import DiskTree
 from flowlord.storage.address import is_remote, local_path
 
@@ -63,7 +64,7 @@ def unknown_topic(topic: str, phases: Iterable[Phase]) -> int:
     names = sorted({name for phase in phases for name in (phase.topic, phase.base_name)})
     like = nearest(topic, names)
     hint = f"did you mean {like}?" if like else f"there are {', '.join(names[:NAMED]) or 'no phases'}"
-    printer.error(f"no phase has the topic {topic}", hint=hint)
+    printer.error(f"no phase has the topic {topic[:LONGEST_NAME]}", hint=hint)
     return NO_SUCH_THING
 
 

@@ -17,7 +17,7 @@ from flowlord.cli.attempts import FIELDS, of_peeked, ran, reason, record, state_
 from flowlord.cli.exits import DONE, NO_SUCH_THING, WRONG_USE
 from flowlord.cli.printer import Look
 from flowlord.cli.sources import Sources, opened
-from flowlord.cli.texts import printable
+from flowlord.cli.texts import LONGEST_NAME, printable
 from flowlord.cli.times import iso, relative, to_us, took
 from flowlord.model.clock import Clock
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 LISTED = 10  # candidates of an ambiguous name
 DESCENDANTS = 200
-LONGEST_NAME = 100  # characters of a name that an error repeats
 
 
 class Story(msgspec.Struct, frozen=True):

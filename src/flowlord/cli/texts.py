@@ -8,8 +8,10 @@ from types import NoneType
 
 from flowlord.model.inert import UNSAFE, printable, written
 
-__all__ = ["csv_cell", "csv_line", "json_text", "printable", "some", "tsv_cell", "tsv_line"]
+__all__ = ["LONGEST_NAME", "csv_cell", "csv_line", "json_text", "printable", "some", "tsv_cell", "tsv_line"]
 
+LONGEST_NAME = 100
+"""Characters of a name that an error repeats."""
 _DANGER = f"[{UNSAFE}]"
 _DANGER_IN_TABS = f"[\\\\{UNSAFE}]"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")

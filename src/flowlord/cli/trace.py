@@ -18,7 +18,7 @@ from flowlord.cli.lineage import Node, bounded, only_down, only_up, trees
 from flowlord.cli.printer import Look
 from flowlord.cli.sources import Sources, opened
 from flowlord.cli.table import cells_wide
-from flowlord.cli.texts import printable
+from flowlord.cli.texts import LONGEST_NAME, printable
 from flowlord.cli.times import iso, to_us, took
 from flowlord.model.clock import Clock
 from flowlord.model.errors import FlowlordError
@@ -70,7 +70,7 @@ def run(
                 return ambiguous(what, roots.attempts, to_us(clock.now()))
             if roots is None:
                 printer.error(
-                    f"there is no task, batch or file {what}",
+                    f"there is no task, batch or file {what[:LONGEST_NAME]}",
                     hint="flowlord tasks and flowlord files list them; more letters of an id may be needed",
                 )
                 return NO_SUCH_THING

@@ -16,6 +16,7 @@ from flowlord.cli.exits import DONE, NO_SUCH_THING
 from flowlord.cli.printer import Look
 from flowlord.cli.reasons import Answer, show
 from flowlord.cli.sources import Sources, opened
+from flowlord.cli.texts import LONGEST_NAME
 from flowlord.cli.times import iso, parse_time, to_us
 from flowlord.model.clock import Clock
 from flowlord.model.errors import BusError
@@ -55,7 +56,7 @@ def run(settings: Settings, what: str, look: Look, *, clock: Clock | None = None
                 return ambiguous(what, error.attempts, to_us(clock.now()))
         if answer is None:
             printer.error(
-                f"nothing is known of {what}",
+                f"nothing is known of {what[:LONGEST_NAME]}",
                 hint="name a task by its id, a start as 'TYPE:JOB 2026-08-01T05', a slot, a backload or a file",
             )
             return NO_SUCH_THING
@@ -201,4 +202,6 @@ def _batch(case: Case, what: str) -> Answer | None:
     elif found.state == "running":
         answer.then = "it goes on by itself wherever a daemon runs"
         answer.commands.append(f"flowlord backload status {found.id}")
+    else:
+        answer.commands.append(f"flowlord tasks --batch {found.id} --group-by state")
     return answer
