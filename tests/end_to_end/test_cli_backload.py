@@ -183,6 +183,21 @@ def test_how_far_it_is_is_told_in_a_pipe_unless_it_is_quiet(home: Path) -> None:
     assert " of 20,000 tasks" in told or "%" not in told  # a machine may be done before it is worth a word
 
 
+def test_it_can_be_waited_for_and_says_whether_all_went_well(home: Path) -> None:
+    week = ("backload", "load:users", "--from", "2026-07-01", "--to", "2026-07-03", "--wait", "-y")
+    with running("run", "--worker", "load=test {info} != ?day=2026-07-02", cwd=home) as daemon:
+        ended = flowlord(*week, cwd=home)
+        assert (ended.code, "1 task of b-" in ended.err) == (1, True), ended.err
+        assert status(home)["open"] == 0
+        again = flowlord(*week, cwd=home)
+        assert (again.code, "nothing was sent now" in again.err) == (1, True), again.err
+        one = flowlord(
+            "backload", "load:users", "--at", "2026-07-04", "--rate", "20/s", "--wait", "-y", cwd=home
+        )
+        assert (one.code, "every task of b-" in one.err) == (0, True), one.err
+        assert daemon.end() == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "text"),
     [

@@ -76,6 +76,9 @@ def backload(
         bool, typer.Option("-y", "--yes", help="Send it, also large ones, without asking.")
     ] = False,
     again: Annotated[bool, typer.Option("--again", help="Also when the same was sent before.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until all have ended; 1 if some failed.")
+    ] = False,
     output: Output = "",
     bus: BusAddress = "",
     namespace: Namespace = "",
@@ -136,6 +139,7 @@ def backload(
         execute=execute or yes,
         yes=yes,
         again=again,
+        wait=wait,
         output=output,
         quiet=quiet,
     )

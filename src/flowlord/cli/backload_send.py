@@ -79,6 +79,7 @@ class Options:
     execute: bool = False
     yes: bool = False
     again: bool = False
+    wait: bool = False
     output: str = ""
     quiet: bool = False
 
@@ -144,18 +145,21 @@ def run(settings: Settings, options: Options) -> int:
 
 
 def _send(around: Surroundings, found: Backload, total: int, options: Options) -> int:
+    from flowlord.cli.backload_wait import wait_for
+
     recipe, id_ = found.recipe, found.recipe.batch
+    _, before = around.bus.journal_bounds()
     asked = Asked(recipe.base_name, total, who(), around.bus.now_us(), _words(found, options))
     if not ask(around.bus, recipe, asked):
         _tell_again(standing(around.bus, id_))
-        return DONE
+        return wait_for(around.bus, id_, recipe.topic, 0) if options.wait else DONE
     printer.lines([id_])
     if recipe.pace is not None:
         printer.say(
             f"{id_}: {some(total, 'task')} of {recipe.base_name} to send at their pace, by a daemon (flowlord run)\n"
             f"how far: flowlord backload status {id_}"
         )
-        return DONE
+        return wait_for(around.bus, id_, recipe.topic, before) if options.wait else DONE
     try:
         with Progress("tasks", total, around.clock, quiet=options.quiet) as progress:
             _publish(around, id_, progress)
@@ -165,7 +169,7 @@ def _send(around: Surroundings, found: Backload, total: int, options: Options) -
     now = standing(around.bus, id_)
     if now.state == "published":
         printer.say(f"sent {some(now.at.sent, 'task')} to {recipe.topic} as {id_}")
-        return DONE
+        return wait_for(around.bus, id_, recipe.topic, before) if options.wait else DONE
     printer.error(
         f"{id_} is {now.state} after {now.at.sent:,} of {some(total, 'task')}: {now.why}",
         hint=f"mend it, then: flowlord backload resume {id_}" if now.state == "stopped" else "",

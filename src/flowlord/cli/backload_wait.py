@@ -1,0 +1,60 @@
+"""`flowlord backload --wait`: until every task of a batch has come to its end."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from flowlord.bus.port import Bus
+from flowlord.cli import printer
+from flowlord.cli.exits import ANSWER_IS_BAD, DONE
+from flowlord.cli.texts import some
+from flowlord.cli.wait import PAGE, STEP_S, lonely
+from flowlord.model.plan import FactKind
+from flowlord.taskmaster.backloads import standing
+
+_IN_VAIN: Final = frozenset({FactKind.DEAD, FactKind.CANCELLED, FactKind.QUARANTINED})
+
+
+def wait_for(bus: Bus, id_: str, topic: str, after: int) -> int:
+    """Wait until the batch is published and none of its tasks is open; returns the exit code: 1 when some failed.
+
+    `after` is where the journal ended before anything of it was sent, 0 when nobody knows.
+    """
+    for words in lonely(bus, [topic]):
+        printer.say(f"note: {words}")
+    ours: set[str] = set()
+    failed: set[str] = set()
+    told = ""
+    try:
+        while True:
+            # The bus is asked before the journal is read to its present end: what ended until then is told there.
+            now = standing(bus, id_)
+            still_open = bus.open_counts([now.holds]).get(now.holds, 0) if now.state == "published" else 0
+            _, last = bus.journal_bounds()
+            while after < last and (entries := bus.journal(after, PAGE)):
+                after = entries[-1].seq
+                for fact in (fact for each in entries for fact in each.facts):
+                    if fact.kind is FactKind.PUBLISHED and fact.batch == id_:
+                        ours.add(fact.key)
+                    elif fact.kind in _IN_VAIN and fact.key in ours:
+                        failed.add(fact.key)
+            if now.state in ("stopped", "cancelled"):
+                printer.error(f"{id_} is {now.state}: {now.why}", hint=f"flowlord backload status {id_}")
+                return ANSWER_IS_BAD
+            if now.state == "published" and not still_open:
+                break
+            if now.state == "paused" and now.why != told:
+                told = now.why
+                printer.say(f"{id_} waits: {told}")
+            bus.journal(after, 1, wait_s=STEP_S)
+    except KeyboardInterrupt:
+        printer.say(f"{id_} goes on; how far: flowlord backload status {id_}")
+        raise
+    if failed:
+        printer.error(
+            f"{some(len(failed), 'task')} of {id_} failed",
+            hint=f"flowlord backload status {id_}; flowlord tasks --failed",
+        )
+        return ANSWER_IS_BAD
+    printer.say(f"every task of {id_} is complete")
+    return DONE
