@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
@@ -15,7 +16,8 @@ class Names:
     """Remembers by which name each file was seen last; used by one thread."""
 
     def __init__(self) -> None:
-        self._seen: dict[int, tuple[str, str, str]] = {}  # by inode: name, version, and the name before it
+        # Ordered: the first of a plain dict is searched for behind all that were taken out before it.
+        self._seen: OrderedDict[int, tuple[str, str, str]] = OrderedDict()  # by inode: name, version, and the name before it
 
     def of(self, path: str, look: Look, is_there: Callable[[str], bool]) -> str:
         """Take in how a file is called now; returns what it was called before, empty when that is not known.
@@ -32,5 +34,5 @@ class Names:
             before = name
         self._seen[look.inode] = path, look.version, before
         if len(self._seen) > MOST:
-            del self._seen[next(iter(self._seen))]
+            self._seen.popitem(last=False)
         return before
