@@ -117,18 +117,25 @@ def test_a_server_that_was_emptied_is_told_aloud_and_everybody_goes_on(server, t
             until(lambda cache=cache: follows(home / cache), "a history that knows this bus")
         kept = server.ask("HKEYS", "{flowlord}:marks")
         assert "workflow:a.toml" in kept
+        assert flowlord("send", "nobody", "1", cwd=home).code == 0
+        for cache in (".flowlord/tasks.db", "two.db"):
+            until(
+                lambda cache=cache: state_of_nobody(home / cache) == "waiting", "a task that waits for ever"
+            )
         server.ask("FLUSHALL")
         told = one.err.count("tick.sent") + two.err.count("tick.sent")
         for process in (one, two, hands):
             process.says("was reset")
         for daemon in (one, two):
             daemon.says("history.reset")
+            daemon.says("history.lost")
         until(lambda: one.err.count("tick.sent") + two.err.count("tick.sent") >= told + 3, "ticks again")
         until(lambda: "workflow:a.toml" in server.ask("HKEYS", "{flowlord}:marks"), "the kept workflow")
         done = completed(one) + completed(two)
         until(lambda: completed(one) + completed(two) >= done + 2, "work that is done again")
         journal = "".join(map(str, server.ask("XRANGE", "{flowlord}:journal", "-", "+")))
         assert journal.count("was reset") == 1, "an alert, by whoever saw it first"
+        assert journal.count("lost with the data of the bus") == 1
         write(home, {"workflows/a.toml": FLOW.replace("* * * * * *", "@yearly")})
         for daemon in (one, two):
             daemon.says("a.toml was changed")
@@ -143,6 +150,17 @@ def test_a_server_that_was_emptied_is_told_aloud_and_everybody_goes_on(server, t
         assert all(
             int(later[-2:]) - int(earlier[-2:]) in (0, 1, -59) for earlier, later in pairwise(infos)
         ), infos
+        assert state_of_nobody(home / cache) == "lost"
+    again = ("retry", "--state", "lost", "--topic", "nobody", "-y", "-o", "json")
+    assert [row["result"] for row in flowlord(*again, cwd=home).data] == ["sent"]
+    assert flowlord(*again, cwd=home).data == []
+    assert server.ask("XLEN", "{flowlord}:topic:nobody") == 1
+
+
+def state_of_nobody(path: Path) -> str:
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+        found = db.execute("SELECT state FROM tasks WHERE topic = 'nobody'").fetchone()
+    return str(found[0]) if found else ""
 
 
 def test_redis_url_alone_chooses_redis(tmp_path):

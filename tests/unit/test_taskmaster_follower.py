@@ -262,3 +262,17 @@ def test_another_bus_than_the_one_that_is_followed_loses_nothing(tmp_path):
     Follower(elsewhere, clock, lambda: there, timedelta(days=9_999)).step()  # type: ignore[arg-type]
     assert states(there) == {"a": "waiting"}
     there.close()
+
+
+def test_a_journal_of_which_nothing_is_kept_after_quiet_days_lost_nothing(caplog):
+    clock = VirtualClock()
+    historian = Historian(None, clock)
+    Follower(Bus(journal([published("a")])), clock, lambda: historian, timedelta(days=9_999)).step()  # type: ignore[arg-type]
+    quiet = Bus([])
+    follower = Follower(quiet, clock, lambda: historian, timedelta(days=9_999))  # type: ignore[arg-type]
+    follower.step()
+    quiet.entries = journal([published("b")], first=2)
+    follower.step()
+    assert states(historian) == {"a": "waiting", "b": "waiting"}
+    assert History(historian.connection).gaps() == []
+    assert caplog.text == ""

@@ -32,6 +32,11 @@ def is_of_another(path: Path | None, of: str) -> bool:
     return told not in ("", of)
 
 
+def were_lost(count: int) -> str:
+    """Return how many were lost, in words."""
+    return "1 task was lost" if count == 1 else f"{count:,} tasks were lost"
+
+
 def open_keys(db: sqlite3.Connection) -> list[str]:
     """Return the keys of all attempts that wait, now or for their time, or are with a worker."""
     return [str(key) for (key,) in db.execute(f"SELECT key FROM tasks WHERE {_OPEN}")]
@@ -59,7 +64,7 @@ def lose(db: sqlite3.Connection, keys: Sequence[str], at_us: int) -> int:
         count += changed.rowcount
     if count:
         log.error(
-            "%d tasks were lost with the data of the bus: flowlord tasks --lost",
-            count, extra={"action": "history.lost"},
+            "%s with the data of the bus: flowlord tasks --lost",
+            were_lost(count), extra={"action": "history.lost"},
         )  # fmt: skip
     return count

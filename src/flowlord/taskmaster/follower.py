@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from flowlord.bus.port import Bus
 from flowlord.cache.historian import Historian
-from flowlord.cache.lost import open_keys
+from flowlord.cache.lost import open_keys, were_lost
 from flowlord.model.clock import Clock
 from flowlord.model.errors import BusUnavailable, Refused
 from flowlord.model.plan import Fact, FactKind, Mark, Plan
@@ -109,7 +109,8 @@ class Follower:
         gone = self._gone(historian, before) if before not in ("", generation) else []
         historian.attach(generation, gone)
         seq = historian.cursor()
-        if seq > self._bus.journal_bounds()[1]:  # it lost its newest data while nobody followed
+        # It lost its newest data while nobody followed. A journal that keeps nothing, after quiet days, tells nothing.
+        if 0 < self._bus.journal_bounds()[1] < seq:
             historian.rewind(self._gone(historian, f"{generation}:{seq}"))
         self._generation, self._openings = generation, historian.openings
         self._last = (0, "")
@@ -119,7 +120,9 @@ class Follower:
         seq, commit = self._last
         if self._in_doubt and seq and historian.cursor() == seq:
             found = self._bus.journal(seq - 1, 1)
-            if not found or (found[0].seq, found[0].commit) != (seq, commit):
+            is_same = found and (found[0].seq, found[0].commit) == (seq, commit)
+            # Other data altogether is attached to, once it is known; this is about newest data of the same.
+            if not is_same and self._bus.generation() == self._generation:
                 historian.rewind(self._gone(historian, commit))
                 self._last = (0, "")
         self._in_doubt = False
@@ -130,7 +133,7 @@ class Follower:
         there = {found.key for found in self._bus.find(known)} if known else set()
         gone = [key for key in known if key not in there]
         if gone:
-            text = f"{len(gone)} tasks were lost with the data of the bus: flowlord retry --state lost"
+            text = f"{were_lost(len(gone))} with the data of the bus: flowlord retry --state lost"
             fact = Fact(FactKind.ALERT, cause=f"lost:{before}", text=text)
             with suppress(Refused):  # several histories may follow one bus
                 self._bus.commit(
