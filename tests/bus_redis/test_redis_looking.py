@@ -20,8 +20,9 @@ LOOKING = [
     ["next", "one.toml"], ["pause"], ["doctor"], ["cache", "status"], ["notify"], ["cancel", "--topic", "load"],
 ]  # fmt: skip
 ALL = """
-import json, sys
+import json, os, sys
 from flowlord.cli.main import main
+os._exit = sys.exit
 for words in json.loads(sys.argv[1]):
     sys.argv = ["flowlord", *words]
     try:

@@ -212,6 +212,39 @@ def test_a_command_that_asks_redis_loads_the_parser_of_its_replies_and_no_more(c
     assert names & {*HEAVY, *(NOT_TO_ASK if command == "topics" else ())} == set()
 
 
+ENDING = """
+import atexit, sys, threading
+class Part:
+    def __del__(self): print("taken apart", flush=True)
+part = Part()
+atexit.register(print, "told at the end")
+if "threads" in sys.argv[1]: threading.Thread(target=threading.Event().wait, daemon=True).start()
+sys.argv = ["flowlord", *sys.argv[2:]]
+from flowlord.cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "words", "code", "taken_apart"),
+    [
+        ("alone", ["tasks", "-o", "json"], 0, False),
+        ("alone", ["task", "nobody", "-o", "json"], 5, False),
+        ("with threads", ["tasks", "-o", "json"], 0, True),
+        ("alone", ["tasks", "--help"], 0, True),
+    ],
+)
+def test_a_short_command_ends_without_taking_apart_what_it_loaded(how, words, code, taken_apart, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", ENDING, how, *words], cwd=tmp_path, capture_output=True, text=True, timeout=60,
+        env=os.environ | {"COVERAGE_PROCESS_START": ""}, check=False,
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    assert "told at the end" in done.stdout
+    assert ("taken apart" in done.stdout) is taken_apart
+    assert words != ["tasks", "-o", "json"] or done.stdout.startswith("[]")
+
+
 def test_a_stray_import_is_found(bare, tmp_path):
     names = loaded(["-c", "import redis, asyncio, flowlord.model.task"], tmp_path) - bare
     assert {"asyncio", "redis", "flowlord.model"} <= set(strayed("--version", names))

@@ -30,6 +30,26 @@ def enter() -> None:
     sys.exit(code)
 
 
+def end_at_once(code: object) -> None:
+    """End the process of a command whose words were usual ones; returns where an end in order is needed.
+
+    To take apart what was loaded is a fifth of the time of such a command, and the system frees it anyway.
+    """
+    if "typer" in sys.modules or "coverage" in sys.modules or not isinstance(code, int | None):
+        return
+    if "threading" in sys.modules and sys.modules["threading"].active_count() > 1:
+        return
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:  # the reader went away, or a disk is full: as it is always told
+        return
+    import atexit
+
+    atexit._run_exitfuncs()
+    os._exit(code or exits.DONE)
+
+
 def _run(word: str, words: Sequence[str]) -> int:
     """Run a command: at once when its words are usual ones, else by the library, which also helps and corrects."""
     app: object = import_module(f"flowlord.cli.{COMMANDS[word]}").app

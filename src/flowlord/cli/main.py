@@ -19,9 +19,13 @@ def main() -> None:
 
         print(f"{PROGRAM} {__version__}")
     elif first in COMMANDS:
-        from flowlord.cli.entry import enter
+        from flowlord.cli.entry import end_at_once, enter
 
-        enter()
+        try:
+            enter()
+        except SystemExit as end:
+            end_at_once(end.code)
+            raise
     else:
         sys.exit(_without_command(first))
 
