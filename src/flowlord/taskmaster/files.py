@@ -92,6 +92,8 @@ class FileLoop:
         self._gone: list[str] = []
         self._told: set[str] = set()
         self._begins = False
+        self.taken = 0
+        """Files that were seen so far, each time that they were: tells from outside that a long listing goes on."""
 
     def step(self, wait_s: float = LONGEST_WAIT_S) -> int:
         """Take in, start, wait; returns how many files were decided."""
@@ -268,6 +270,7 @@ class FileLoop:
 
     def _consider(self, sighting: Sighting, new_root: str | None = None) -> None:
         """Take in that a file was seen."""
+        self.taken += 1
         path, look = sighting.path, sighting.look
         now_ns = self._around.clock.monotonic_ns()
         self._release(path, now_ns)

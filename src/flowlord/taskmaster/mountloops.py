@@ -17,7 +17,7 @@ from flowlord.taskmaster.surroundings import Surroundings
 log = logging.getLogger("flowlord.files")
 
 SILENT_NS: Final = 60_000_000_000
-"""How long nothing may be heard from a mount before it is told. Listing a large one takes long, too."""
+"""How long nothing may be heard from a mount, not even the next file of a long listing, before it is told."""
 LOOP: Final = "mount "
 """How the names of these loops begin. A loop that hangs with its mount is told, and no reason to start anew."""
 
@@ -44,22 +44,25 @@ class MountLoops:
         self._start = start
         self._steps = steps
         self._built_from: tuple[Workflows, int] | None = None
-        self._points: set[str] = set()
+        self._loops: dict[str, FileLoop] = {}
+        self._heard: dict[
+            str, tuple[tuple[int, int], int]
+        ] = {}  # what changes while it answers, and when it did
 
     def step(self) -> None:
         """Start loops that are missing, and look at those that are there."""
         self._mounts.refresh()
         now = (self._around.workflows, self._mounts.turn)
         if self._built_from is None or now[0] is not self._built_from[0] or now[1] != self._built_from[1]:
-            for point in sorted(self._wanted() - self._points):
+            for point in sorted(self._wanted() - self._loops.keys()):
                 loop = FileLoop(self._around, self._watching, share=Share(self._mounts, point))
                 self._start(LOOP + point, loop.step)
-                self._points.add(point)
+                self._loops[point] = loop
                 log.info(
                     "%s is watched by a loop of its own", as_text(point), extra={"action": "files.mount"}
                 )
             self._built_from = now
-        for point in self._points:
+        for point in self._loops:
             self._look(point)
 
     def _wanted(self) -> set[str]:
@@ -76,7 +79,10 @@ class MountLoops:
         """Tell once when a mount does not come back, and once when it does."""
         subject = f"network mount {as_text(point)}"
         health, clock = self._around.health, self._around.clock
-        if clock.monotonic_ns() - self._steps[LOOP + point] < SILENT_NS:
+        sign = self._steps[LOOP + point], self._loops[point].taken
+        if point not in self._heard or self._heard[point][0] != sign:
+            self._heard[point] = sign, clock.monotonic_ns()
+        if clock.monotonic_ns() - self._heard[point][1] < SILENT_NS:
             if health.mended(subject):
                 log.warning("%s answers again", subject, extra={"action": "files.mended"})
             return

@@ -17,7 +17,9 @@ class Names:
 
     def __init__(self) -> None:
         # Ordered: the first of a plain dict is searched for behind all that were taken out before it.
-        self._seen: OrderedDict[int, tuple[str, str, str]] = OrderedDict()  # by inode: name, version, and the name before it
+        self._seen: OrderedDict[int, tuple[str, str, str]] = (
+            OrderedDict()
+        )  # by inode: name, version, and the name before it
 
     def of(self, path: str, look: Look, is_there: Callable[[str], bool]) -> str:
         """Take in how a file is called now; returns what it was called before, empty when that is not known.
