@@ -1,7 +1,7 @@
 """Mutated examples give a problem or a pass: two hundred thousand for each parser here, `make fuzz` a million each.
 
-Begun is with small examples, the ways of writing a phase and rules of two options, since what there is to try grows
-with each letter and each input has to be made, read and told of. `make fuzz` begins with whole files.
+These begin with small examples, the ways of writing a phase and rules of two options, of which many can be tried in
+the time that CI has. `make fuzz` begins with whole files.
 
 Each part tries the same inputs every time: what fails here came with a change. `make fuzz` finds new ones.
 """

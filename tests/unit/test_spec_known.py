@@ -38,6 +38,14 @@ def test_what_was_found_out_is_forgotten_when_it_becomes_too_much(monkeypatch):
         assert max(map(len, (memory.durations, memory.schedules, memory.rules))) <= 11
 
 
+def test_what_could_not_be_read_does_not_keep_its_file_in_memory():
+    memory = known.Known()
+    inspect(b'[[phase]]\ntask = "a"\nrule = "cron=soon&offset=1x"\n', "f.toml", "f", NOW, memory)
+    errors = [*memory.durations.values(), *memory.schedules.values()]
+    assert len(errors) == 2
+    assert [each.__traceback__ for each in errors] == [None, None]
+
+
 @pytest.mark.parametrize(
     "text", ["cron=soon", "cron=@daily&offest=1h", "cron=@daily&region=eu", "meta=a:1|b:1,2&cron=@daily"]
 )

@@ -188,7 +188,7 @@ class Options:
             try:
                 known = parse_duration(value)
             except Unreadable as error:
-                known = error
+                known = error.with_traceback(None)  # which would keep this file in memory
             self.known.durations[value] = known
         if isinstance(known, Unreadable):
             self.complain("FL050", number, value, known)
@@ -217,7 +217,7 @@ class Options:
                 parsed(text, zone)
                 known[text, zone] = None
             except Unreadable as error:
-                known[text, zone] = error
+                known[text, zone] = error.with_traceback(None)
         wrong = known[text, zone]
         if wrong is not None:
             self.complain("FL030", self.at["cron"], text, wrong)
