@@ -147,8 +147,9 @@ def taskmaster(address: str) -> Iterator[tuple[Bus, Surroundings, Path]]:
         around = Surroundings(bus, clock, chance, Stamps(clock, chance.digit()), "bench")
         Reloader(around, folder).start()
         revision = around.workflows.by_name["chain.toml"].revision
-        fill(bus, [result(number, revision) for number in range(RESULTS + BATCH)])
+        fill(bus, [result(number, revision) for number in range(BATCH)])
         Router(around).step(0.0)
+        fill(bus, [result(number, revision) for number in range(BATCH, RESULTS + BATCH)])
         yield bus, around, Path(folder)
 
 
@@ -156,7 +157,7 @@ def route(address: str, pid: int) -> None:
     """Decide, and land what follows."""
     with taskmaster(address) as (_, around, _):
         router = Router(around)
-        between(pid, lambda: [router.step(0.0) for _ in range(BATCHES)])
+        between(pid, lambda: router.step(0.0))
 
 
 def record(address: str, pid: int) -> None:
@@ -165,8 +166,7 @@ def record(address: str, pid: int) -> None:
         historian = Historian(folder / "tasks.db", around.clock)
         follower = Follower(bus, around.clock, lambda: historian, timedelta(days=30))
         follower.step(0.0)
-        for _ in range(BATCHES):
-            Router(around).step(0.0)
+        Router(around).step(0.0)
         last = bus.journal_bounds()[1]
 
         def follow() -> None:
@@ -182,8 +182,7 @@ def alert(address: str, pid: int) -> None:
     with taskmaster(address) as (bus, around, _):
         alerter = alerter_of(bus, around.clock, AlertSettings(), "UTC", "bench|1", lambda text: None)
         alerter.step(0.0)
-        for _ in range(BATCHES):
-            Router(around).step(0.0)
+        Router(around).step(0.0)
         between(pid, lambda: alerter.step(0.0))
 
 

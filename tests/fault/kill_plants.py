@@ -19,8 +19,9 @@ from msgspec.structs import replace
 import flowlord.bus.open as door
 from flowlord.bus.port import Bus
 from flowlord.bus.single import Single
-from flowlord.cache.historian import _INSERT_NEW, Historian
+from flowlord.cache.historian import Historian
 from flowlord.cache.ledger import Entry
+from flowlord.cache.rows import write_harmless
 from flowlord.cache.schema import transaction
 from flowlord.model.errors import LeaseLost, Refused
 from flowlord.model.plan import Commit, Committed
@@ -113,7 +114,7 @@ class Buffered(Historian):
     def follow(self, entries: Sequence[Entry]) -> int:
         new = [entry for entry in entries if entry.seq > self.cursor()]
         with transaction(self.connection):
-            self._write(self._ledger(self.waiting, first_heard=False), _INSERT_NEW)
+            self._write(self._ledger(self.waiting, first_heard=False), write_harmless)
             if new:
                 self.connection.execute("UPDATE cursor SET seq = ?", (new[-1].seq,))
         self.waiting = new

@@ -7,20 +7,20 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from operator import attrgetter
 from pathlib import Path
 
 from msgspec.json import Decoder
 from msgspec.structs import astuple
 
-from flowlord.cache import days, lost
+from flowlord.cache import days, lost, rows
 from flowlord.cache.attempt import COLUMNS, Attempt
 from flowlord.cache.checkpoint import Checkpoints
 from flowlord.cache.ledger import Entry, Ledger, holes, keys_of
 from flowlord.cache.many import SIZES, Many, row
 from flowlord.cache.prune import Pruner
+from flowlord.cache.rows import CHANGING, empty
 from flowlord.cache.schema import Restore, as_of, in_memory, is_damage, open_writer, set_aside, transaction
 from flowlord.model.clock import Clock
 
@@ -28,18 +28,8 @@ log = logging.getLogger("flowlord.history")
 
 DECISIONS = 500_000
 
-# What may change in a row after it was written; the rest says what the task is.
-_CHANGING = (
-    "topic", "meta", "state", "result", "msg", "reason", "published_us", "due_us", "started_us", "ended_us",
-    "happened_us", "worker", "deliveries", "output", "late_us", "lost",
-)  # fmt: skip
-_changing = attrgetter("n", *_CHANGING)
 # What says who a task is stays as it is in a row that was written at its publication, and is long: it is not read.
-_LEARNT = {"n", "key", "type", "job", *_CHANGING}
-_DEFAULTS = {
-    name: "''" if isinstance(value, str) else str(value)
-    for name, value in zip(COLUMNS, astuple(Attempt()), strict=True)
-}
+_LEARNT = {"n", "key", "type", "job", *CHANGING}
 
 
 class _Row(Attempt, array_like=True):
@@ -51,7 +41,7 @@ _rows = Decoder(list[_Row]).decode
 
 def _select(names: Collection[str], condition: str) -> str:
     """Return the question for rows by their keys, in one answer: Python would ask for each row of several anew."""
-    values = ", ".join(name if name in names else _DEFAULTS[name] for name in COLUMNS)
+    values = ", ".join(name if name in names else empty(name) for name in COLUMNS)
     return f"SELECT json_group_array(json_array({values})) FROM tasks WHERE {condition}key IN "
 
 
@@ -59,18 +49,6 @@ _SELECT = _select(COLUMNS, "")
 _SELECT_CHANGING = _select(_LEARNT, "published_us AND ")
 
 
-def _update(names: Sequence[str]) -> Many:
-    told = ", ".join(f"{name} = told.column{at}" for at, name in enumerate(names, 2))
-    head = f"UPDATE OR FAIL tasks SET {told} FROM (VALUES"
-    return Many(head, row(1 + len(names)), ") AS told WHERE tasks.n = told.column1")
-
-
-_TASKS = f"INTO tasks ({', '.join(COLUMNS)}) VALUES"
-_INSERT = Many(f"INSERT OR FAIL {_TASKS}", row(len(COLUMNS)))
-_INSERT_NEW = Many(f"INSERT {_TASKS}", row(len(COLUMNS)), "ON CONFLICT DO NOTHING")
-_UPDATE = _update(_CHANGING)
-# For rows that history first heard of by their end: who they are may be told bit by bit.
-_UPDATE_WHOLE = _update(COLUMNS[1:])
 _ALERT = Many("INSERT OR FAIL INTO alerts VALUES", row(10, "NULL, "))
 _DECISION = Many("INSERT OR FAIL INTO decisions VALUES", row(8, "NULL, "))
 _FILE = Many("INSERT OR FAIL INTO files VALUES", row(13, "NULL, "))
@@ -298,9 +276,9 @@ class Historian:
                 return 0
             ledger = self._ledger(new, first_heard=first_heard)
             if mended:
-                self._write(_harmless(ledger), _INSERT_NEW)
+                self._write(_harmless(ledger), rows.write_harmless)
             else:
-                self._write(ledger, _INSERT)
+                self._write(ledger)
             missing = holes(new, seq)
             for first, last in missing:
                 self.connection.execute(
@@ -337,13 +315,9 @@ class Historian:
             [[told]] = self.connection.execute(sql + row(size), padded)
             yield from _rows(told)
 
-    def _write(self, ledger: Ledger, insert: Many) -> None:
+    def _write(self, ledger: Ledger, write: Callable[..., None] = rows.write) -> None:
         db = self.connection
-        changed = ledger.changed.values()
-        known = [attempt for attempt in changed if attempt.n is not None]
-        _UPDATE.run(db, [_changing(attempt) for attempt in known if attempt.published_us])
-        _UPDATE_WHOLE.run(db, [astuple(attempt) for attempt in known if not attempt.published_us])
-        insert.run(db, [astuple(attempt) for attempt in changed if attempt.n is None])
+        write(db, ledger.changed.values())
         _ALERT.run(db, ledger.alerts)
         _FILE.run(db, ledger.files)
         _INCIDENT.run(db, ledger.incidents)

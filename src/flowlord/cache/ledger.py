@@ -229,9 +229,7 @@ class Ledger:
             self.changed[fact.key] = attempt
 
     def _new(self, fact: Fact, at: int, key: str = "") -> Attempt:
-        attempt = Attempt(None, key or fact.key, happened_us=at)
-        _identify(attempt, fact)
-        self.attempts[attempt.key] = attempt
+        attempt = self.attempts[key or fact.key] = _first_of(fact, at, key or fact.key)
         return attempt
 
     def _alert(self, fact: Fact, at: int) -> None:
@@ -268,6 +266,21 @@ class Ledger:
     def _decide(self, fact: Fact, at: int) -> None:
         told = (fact.kind.value, fact.key, fact.topic, fact.phase, fact.cause, fact.text, fact.due)
         self.decisions.append((at, *told))
+
+
+def _first_of(fact: Fact, at: int, key: str) -> Attempt:
+    """Return an attempt of which nothing was known; in one step, since there is one for each task."""
+    task, phase = fact.task, fact.phase
+    if task is None:
+        attempt = Attempt(None, key, happened_us=at)
+        _identify(attempt, fact)
+        return attempt
+    number, moment = told_by_meta(task.meta)
+    return Attempt(
+        None, key, fact.topic, task.type, task.job, task.id, task.info, task.meta, task.created,
+        phase, phase.partition(":")[0], fact.revision, fact.cause, fact.batch, fact.priority, number, moment,
+        happened_us=at,
+    )  # fmt: skip
 
 
 def _identify(attempt: Attempt, fact: Fact) -> None:
