@@ -59,6 +59,9 @@ class Entry(Protocol):
         ...
 
 
+# Looked up once: in Python 3.11 it takes a while to find a member in its class, and these are asked for of each fact.
+_DONE, _PUBLISHED, _ALERT = FactKind.DONE, FactKind.PUBLISHED, FactKind.ALERT
+_COMPLETE: Final = Result.COMPLETE.value
 _ENDED: Final = frozenset({FactKind.DONE, FactKind.CANCELLED, FactKind.QUARANTINED})
 """What ends a try."""
 
@@ -77,7 +80,7 @@ def happenings(
     again = set(tries)
     for entry in entries:
         at = entry.at_us
-        alerts = [each for each in entry.facts if each.kind is FactKind.ALERT]
+        alerts = [each for each in entry.facts if each.kind is _ALERT]
         broken = [each.phase for each in alerts if each.cause[:5] == "file:"]
         beside = _beside(entry.facts) if alerts else {}
         starts = {each.key: each.batch for each in entry.facts if each.batch} if alerts else {}
@@ -89,22 +92,22 @@ def happenings(
                 subject = _bounded(fact.phase)
                 well.pop(subject, None)
                 found.append(Tried(subject, at, fact.key))
-            if kind is FactKind.DONE:
+            if kind is _DONE:
                 subject = _bounded(fact.phase or (fact.task.name if fact.task else fact.topic))
                 start = "" if is_further else fact.batch[:_LONGEST_NAME]
-                if fact.task is None or fact.task.result != Result.COMPLETE or start in well.get(subject, ()):
+                if fact.task is None or fact.task.result != _COMPLETE or start in well.get(subject, ()):
                     continue
                 if subject in failed or subject in subjects:
                     well.setdefault(subject, set()).add(start)
                     found.append(Ending(subject, at, start))
-            elif kind is FactKind.PUBLISHED:
+            elif kind is _PUBLISHED:
                 if fact.cause[:6] == "retry:" and fact.phase and 0 < len(fact.key) <= _LONGEST_NAME:
                     subject = _bounded(fact.phase)
                     again.add(fact.key)
                     failed.add(subject)
                     well.pop(subject, None)
                     found.append(Trying(subject, at, fact.key))
-            elif kind is FactKind.ALERT:
+            elif kind is _ALERT:
                 event = _event(fact, at, beside, starts)
                 failed.add(event.subject)
                 well.pop(event.subject, None)

@@ -25,6 +25,8 @@ from flowlord.rules.durations import short_duration
 from flowlord.rules.metastring import format_sorted, parse_first, parse_meta
 from flowlord.rules.moments import time_of_task
 
+# Looked up once: in Python 3.11 it takes a while to find a member in its class, and most results are complete.
+_COMPLETE, _DONE = Result.COMPLETE.value, FactKind.DONE
 _COUNT = re.compile(r"[+-]?[0-9]{1,9}", re.ASCII)
 
 
@@ -88,9 +90,9 @@ def on_done(
         docs/reference.md, "Results", "Children" and "Retries".
     """
     origin = origin or origin_of(done.task)
+    if done.task.result == _COMPLETE:
+        return _children(done, origin, flows, ctx, stamps)
     match done.task.result:
-        case Result.COMPLETE:
-            return _children(done, origin, flows, ctx, stamps)
         case Result.ERROR:
             return _failure(done, origin, phase_of(done, origin, flows), ctx, stamps)
         case Result.WARN:
@@ -116,7 +118,7 @@ def on_poison(done: Done, flows: Workflows, ctx: Context) -> Plan:
 
 def sources_of(done: Task, flows: Workflows, origin: Origin | None = None) -> tuple[str, ...]:
     """Return the meta-files that must be read before this result can be decided; `origin` as for `on_done`."""
-    if done.result != Result.COMPLETE:
+    if done.result != _COMPLETE:
         return ()
     origin = origin or origin_of(done)
     found = flows.children(origin.workflow, origin.topic, origin.job)
@@ -302,7 +304,7 @@ def _dead(
 def _done_fact(done: Done) -> Fact:
     task = done.task
     return Fact(
-        FactKind.DONE, done.key, task.type, done.phase, done.revision, done.cause, done.batch,
+        _DONE, done.key, task.type, done.phase, done.revision, done.cause, done.batch,
         task=task, report=done.report,
     )  # fmt: skip
 

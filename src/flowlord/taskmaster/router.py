@@ -38,6 +38,8 @@ MOST = 16 * BATCH
 LAND_AT = 5_000
 """Messages that are gathered at most before they are landed: batches of children are counted in thousands."""
 
+_DONE, _ERROR = FactKind.DONE, Result.ERROR.value
+
 
 class _Claimed(NamedTuple):
     deliveries: list[Delivery]
@@ -203,7 +205,7 @@ class Router:
                 if left := [pattern for pattern in missing if pattern not in rows]:
                     return left
                 ctx = msgspec.structs.replace(ctx, sources=rows)
-            if task.result == Result.ERROR:  # those that failed together must not be tried again together
+            if task.result == _ERROR:  # those that failed together must not be tried again together
                 ctx = msgspec.structs.replace(ctx, jitter=self._around.chance.jitter())
             plan = on_done(done, flows, ctx, origin, round_.stamps)
             while not round_.takes(plan, self._around.stamps):
@@ -271,4 +273,4 @@ class Router:
 
 
 def _is_only_done(plan: Plan) -> bool:
-    return len(plan.facts) == 1 and plan.facts[0].kind is FactKind.DONE
+    return len(plan.facts) == 1 and plan.facts[0].kind is _DONE
