@@ -33,6 +33,7 @@ from flowlord.bus.open import open_bus
 from flowlord.bus.port import DONE, Bus
 from flowlord.cache.historian import Historian
 from flowlord.cli.alerting import alerter_of
+from flowlord.cli.lasting import rarely_look_for_garbage
 from flowlord.config.settings import AlertSettings
 from flowlord.model.message import Delivery, Message
 from flowlord.model.plan import Plan
@@ -157,6 +158,7 @@ def route(address: str, pid: int) -> None:
     """Decide, and land what follows."""
     with taskmaster(address) as (_, around, _):
         router = Router(around)
+        rarely_look_for_garbage()
         between(pid, lambda: router.step(0.0))
 
 
@@ -173,6 +175,7 @@ def record(address: str, pid: int) -> None:
             while historian.cursor() < last:
                 follower.step(0.0)
 
+        rarely_look_for_garbage()
         between(pid, follow)
         historian.close()
 

@@ -6,7 +6,6 @@ Nobody types it. Its first line on stdin is a Charge as JSON; then it says on st
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import sys
@@ -24,6 +23,7 @@ from flowlord.bus.trap import VARIABLE as TRAP
 from flowlord.cache.backup import Place
 from flowlord.cache.historian import Historian
 from flowlord.cli.buses import bus_at, name_of
+from flowlord.cli.lasting import rarely_look_for_garbage
 from flowlord.cli.logs import set_up
 from flowlord.cli.stores import storage_at
 from flowlord.config.settings import AlertSettings, BusSettings, CacheSettings, Settings, StorageSettings
@@ -138,7 +138,7 @@ def main() -> int:
         ending.set()
 
     threading.Thread(target=heed, name="flowlord-ending", daemon=True).start()
-    gc.freeze()
+    rarely_look_for_garbage()
     clock = SystemClock()
     place = place_of(charge.cache, charge.storage) if charge.cache.enabled else None
 

@@ -21,6 +21,7 @@ from flowlord.cli.alerting import alerter_of
 from flowlord.cli.buses import bus_at
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, WRONG_USE
 from flowlord.cli.historian import backups_of, beside, follower_of, place_of
+from flowlord.cli.lasting import rarely_look_for_garbage
 from flowlord.cli.places import place_at, unreadable
 from flowlord.cli.signals import Signals, has_terminal
 from flowlord.cli.stores import storage_at
@@ -99,6 +100,8 @@ def run(
                 return DONE
             loaded, about = found
             _tell_start(loaded, around, settings, about)
+            if not app:
+                rarely_look_for_garbage()
             return _refusal(loaded, around, strict)
 
         code = _until_told(Work(taskmaster, begin, once=once))
