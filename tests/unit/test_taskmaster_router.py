@@ -11,7 +11,7 @@ from flowlord.model.errors import BusUnavailable
 from flowlord.model.message import Message
 from flowlord.model.task import Task
 from flowlord.taskmaster.reaper import reap
-from flowlord.taskmaster.router import BATCH, Router
+from flowlord.taskmaster.router import BATCH, LONG_NS, Router
 from support.farm import CHAIN, Farm
 from support.flows import flows_of
 
@@ -50,6 +50,19 @@ def test_one_step_hears_all_that_wait_and_all_has_landed_when_it_returns() -> No
     assert len(set(keys(farm, "leaf"))) == LEAVES * MANY
     assert keys(farm, "done") == []
     assert farm.around.counters.done == MANY
+
+
+def test_a_step_that_has_lasted_for_a_while_ends_although_more_wait(monkeypatch) -> None:
+    farm = farm_with(MANY)
+    claim = MemoryBus.claim
+
+    def claimed(bus: MemoryBus, *arguments, **more):
+        farm.clock.advance(LONG_NS / 1e9)
+        return claim(bus, *arguments, **more)
+
+    monkeypatch.setattr(MemoryBus, "claim", claimed)
+    router = Router(farm.around)
+    assert [router.step(0.0) for _ in range(3)] == [2 * BATCH, REST, 0]
 
 
 def test_while_one_batch_lands_the_next_is_claimed_and_decided(monkeypatch) -> None:

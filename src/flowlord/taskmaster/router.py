@@ -33,8 +33,8 @@ log = logging.getLogger("flowlord.router")
 
 BATCH = 500
 WAIT_S = 0.5
-MOST = 16 * BATCH
-"""Results after which a step comes to its end, though more wait."""
+LONG_NS = 1_000_000_000
+"""How long a step goes on claiming: it is to end soon when the daemon does, and its loop must not seem to hang."""
 LAND_AT = 5_000
 """Messages that are gathered at most before they are landed: batches of children are counted in thousands."""
 
@@ -86,6 +86,7 @@ class Router:
         """
         parked = self._parked
         claimed = self._claim(wait_s)
+        until_ns = claimed.at_ns + LONG_NS
         ahead: Future[_Claimed] | None = None
         landing: Future[None] | None = None
         heard = 0
@@ -93,7 +94,8 @@ class Router:
             while found := parked.with_held(claimed.deliveries):
                 crashpoint("router.claimed")
                 heard += len(found)
-                if is_more := len(claimed.deliveries) == BATCH and heard < MOST:
+                in_time = self._around.clock.monotonic_ns() < until_ns
+                if is_more := in_time and len(claimed.deliveries) == BATCH:
                     ahead = beside(self._claim, "flowlord-router-claims")
                 for commits in self._decided(found, claimed.at_ns, ahead):
                     if landing is not None:
