@@ -31,7 +31,7 @@ def work_of(begin) -> tuple[Work, Any]:
 def test_what_still_loads_has_nothing_to_finish_and_never_runs():
     loading, loaded, ended = threading.Event(), threading.Event(), threading.Event()
 
-    def begin() -> int:
+    def begin(_: threading.Event) -> int:
         loading.set()
         assert loaded.wait(LIMIT_S)
         return DONE
@@ -48,7 +48,7 @@ def test_what_still_loads_has_nothing_to_finish_and_never_runs():
 
 def test_what_runs_is_asked_to_finish():
     ended = threading.Event()
-    work, master = work_of(lambda: DONE)
+    work, master = work_of(lambda _: DONE)
     thread = work.start(ended.set)
     assert master.running.wait(LIMIT_S)
     assert work.ask_to_stop()
@@ -57,10 +57,10 @@ def test_what_runs_is_asked_to_finish():
 
 
 def test_what_cannot_begin_does_not_run_and_tells_why():
-    work, master = work_of(lambda: ANSWER_IS_BAD)
+    work, master = work_of(lambda _: ANSWER_IS_BAD)
     work.start(lambda: None).join(LIMIT_S)
     assert (work.code, master.running.is_set()) == (ANSWER_IS_BAD, False)
-    broken, _ = work_of(lambda: 1 // 0)
+    broken, _ = work_of(lambda _: 1 // 0)
     broken.start(lambda: None).join(LIMIT_S)
     with pytest.raises(ZeroDivisionError):
         raise broken.failed or AssertionError
