@@ -25,6 +25,7 @@ class _Later(ModuleType):
         def call(*values: Any, **named: Any) -> Any:
             return getattr(import_module(self.__name__), word)(*values, **named)
 
+        # Its functions are imported by name while msgspec loads: they must not load anything before they are called.
         return call if word.islower() else getattr(import_module(self.__name__), word)
 
 
