@@ -16,10 +16,9 @@ class Names:
     """Remembers by which name each file was seen last; used by one thread."""
 
     def __init__(self) -> None:
-        # Ordered: the first of a plain dict is searched for behind all that were taken out before it.
-        self._seen: OrderedDict[int, tuple[str, str, str]] = (
-            OrderedDict()
-        )  # by inode: name, version, and the name before it
+        # By inode: name, version, and the name before it. Ordered, since the first of a plain dict is searched for
+        # behind all that were taken out before it.
+        self._seen: OrderedDict[int, tuple[str, str, str]] = OrderedDict()
 
     def of(self, path: str, look: Look, is_there: Callable[[str], bool]) -> str:
         """Take in how a file is called now; returns what it was called before, empty when that is not known.
