@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from flowlord.cache.attempt import Attempt, State, microseconds, told_by_meta
+from flowlord.cache.attempt import Attempt, State, microseconds, told_by, told_by_meta
 from flowlord.cache.ledger import Ledger
 from flowlord.model.plan import Fact, FactKind
 from support.journal import BEGIN_US, SECOND_US, done, journal, published, task, told
@@ -190,6 +190,25 @@ def test_times_of_the_wire_are_microseconds_or_unknown(text, us):
 )
 def test_meta_tells_the_attempt_and_the_data_time(meta, number, moment):
     assert told_by_meta(meta) == (number, moment)
+
+
+@pytest.mark.parametrize(
+    ("info", "meta", "moment"),
+    [
+        ("in/2026/11/26/new.csv", "workflow=a.toml&file=in/2026/11/26/new.csv", "2026-11-26T00"),
+        ("./in/2026/11/25/old.csv?day=2026-11-24", "", "2026-11-24T00"),
+        ("s3://lake/2026/11/26/07/a.csv", "retry=1", "2026-11-26T07"),
+        ("?name=users", "file=in/20261126T070500.csv", "2026-11-26T07"),
+        ("in/2026/11/26/new.csv", "cron=2026-08-01T05", "2026-08-01T05"),
+        ("?id=20261126", "", ""),
+        ("?name=users", "profile=2026", ""),
+    ],
+)
+def test_a_task_without_a_planned_hour_has_the_data_time_of_its_info_or_its_file(info, meta, moment):
+    each = task(info=info, meta=meta)
+    assert told_by(each)[1] == moment
+    assert row(published("k", each)).moment == moment
+    assert row(done("k", each)).moment == moment, "heard of by its end only"
 
 
 def test_what_is_late_and_what_was_lost_is_noted_beside_where_it_stands():

@@ -8,9 +8,12 @@ from enum import StrEnum
 
 import msgspec
 
+from flowlord.model.task import Task
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _META = re.compile(r"(?:^|&)(cron|retry|retried)=([^&]*)")
 _CRON = re.compile(r"(?:^|&)cron=([^&]*)")
+_YEAR = re.compile(r"[0-9]{4}")
 
 
 class State(StrEnum):
@@ -150,3 +153,22 @@ def told_by_meta(meta: str) -> tuple[int, str]:
 
         moment = unquote_plus(moment)
     return number, moment
+
+
+def told_by(task: Task) -> tuple[int, str]:
+    """Return the number of the attempt, from 1, and its data time: `cron` of the meta, else the hour of its own time.
+
+    Source:
+        docs/reference.md, "Times out of texts".
+    """
+    number, moment = told_by_meta(task.meta)
+    if moment:
+        return number, moment
+    has_file = "file=" in task.meta
+    if not has_file and _YEAR.search(task.info) is None:  # cheap: the historian asks this of every task
+        return number, ""
+    from flowlord.rules.metastring import parse_meta
+    from flowlord.rules.moments import format_hour, time_of_task
+
+    time = time_of_task(task.info, parse_meta(task.meta) if has_file else {})
+    return number, format_hour(time) if time else ""

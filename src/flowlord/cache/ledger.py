@@ -10,7 +10,7 @@ from typing import Protocol
 
 from msgspec.structs import astuple
 
-from flowlord.cache.attempt import OPEN, Attempt, State, microseconds, told_by_meta
+from flowlord.cache.attempt import OPEN, Attempt, State, microseconds, told_by
 from flowlord.cache.days import Counted, Slot, Sums, counted, differences
 from flowlord.model.plan import Fact, FactKind, Seen
 
@@ -249,7 +249,7 @@ class Ledger:
                 task.type if task else "",
                 task.job if task else "",
                 task.id if task else "",
-                told_by_meta(task.meta)[1] if task else "",
+                told_by(task)[1] if task else "",
                 fact.phase,
                 fact.cause,
                 fact.text,
@@ -282,7 +282,7 @@ def _first_of(fact: Fact, at: int, key: str) -> Attempt:
         attempt = Attempt(None, key, happened_us=at)
         _identify(attempt, fact)
         return attempt
-    number, moment = told_by_meta(task.meta)
+    number, moment = told_by(task)
     return Attempt(
         None, key, fact.topic, task.type, task.job, task.id, task.info, task.meta, task.created,
         phase, phase.partition(":")[0], fact.revision, fact.cause, fact.batch, fact.priority, number, moment,
@@ -301,7 +301,7 @@ def _identify(attempt: Attempt, fact: Fact) -> None:
         attempt.info = task.info
         attempt.meta = task.meta
         attempt.created = task.created
-        attempt.number, attempt.moment = told_by_meta(task.meta)
+        attempt.number, attempt.moment = told_by(task)
     attempt.phase = fact.phase
     attempt.workflow = fact.phase.partition(":")[0]
     attempt.revision = fact.revision

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from flowlord.cache.attempt import OPEN, Attempt, State, microseconds, told_by_meta
+from flowlord.cache.attempt import OPEN, Attempt, State, microseconds, told_by
 from flowlord.cli.table import DIM, GREEN, RED, YELLOW, Column
 from flowlord.cli.times import iso, relative, took
 
@@ -145,7 +145,7 @@ def of_peeked(found: Peeked) -> Attempt:
         task = decode(found.payload)
     except InvalidTask:
         task = Task(type=found.topic, info="")
-    number, moment = told_by_meta(task.meta)
+    number, moment = told_by(task)
     attempt = Attempt(
         key=found.key, topic=found.topic, type=task.type, job=task.job, id=task.id, info=task.info, meta=task.meta,
         created=task.created, phase=found.phase, workflow=found.phase.partition(":")[0], cause=found.cause,

@@ -139,7 +139,7 @@ def _made(case: Case, phase: Phase, moment: datetime, deep: int) -> list[Attempt
     text = format_hour(moment)
     found: list[Attempt] = []
     if phase.rule.files:
-        # Their tasks tell no data time, the files that started them do.
+        # Files are looked up by their data time; what their tasks tell may be another one.
         some = case.history.by_keys(of_files(case.history, text)).values()
         found += [each for each in some if each.phase == phase.identity]
     elif phase.rule.cron:
