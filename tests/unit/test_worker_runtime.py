@@ -1,5 +1,6 @@
 """A whole worker on a bus: what it claims, what it reports, how it keeps its leases and how it leaves."""
 
+import asyncio
 import hashlib
 import threading
 from datetime import timedelta
@@ -459,6 +460,63 @@ def test_the_timeout_of_a_message_goes_before_that_of_the_worker(bus):
         ("a", "error", "ran longer than its timeout of 100ms"),
         ("b", "error", "ran longer than its timeout of 200ms"),
     ]
+
+
+def test_a_function_that_never_returns_is_given_up_and_its_slot_goes_on(bus, caplog, monkeypatch):
+    monkeypatch.setattr("flowlord.worker.handler.HANG_GRACE_NS", 0)
+    gate = threading.Event()
+
+    def hang(context):
+        if context.info == "hangs":
+            gate.wait()
+        return "well"
+
+    with working(bus, {"load": Function(hang)}, concurrency=2, timeout_ns=SECOND // 10) as running:
+        bus.publish([message("load", "hangs", key="k")])
+        await_that(lambda: done_messages(bus))
+        bus.publish([message("load", "after")])
+        await_that(lambda: len(done_messages(bus)) == 2)
+        first, second = done_messages(bus)
+        told = (first.info, first.result, first.msg)
+        assert told == ("hangs", "error", "ran longer than its timeout of 100ms")
+        assert (second.info, second.result) == ("after", "complete")
+        gate.set()
+        await_that(lambda: "came back after it was given up" in caplog.text)
+        left = running.end()
+    assert (left.completed, left.abandoned, left.stuck) == (2, 0, False)
+    assert len(done_messages(bus)) == 2, "what came back too late is told to nobody"
+    hung = next(each for each in reports(bus, 10) if each.task().info == "hangs").report
+    assert "gate.wait()" in hung.output, "where it stood"
+
+
+def test_a_worker_whose_slots_all_hang_says_so_and_leaves(bus, caplog, monkeypatch):
+    monkeypatch.setattr("flowlord.worker.handler.HANG_GRACE_NS", 0)
+    monkeypatch.setattr("flowlord.worker.runtime.KILL_GRACE_NS", 0)
+    gate = threading.Event()
+    bus.publish([message("load", str(n)) for n in range(3)])
+    try:
+        hang = Function(lambda context: gate.wait())
+        terms = {"concurrency": 2, "timeout_ns": SECOND // 10, "grace_s": 0.1}
+        with working(bus, {"load": hang}, **terms) as running:
+            left = running.wait()
+    finally:
+        gate.set()
+    assert (left.stuck, left.abandoned >= 2, left.completed >= 2) == (True, True, True)
+    assert "as many functions hang as there are slots" in caplog.text
+    waiting, leased, _ = count_on(bus, "load")
+    assert (waiting + len(done_messages(bus)), leased) == (3, 0), "nothing is left to a lease"
+
+
+def test_a_coroutine_that_heeds_its_end_keeps_its_slot(bus, monkeypatch):
+    monkeypatch.setattr("flowlord.worker.handler.HANG_GRACE_NS", 60 * SECOND)
+
+    async def wait(context):
+        await asyncio.Event().wait()
+
+    bus.publish([message("load", str(n), timeout_ns=SECOND // 10) for n in range(2)])
+    left = drained(bus, {"load": Function(wait)})
+    assert (left.completed, left.abandoned, left.stuck) == (2, 0, False)
+    assert {each.msg for each in done_messages(bus)} == {"ran longer than its timeout of 100ms"}
 
 
 # --- leaving -----------------------------------------------------------------------------------------------------

@@ -297,10 +297,17 @@ def _hosted(
 
     def host(stop: threading.Event, now: threading.Event) -> None:
         try:
-            worker.run(stop, now)
+            left = worker.run(stop, now)
         finally:
             if own is not bus:
                 own.close()
+        if left.stuck:
+            from flowlord.model.errors import FlowlordError
+
+            raise FlowlordError(
+                "functions hang in as many threads as the hosted worker has slots",
+                hint="start it again; the tracebacks are in `flowlord tasks --failed`",
+            )
 
     return host
 

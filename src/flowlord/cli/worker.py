@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flowlord.cli.exits import DONE
+from flowlord.cli.exits import ANSWER_IS_BAD, DONE
 from flowlord.cli.signals import Signals
 
 if TYPE_CHECKING:
@@ -75,6 +75,8 @@ def run(settings: Settings, options: Options) -> int:
     bus.close()
     if failed:
         raise failed[0]
+    if code == DONE and any(left.stuck for left in ended):
+        code = ANSWER_IS_BAD  # a supervisor starts it again
     if any(left.abandoned for left in ended):
         # A function that would not stop still runs, and may keep the interpreter from ending.
         logging.shutdown()

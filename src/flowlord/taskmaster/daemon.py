@@ -176,8 +176,8 @@ class Taskmaster:
             self._supervisor.start(self._follower.name, discard(self._follower.step))
         if self._hosted:
             self._hosted_thread = threading.Thread(
-                target=self._hosted,
-                args=(self._hosted_stop, self._hosted_now),
+                target=self._host,
+                args=(self._hosted,),
                 name="flowlord-hosted",
                 daemon=True,
             )
@@ -202,6 +202,15 @@ class Taskmaster:
                 self._supervisor.stop.wait(1.0)
 
         return run
+
+    def _host(self, hosted: Callable[[threading.Event, threading.Event], None]) -> None:
+        """Run the hosted workers; when they cannot go on, nor does this process: a supervisor starts it again."""
+        try:
+            hosted(self._hosted_stop, self._hosted_now)
+        except FlowlordError as error:
+            leave_for_good()
+            if self._supervisor.fatal is None:
+                self._supervisor.fatal = error
 
     def hurry(self) -> None:
         """Ask hosted workers to leave at once; for a second signal."""

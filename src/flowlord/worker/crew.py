@@ -18,6 +18,7 @@ class Crew:
 
     def __init__(self, size: int) -> None:
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._count = size
         self.threads = [
             threading.Thread(target=self._work, name=f"flowlord-slot-{number}", daemon=True)
             for number in range(1, size + 1)
@@ -27,6 +28,17 @@ class Crew:
         """Let the threads wait for something to do."""
         for thread in self.threads:
             thread.start()
+
+    def add(self) -> None:
+        """Have one thread more, in place of one that may never come back."""
+        self._count += 1
+        thread = threading.Thread(target=self._work, name=f"flowlord-slot-{self._count}", daemon=True)
+        self.threads = [*filter(threading.Thread.is_alive, self.threads), thread]
+        thread.start()
+
+    def drop(self) -> None:
+        """Let one thread end: one came back for which another was added."""
+        self._jobs.put(None)
 
     def begin(self, job: Job) -> None:
         """Have a thread that is free do this; there must be one."""

@@ -13,7 +13,11 @@ import msgspec
 from flowlord.model.clock import Clock
 from flowlord.model.message import Delivery
 from flowlord.model.task import Result, Task
+from flowlord.rules.durations import short_duration
 from flowlord.worker.text import ending, one_line
+
+HANG_GRACE_NS = 2_000_000_000
+"""How long after its timeout a function may take to return: as long as a command after SIGTERM."""
 
 
 class Why(StrEnum):
@@ -58,6 +62,7 @@ class Run(msgspec.Struct):
     """One task on its way through a handler.
 
     `timeout_ns` bounds it, 0 is without bound; `deadline_ns` is when that is over by the monotonic clock, 0 for never.
+    `can_hang` is said by a handler that cannot end what it runs: its worker gives up on it HANG_GRACE_NS later.
     """
 
     task: Task
@@ -67,6 +72,12 @@ class Run(msgspec.Struct):
     timeout_ns: int = 0
     deadline_ns: int = 0
     stop: Stop = msgspec.field(default_factory=Stop)
+    can_hang: bool = False
+
+    @property
+    def given_up_ns(self) -> int:
+        """When its worker gives it up, by the monotonic clock; 0 for never."""
+        return self.deadline_ns + HANG_GRACE_NS if self.can_hang and self.deadline_ns else 0
 
 
 class Ran(msgspec.Struct, frozen=True):
@@ -90,6 +101,11 @@ class Handler(Protocol):
     def run(self, run: Run) -> Ran:
         """Do the task; what is raised becomes an error result."""
         ...
+
+
+def overran(timeout_ns: int, output: str = "") -> Ran:
+    """Return the error result of a run that took longer than its timeout."""
+    return Ran(Result.ERROR, f"ran longer than its timeout of {short_duration(timeout_ns)}", output=output)
 
 
 def raised(error: BaseException) -> Ran:

@@ -17,6 +17,7 @@ from flowlord.bus.port import Bus, Presence
 from flowlord.model.errors import BusError, BusUnavailable
 from flowlord.worker.desk import Desk
 from flowlord.worker.handler import Run, Why
+from flowlord.worker.hanging import Hanging
 from flowlord.worker.pace import SPAN_NS, Pace
 from flowlord.worker.slot import Slot
 
@@ -30,8 +31,11 @@ TOLD = 100
 class Keeper:
     """Renews at a third of the lease, on a connection of its own when it is given one."""
 
-    def __init__(self, desk: Desk, slots: Sequence[Slot], pace: Pace, bus: Bus, presence: Presence) -> None:
+    def __init__(
+        self, desk: Desk, slots: Sequence[Slot], pace: Pace, bus: Bus, presence: Presence, hanging: Hanging
+    ) -> None:
         self._desk, self._slots, self._pace, self._bus, self._presence = desk, slots, pace, bus, presence
+        self._hanging = hanging
         self._wake = threading.Event()
         self._end = threading.Event()
         self._next_ns = 0
@@ -101,12 +105,13 @@ class Keeper:
     def _watch(self, now_ns: int) -> None:
         if self._desk.outbox:
             self._desk.ring(now_ns)
-        for slot in self._slots:
+        for slot in tuple(self._slots):
             run = slot.current
             if run is None:
                 continue
             if run.deadline_ns and now_ns >= run.deadline_ns:
                 run.stop.set(Why.TIMEOUT)
+                self._hanging.look(slot, run, now_ns)
             if slot.chunk and now_ns - slot.since_ns > SPAN_NS:
                 # A long task came among short ones: others may do what waits behind it, and what is done is told.
                 self._pace.stumble()
@@ -119,6 +124,8 @@ class Keeper:
             run = slot.current
             if run is not None and run.deadline_ns > now_ns:
                 found.append(run.deadline_ns)
+            elif run is not None and run.given_up_ns > now_ns:
+                found.append(run.given_up_ns)
             if slot.chunk or self._desk.outbox:
                 found.append(now_ns + SPAN_NS)
         return found

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from flowlord.model.task import Result
-from flowlord.rules.durations import short_duration
 from flowlord.worker.app import Context, Outcome, TryAgain, texts
-from flowlord.worker.handler import Ran, Run, Why, raised
+from flowlord.worker.handler import Ran, Run, Why, overran, raised
 from flowlord.worker.text import one_line
 
 
@@ -16,7 +15,7 @@ class Function:
     """Calls a function for each task, in the thread of the slot; a coroutine gets an event loop of its own.
 
     A coroutine is cancelled when its time is over. A plain function cannot be ended from outside: it should watch
-    `cancelled`; until it returns its slot stays taken, and what it returns too late does not count.
+    `cancelled`. One that does not return is left behind (`flowlord.worker.hanging`).
     """
 
     def __init__(self, function: Callable[..., object]) -> None:
@@ -27,6 +26,7 @@ class Function:
 
     def run(self, run: Run) -> Ran:
         """Do one task."""
+        run.can_hang = True
         delivery = run.delivery
         context = Context(run.task, key=delivery.key, deliveries=delivery.deliveries, deadline=_deadline(run))
         ran = self._called(context, run)
@@ -34,8 +34,7 @@ class Function:
         if why is None:
             return ran
         if why is Why.TIMEOUT:
-            told = f"ran longer than its timeout of {short_duration(run.timeout_ns)}"
-            return Ran(Result.ERROR, told, output=ran.output)
+            return overran(run.timeout_ns, ran.output)
         return Ran(stopped=why, output=ran.output)
 
     def _called(self, context: Context, run: Run) -> Ran:

@@ -21,6 +21,7 @@ from flowlord.worker.crew import Crew
 from flowlord.worker.desk import Desk, Handlers, growing
 from flowlord.worker.gate import Gate
 from flowlord.worker.handler import Handler, Why
+from flowlord.worker.hanging import Hanging
 from flowlord.worker.keeper import Keeper
 from flowlord.worker.pace import Pace
 from flowlord.worker.process import KILL_GRACE_NS
@@ -42,11 +43,15 @@ TELL_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """How a worker left: tasks that it ended, that it handed back, and that would not stop."""
+    """How a worker left: tasks that it ended, that it handed back, and that would not stop.
+
+    `stuck` says that it left because functions hung in as many threads as it has slots.
+    """
 
     completed: int
     handed_back: int
     abandoned: int
+    stuck: bool = False
 
 
 def consumer_name(name: str, clock: Clock) -> str:
@@ -95,11 +100,9 @@ class Worker:
         """Until when nothing is claimed while anything is here, 0: something may be."""
         self._told_alone = ""
         self._pace = Pace()
-        self._slots = [
-            Slot(self._desk, self._pace, begun=lambda run: self._keeper.attend(run))
-            for _ in range(concurrency)
-        ]
+        self._slots = [self._fresh_slot() for _ in range(concurrency)]
         self._crew = Crew(concurrency + 1)
+        self._hanging = Hanging(self._desk, self._slots, self._crew, self._fresh_slot)
         self._claimed_all = threading.Event()
         """Set when nothing more will be claimed."""
         self._failed: BaseException | None = None
@@ -116,7 +119,10 @@ class Worker:
             lease_ns=lease_ns,
             version=__version__,
         )
-        self._keeper = Keeper(self._desk, self._slots, self._pace, keeper_bus or bus, presence)
+        self._keeper = Keeper(self._desk, self._slots, self._pace, keeper_bus or bus, presence, self._hanging)
+
+    def _fresh_slot(self) -> Slot:
+        return Slot(self._desk, self._pace, begun=lambda run: self._keeper.attend(run))
 
     def run(self, stop: threading.Event, now: threading.Event | None = None) -> Left:
         """Work until `stop` is set (then running tasks may finish within the grace) or `now` (then nothing may).
@@ -134,9 +140,9 @@ class Worker:
             self._claimed_all.wait()
             if self._failed:
                 raise self._failed
-            self._await_idle(
-                None, stop, now
-            )  # unless told to stop, the last tasks have all the time they need
+            # Unless told to stop, the last tasks have all the time they need, or the grace of a worker that is stuck.
+            if not self._hanging.is_stuck:
+                self._await_idle(None, stop, now)
         finally:
             self._interrupted = True
             self._claimed_all.wait(TELL_S)
@@ -158,7 +164,7 @@ class Worker:
     def _take(self, stop: threading.Event, now: threading.Event) -> Slot | None:
         """Take tasks for free slots, until one of them needs a thread; None when there is a reason to take no more."""
         desk, wait_s = self._desk, 0.0
-        while not (stop.is_set() or now.is_set() or self._interrupted):
+        while not (stop.is_set() or now.is_set() or self._interrupted or self._hanging.is_stuck):
             limit = self._wanted()
             if limit < 0:
                 return None
@@ -311,7 +317,8 @@ class Worker:
         self._crew.end()
         self._completer.close(TELL_S)
         self._keeper.close(TELL_S)
-        left = Left(desk.completed, desk.handed_back, abandoned)
+        hanging = self._hanging
+        left = Left(desk.completed, desk.handed_back, abandoned + hanging.count, hanging.is_stuck)
         unfinished = left.handed_back - desk.passed_on
         told = f", {unfinished:,} handed back unfinished" if unfinished > 0 else ""
         log.info("%s leaves: %d completed%s", self.consumer, left.completed, told, extra={"action": "leave"})
@@ -333,8 +340,10 @@ class Worker:
         """Hand back what will not end; its thread goes on, but has no say any more."""
         count = 0
         for slot in self._slots:
-            if (run := slot.current) is not None:
-                slot.abandoned = True
+            with self._desk.changed:  # the keeper may be giving it up
+                run = None if slot.abandoned else slot.current
+                slot.abandoned = slot.abandoned or run is not None
+            if run is not None:
                 self._desk.hand_back([run.delivery])
                 told = {"action": "abandoned", "task": run.task.id}
                 log.warning("%s would not stop and is handed back", run.task.name, extra=told)

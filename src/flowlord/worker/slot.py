@@ -6,6 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from threading import get_ident
 
 from flowlord.model.crashpoint import crashpoint
 from flowlord.model.errors import InvalidTask
@@ -35,6 +36,9 @@ class Slot:
         self.since_ns = 0
         self.is_idle = True
         self.abandoned = False
+        self.thread = 0
+        self.came_back: Callable[[], None] | None = None
+        """To be told when a slot that was abandoned is left by its thread."""
         self._desk = desk
         self._pace = pace
         self._begun = begun
@@ -68,6 +72,7 @@ class Slot:
         """Run what lies in `chunk` until nothing is left. One thread does this, whenever `give` asked for it."""
         clock, desk = self._desk.clock, self._desk
         begin_ns, count = clock.monotonic_ns(), 0
+        self.thread = get_ident()
         while (delivery := self._next()) is not None:
             alone = not self.chunk and not count
             try:
@@ -76,7 +81,11 @@ class Slot:
                 log.exception("a task is left to its lease", extra={"action": "slot", "key": delivery.key})
                 desk.drop((delivery,))
                 self.current = finished = None
-            if finished is not None and not self.abandoned:
+            if self.abandoned:
+                if self.came_back is not None:
+                    self.came_back()
+                return
+            if finished is not None:
                 desk.outbox.append(finished)
             count += 1
             left = len(self.chunk)
@@ -122,6 +131,14 @@ class Slot:
         if timeout_ns:
             self._begun(run)
         ran = _handled(handler, run)
+        if run.can_hang and timeout_ns:
+            with desk.changed:  # else it might be given up at this very moment, and told of twice
+                self.current = None
+            if self.abandoned:
+                _tell(
+                    logging.WARNING, "came back", task, "came back after it was given up: it does not count"
+                )
+                return None
         self.current = None
         crashpoint("worker.ran")
         if ran.stopped is not None and ran.stopped is not Why.TIMEOUT:
@@ -141,6 +158,18 @@ class Slot:
                 extra={"action": "complete", "task": task.id, "took_ms": f"{took_ms:.1f}"},
             )
         return Finished(delivery, self._done(delivery, task, ran, started), task, started)
+
+    def give_up(self, run: Run, ran: Ran) -> list[Delivery] | None:
+        """Tell what came of a run that does not return, and leave its thread; returns what waited behind it.
+
+        None when it came back by now, or was given up before. The caller holds the desk's lock.
+        """
+        if self.current is not run or self.abandoned:
+            return None
+        self.abandoned = True
+        commit = self._done(run.delivery, run.task, ran, run.started)
+        self._desk.outbox.append(Finished(run.delivery, commit, run.task, run.started))
+        return self.take_back()
 
     def _done(self, delivery: Delivery, task: Task, ran: Ran, started: datetime) -> Commit:
         desk = self._desk
