@@ -1,0 +1,69 @@
+"""An attempt is read as it was written, whichever statement its form is written by."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import astuple, replace
+
+from flowlord.cache import rows
+from flowlord.cache.attempt import COLUMNS, Attempt
+from flowlord.cache.many import SIZES
+from flowlord.cache.schema import in_memory
+
+WAITING = Attempt(None, "k", "t", "t", "j", "id", "info", "a=b", "c", "f:t", "f", "r", "cron", "b", 7, 2, "m",
+    published_us=5, due_us=6, happened_us=7)  # fmt: skip
+WELL = replace(
+    WAITING,
+    state="complete",
+    result="complete",
+    started_us=8,
+    ended_us=9,
+    happened_us=9,
+    worker="w",
+    deliveries=1,
+)
+FORMS = [
+    WAITING,
+    WELL,
+    replace(WELL, worker="", deliveries=0),
+    replace(WELL, msg="told"),
+    replace(WELL, reason="why"),
+    replace(WELL, output="tail"),
+    replace(WAITING, late_us=3),
+    replace(WAITING, lost=1),
+    replace(WAITING, result="complete"),
+    replace(WAITING, started_us=1),
+    replace(WAITING, ended_us=1),
+    replace(WAITING, worker="w"),
+    replace(WAITING, deliveries=1),
+]
+
+
+@pytest.fixture
+def db():
+    connection = in_memory()
+    yield connection
+    connection.close()
+
+
+def told(db) -> list[tuple[object, ...]]:
+    return db.execute(f"SELECT {', '.join(COLUMNS)} FROM tasks ORDER BY n").fetchall()
+
+
+def numbered(attempts: list[Attempt]) -> list[Attempt]:
+    return [replace(each, n=n, key=f"k{n}") for n, each in enumerate(attempts, 1)]
+
+
+@pytest.mark.parametrize("write", [rows.write, rows.write_harmless])
+def test_attempts_of_any_form_are_numbered_in_the_order_in_which_they_came(db, write) -> None:
+    mixed = numbered([WAITING] * SIZES[0] + [WAITING, WELL] * SIZES[0] + FORMS * 3)
+    write(db, [replace(each, n=None) for each in mixed])
+    assert told(db) == [astuple(each) for each in mixed]
+
+
+@pytest.mark.parametrize("before", FORMS)
+def test_a_change_from_any_form_to_any_other_is_whole(db, before) -> None:
+    after = numbered(FORMS)
+    rows.write(db, [replace(before, key=each.key) for each in after])
+    rows.write(db, after)
+    assert told(db) == [astuple(each) for each in after]
