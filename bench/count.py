@@ -154,12 +154,18 @@ def taskmaster(address: str) -> Iterator[tuple[Bus, Surroundings, Path]]:
         yield bus, around, Path(folder)
 
 
+def decide_all(router: Router) -> None:
+    """Decide what waits; a step ends after a second of it."""
+    while router.step(0.0):
+        pass
+
+
 def route(address: str, pid: int) -> None:
     """Decide, and land what follows."""
     with taskmaster(address) as (_, around, _):
         router = Router(around)
         rarely_look_for_garbage()
-        between(pid, lambda: router.step(0.0))
+        between(pid, lambda: decide_all(router))
 
 
 def record(address: str, pid: int) -> None:
@@ -168,7 +174,7 @@ def record(address: str, pid: int) -> None:
         historian = Historian(folder / "tasks.db", around.clock)
         follower = Follower(bus, around.clock, lambda: historian, timedelta(days=30))
         follower.step(0.0)
-        Router(around).step(0.0)
+        decide_all(Router(around))
         last = bus.journal_bounds()[1]
 
         def follow() -> None:
@@ -185,7 +191,7 @@ def alert(address: str, pid: int) -> None:
     with taskmaster(address) as (bus, around, _):
         alerter = alerter_of(bus, around.clock, AlertSettings(), "UTC", "bench|1", lambda text: None)
         alerter.step(0.0)
-        Router(around).step(0.0)
+        decide_all(Router(around))
         between(pid, lambda: alerter.step(0.0))
 
 

@@ -158,18 +158,17 @@ each result that a taskmaster on Redis decides, starts a child with and records,
 
 | who | flowlord | floor |
 |---|---|---|
-| Redis: lease, then commit with marks, outcomes and journal | 122 | 35 |
-| the process that decides | 195 | 111, with SQLite |
-| the process beside it: history | 200 | |
-| the process beside it: alerts | 32 | |
-| together | 549 | 146 |
+| Redis: lease, then commit with marks, outcomes and journal | 124 | 35 |
+| the process that decides | 192 | 111, with SQLite |
+| the process beside it: history | 182 | |
+| the process beside it: alerts | 27 | |
+| together | 525 | 146 |
 
 The floor is one process and a server that take turns, so one core is enough for it; ours are three processes that
-share two with the server. With each core as fast beside the other as alone, the server and the process that decides
-would take 317 on one of them, which makes a ratio of 0.46 at best; when two cores do no more than one, 146 / 549 makes
-0.27. 0.25 to 0.35 was measured. For 0.5 in the one case 292 would have to do for both of them, in the other for all.
+share two with the server. While many results wait, the server works beside the process that decides, so with each
+core as fast beside the other as alone half of all, 263, would count, which makes a ratio of 0.56 at best; when two
+cores do no more than one, 146 / 525 makes 0.28. For 0.5 in that case 292 would have to do for all.
 
-A single task costs the server 327 to publish (a quarter less when it remembers more than 512 commits, which it then
-keeps in another form), 289 to claim and 409 to complete; XADD of one field takes 18. A script that does nothing takes
-40, each small command in it 4 to 8, its own XREADGROUP 60.
+A single task costs the server 226 to publish, 268 to claim and 311 to complete; XADD of one field takes 14 to 18. A
+script that does nothing takes 40, each small command in it 4 to 8, its own XREADGROUP 60.
 """
