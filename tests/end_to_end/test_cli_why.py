@@ -73,6 +73,20 @@ def test_a_dead_task_tells_its_tries_who_waits_for_it_and_the_command(home):
     assert f"flowlord retry {load['key'][:12]}" in told
 
 
+def test_a_topic_without_a_phase_tells_what_waits_there_and_who_could_take_it(home):
+    for info in ("a", "b"):
+        assert flowlord("send", "nix", info, cwd=home).code == 0
+    told = why(home, "nix")
+    assert "in nix 2 tasks wait" in told
+    assert "no worker takes the topic nix now" in told
+    assert "flowlord worker --types nix --exec COMMAND" in told
+    assert flowlord("cancel", "--topic", "nix", "--yes", cwd=home).code == 0
+    told = why(home, "nix")
+    assert "ended: 2 cancelled" in told
+    assert "flowlord tasks --topic nix" in told
+    why(home, "nix2", code=5)
+
+
 def test_a_child_that_did_not_start_names_the_parent_it_waits_for(home):
     told = why(home, "report:daily 2026-08-01")
     assert "not started" in told.splitlines()[0]

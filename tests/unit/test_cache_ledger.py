@@ -228,6 +228,20 @@ def test_what_is_late_without_being_known_is_known_from_then_on():
     assert (found.key, found.topic, found.workflow, found.lost) == ("k", "load", "a.toml", 0)
 
 
+def test_what_was_put_back_says_why_until_it_ends():
+    due = BEGIN_US + 60 * SECOND_US
+    words = "put back 2 times, last by w1: not there yet; gives up at 2026-08-02T00:00:00Z"
+    back = (published("k", due=due), told(FactKind.AGAIN, "k", words))
+    for commit in (back, back[::-1]):
+        found = row(published("k"), commit)
+        assert (found.state, found.reason, found.due_us) == ("later", words, due)
+        assert row(published("k"), commit, done("k")).reason == ""
+        ended = (done("k", result="error"), told(FactKind.DEAD, "k", "no tries are left"))
+        assert row(published("k"), commit, ended).reason == "no tries are left"
+        assert row(published("k"), commit, ended[::-1]).reason == "no tries are left"
+    assert [kind for _, kind, *_ in after(published("k"), back).decisions] == ["again"]
+
+
 def test_a_moved_attempt_is_of_its_new_topic_and_moving_it_to_the_results_changes_nothing():
     ledger = Ledger()
     ledger.apply(journal([published("k"), told(FactKind.MOVED, "k", topic="slow", cause="moved:load")]))

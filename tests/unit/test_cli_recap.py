@@ -88,7 +88,20 @@ def test_markdown_is_a_table_whatever_a_message_holds(tmp_path, capsys):
     )
     text = asked(tmp_path, capsys, form="markdown", look="table")
     assert "\x1b" not in text
-    assert {line.replace("\\|", "").count("|") for line in text.splitlines()[2:]} == {10}
+    assert {line.replace("\\|", "").count("|") for line in text.splitlines()[2:]} == {11}
+
+
+def test_warnings_and_alerts_are_told_as_warned_and_are_no_failures(tmp_path, capsys):
+    results = {"w": "warn", "a": "alert", "c": "complete"}
+    kept(tmp_path, [(published(key, of_hour(1)), done(key, of_hour(1), of)) for key, of in results.items()])
+    [row] = json.loads(asked(tmp_path, capsys))
+    assert (row["done"], row["failed"], row["warned"]) == (1, 0, 2)
+    head, line = asked(tmp_path, capsys, look="table").splitlines()
+    assert "WARNED" in head
+    assert line.split()[1:3] == ["1", "2"]
+    assert asked(tmp_path, capsys, form="slack", look="table").startswith(
+        "*2026-08-01* (UTC): 1 done, 0 failed, 2 warned, 1 kind of task"
+    )
 
 
 def test_for_slack_it_is_a_block_that_nothing_in_a_message_ends(tmp_path, capsys):

@@ -234,6 +234,19 @@ def test_a_task_that_asks_to_be_tried_again_waits_in_later_by_growing_waits(bus,
     assert len({task for _, task in seen}) == 1  # nothing of ours was put into the task
 
 
+def test_what_is_put_back_tells_how_often_by_whom_why_and_until_when(bus, clock):
+    bus.publish([message("load", "a", key="k", phase="f:load")])
+    for _ in range(2):
+        drained(bus, {"load": Command("sh -c 'echo orders not there yet >&2; exit 75'")})
+        clock.move(minutes=8)
+        bus.promote()
+    facts = [fact for entry in bus.journal(0, 100) for fact in entry.facts]
+    first, second = [fact for fact in facts if fact.kind is FactKind.AGAIN]
+    assert (second.key, second.topic, second.phase) == ("k", "load", "f:load")
+    assert first.text.startswith("put back once by me: orders not there yet; gives up at 20")
+    assert second.text == first.text.replace("once by me", "2 times, last by me"), "the same end"
+
+
 def test_exit_75_counts_no_attempt_and_no_delivery(bus, clock):
     bus.publish([message("load", "a", key="k")])
     drained(bus, {"load": Command("sh -c 'exit 75'")})

@@ -12,7 +12,7 @@ from msgspec.structs import astuple
 
 from flowlord.cache.attempt import OPEN, Attempt, State, microseconds, told_by
 from flowlord.cache.days import Counted, Slot, Sums, counted, differences
-from flowlord.model.plan import Fact, FactKind, Seen
+from flowlord.model.plan import PUT_BACK, Fact, FactKind, Seen
 
 _RESULTS = {state.value: state.value for state in (State.COMPLETE, State.WARN, State.ALERT)}
 _DECIDED = {State.RETRIED.value, State.DEAD.value}
@@ -131,6 +131,9 @@ class Ledger:
                 self._decide(fact, at)
             case FactKind.VANISHED | FactKind.ABSENT:
                 self._decide(fact, at)
+            case FactKind.AGAIN:
+                self._again(fact, at)
+                self._decide(fact, at)
             case FactKind.LATE:  # the alert beside it tells why; thousands may be late at once
                 self._noticed(fact, at)
             case FactKind.LOST:
@@ -181,6 +184,8 @@ class Ledger:
         elif not attempt.published_us:  # first heard of by its end, or by another fact of the same commit
             _identify(attempt, fact)
         self._tell(attempt, fact, at)
+        if attempt.reason.startswith(PUT_BACK):
+            attempt.reason = ""
         if attempt.state not in _DECIDED or attempt.result != "error":
             attempt.state = _RESULTS.get(attempt.result, "error")
         self.changed[fact.key] = attempt
@@ -228,6 +233,15 @@ class Ledger:
         else:
             attempt.lost += 1
         self.changed[fact.key] = attempt
+
+    def _again(self, fact: Fact, at: int) -> None:
+        """A worker put it back: that it waits is told beside it."""
+        attempt = self.attempts.get(fact.key)
+        if attempt is None and fact.key:
+            attempt = self._new(fact, at)
+        if attempt is not None and attempt.state in _OPEN:
+            attempt.reason = fact.text
+            self.changed[fact.key] = attempt
 
     def _moved(self, fact: Fact) -> None:
         attempt = self.attempts.get(fact.key)

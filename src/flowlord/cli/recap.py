@@ -109,8 +109,8 @@ def kinds(history: History, first: int, last: int) -> dict[str, Kind]:
 
 
 def failed(kind: Kind) -> int:
-    """Return how many attempts ended badly, with nothing to follow by itself."""
-    return sum(number for state, number in kind.states.items() if state in _FAILED)
+    """Return how many attempts failed, with nothing to follow by itself; the result `alert` counts as a warning."""
+    return sum(number for state, number in kind.states.items() if state in _FAILED) - kind.states["alert"]
 
 
 def dates_of(history: History, first: int, last: int) -> dict[str, str]:
@@ -167,7 +167,7 @@ def _record(name: str, kind: Kind, dates: Mapping[str, str], reasons: Mapping[st
         "done": kind.states["complete"],
         "failed": failed(kind),
         "retried": kind.states["retried"],
-        "warned": kind.states["warn"],
+        "warned": kind.states["warn"] + kind.states["alert"],
         "cancelled": kind.states["cancelled"],
         "dates": dates.get(name, ""),
         "ran_s": round(sums.ran_us / sums.ran / 1e6, 3) if sums.ran else None,
@@ -194,6 +194,7 @@ def _columns() -> list[Column]:
             right=True,
         ),
         number("retried", "retried"),
+        number("warned", "warned"),
         number("cancelled", "cancelled"),
         seconds("ran_s", "took"),
         seconds("longest_s", "longest"),
@@ -212,10 +213,10 @@ def _markdown(records: Iterable[Mapping[str, object]], first: int, last: int) ->
 
     yield f"**{_days(first, last)}**"
     yield ""
-    yield "| task | done | failed | retried | cancelled | took | longest | dates | most often |"
-    yield "|---|---:|---:|---:|---:|---:|---:|---|---|"
+    yield "| task | done | failed | retried | warned | cancelled | took | longest | dates | most often |"
+    yield "|---|---:|---:|---:|---:|---:|---:|---:|---|---|"
     for row in records:
-        shown = [row["task"], row["done"], row["failed"], row["retried"], row["cancelled"]]
+        shown = [row["task"], row["done"], row["failed"], row["retried"], row["warned"], row["cancelled"]]
         shown += [_took(row["ran_s"]), _took(row["longest_s"]), row["dates"], row["reason"]]
         yield f"| {' | '.join(map(cell, shown))} |"
 
@@ -228,4 +229,6 @@ def _days(first: int, last: int) -> str:
 def _sum_up(found: Mapping[str, Kind]) -> str:
     done = sum(kind.states["complete"] for kind in found.values())
     bad = sum(failed(kind) for kind in found.values())
-    return f"{done:,} done, {bad:,} failed, {len(found):,} {'kind of task' if len(found) == 1 else 'kinds of tasks'}"
+    warned = sum(kind.states["warn"] + kind.states["alert"] for kind in found.values())
+    told = f"{done:,} done, {bad:,} failed" + (f", {warned:,} warned" if warned else "")
+    return f"{told}, {len(found):,} {'kind of task' if len(found) == 1 else 'kinds of tasks'}"

@@ -215,6 +215,18 @@ def _tell(bus: Bus, sent: Sequence[Message], known: Mapping[str, Accepted]) -> N
         printer.say(f"sent {what} to {topic} ({waiting.get(topic, 0)} waiting)")
 
 
+def _unended(bus: Bus, keys: Collection[str], timeout: str) -> str:
+    """Say what those do that have not ended when the time to wait is over."""
+    found = bus.find(sorted(keys))
+    if any(each.state == "running" for each in found):
+        return f"still running after {timeout}: flowlord tasks --running"
+    if len(found) == 1:
+        return f"still waiting after {timeout}, it has not begun: flowlord why {found[0].key[:12]}"
+    if found:
+        return f"still waiting after {timeout}, none of {len(found):,} tasks has begun: flowlord topics"
+    return f"no end was told within {timeout}: flowlord tasks"
+
+
 def _shown(message: Message) -> dict[str, object]:
     task = message.task
     return {
@@ -231,7 +243,7 @@ def _wait(bus: Bus, keys: set[str], after: int, options: Options, clock: SystemC
         return (begin_ns + limit_ns - clock.monotonic_ns()) / 1e9 if limit_ns else inf
 
     if not follow(bus, watched, after, left_s=left_s):
-        printer.say(f"still running after {options.timeout}: flowlord tasks --running")
+        printer.say(_unended(bus, watched.keys, options.timeout))
         return TIMED_OUT
     if watched.forgotten:
         watched.failed |= _tell_forgotten(watched.forgotten, history)

@@ -81,7 +81,13 @@ def answered(sources: Sources, settings: Settings, what: str, now: datetime) -> 
     from flowlord.cli.case import Case
 
     case = Case.of(sources, settings, now)
-    return _start(case, what) or _phase_alone(case, what) or _file(case, what) or _batch(case, what)
+    return (
+        _start(case, what)
+        or _phase_alone(case, what)
+        or _file(case, what)
+        or _batch(case, what)
+        or _topic(case, what)
+    )
 
 
 def _start(case: Case, what: str) -> Answer | None:
@@ -175,6 +181,12 @@ def _file(case: Case, what: str) -> Answer | None:
     from flowlord.cli.whyfile import of_file
 
     return of_file(case, what)
+
+
+def _topic(case: Case, what: str) -> Answer | None:
+    from flowlord.cli.whytopic import of_topic
+
+    return of_topic(case, what)
 
 
 def _batch(case: Case, what: str) -> Answer | None:

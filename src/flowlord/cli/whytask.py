@@ -11,6 +11,7 @@ from flowlord.cli.attempts import told_by_bus
 from flowlord.cli.reasons import Answer
 from flowlord.cli.times import iso, relative, took
 from flowlord.model.paused import NOTHING, Paused
+from flowlord.model.plan import PUT_BACK
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -46,7 +47,8 @@ def of_attempt(sources: Sources, history: History, of: Attempt, now: datetime, n
     if last.late_us:
         answer.add("it had not come to its end in its time, which was told", "late", last.late_us)
     for told in of_keys(history, [each.key for each in tries]):
-        answer.add(told.text, told.kind, told.at_us)
+        if told.kind != "again":  # the last of these says how often
+            answer.add(told.text, told.kind, told.at_us)
     _after(sources, history, tries, state, answer)
     return answer
 
@@ -77,12 +79,14 @@ def _now(
     sources: Sources, last: Attempt, tries: int, state: State, answer: Answer, now: datetime, now_us: int
 ) -> None:
     """Tell what the state means; `answer.then` is what will happen by itself."""
+    if last.reason.startswith(PUT_BACK):
+        answer.add(last.reason, "again")
     match state:
         case State.LATER:
             answer.add(f"its time comes at {iso(last.due_us)}", "later")
             answer.then = f"it will be offered to workers by itself {relative(last.due_us, now_us)}"
         case State.WAITING:
-            _waits(sources, last, answer, now)
+            waits_in(sources, last.topic, answer, now)
         case State.RUNNING:
             again = f", the {last.deliveries}. time that it was handed out" if last.deliveries > 1 else ""
             answer.add(f"{last.worker} works on it{again}", "running", last.started_us)
@@ -112,33 +116,30 @@ def _now(
             answer.then = "no tries are left: nothing more will happen by itself"
 
 
-def _waits(sources: Sources, last: Attempt, answer: Answer, now: datetime) -> None:
+def waits_in(sources: Sources, topic: str, answer: Answer, now: datetime) -> None:
+    """Tell what the tasks that wait in a topic wait for."""
     from flowlord.bus.pauses import pauses_on
 
     paused: Paused = sources.ask(pauses_on, NOTHING)
-    if pause := paused.topic(last.topic, now):
+    if pause := paused.topic(topic, now):
         answer.add(pause.words, "paused")
         end = f"at {pause.until:%Y-%m-%dT%H:%M:%SZ}" if pause.until else "when somebody resumes it"
         answer.then = f"it goes on {end}"
-        answer.commands.append(f"flowlord resume {shlex.quote(last.topic)}")
+        answer.commands.append(f"flowlord resume {shlex.quote(topic)}")
         return
     nobody: list[Presence] = []
     workers = [each for each in sources.ask(lambda bus: bus.presences(), nobody) if each.kind == "worker"]
-    taking = [each for each in workers if each.alive and last.topic in each.topics]
+    taking = [each for each in workers if each.alive and topic in each.topics]
     if not taking:
-        answer.add(f"no worker takes the topic {last.topic} now", "waiting")
+        answer.add(f"no worker takes the topic {topic} now", "waiting")
         answer.then = "it is taken by itself as soon as such a worker runs"
-        answer.commands.append(f"flowlord worker --types {shlex.quote(last.topic)} --exec COMMAND")
+        answer.commands.append(f"flowlord worker --types {shlex.quote(topic)} --exec COMMAND")
         return
     none: list[TopicState] = []
-    topic = next(
-        (each for each in sources.ask(lambda bus: bus.topics(), none) if each.topic == last.topic), None
-    )
-    if topic is not None:
+    state = next((each for each in sources.ask(lambda bus: bus.topics(), none) if each.topic == topic), None)
+    if state is not None:
         many = "1 worker takes" if len(taking) == 1 else f"{len(taking)} workers take"
-        answer.add(
-            f"{topic.waiting:,} tasks wait in {last.topic}, {topic.running:,} run; {many} them", "waiting"
-        )
+        answer.add(f"{state.waiting:,} tasks wait in {topic}, {state.running:,} run; {many} them", "waiting")
     answer.then = "a worker takes it by itself when its turn comes"
 
 

@@ -10,6 +10,9 @@ import msgspec
 from flowlord.model.message import Delivery, Message, Report
 from flowlord.model.task import Task
 
+PUT_BACK = "put back"
+"""What the text of an AGAIN fact begins with."""
+
 
 class FactKind(StrEnum):
     """What the journal may tell."""
@@ -31,6 +34,7 @@ class FactKind(StrEnum):
     MOVED = (
         "moved"  # a message lies on another topic than before: `topic` is the new one, `cause` `moved:OLD`
     )
+    AGAIN = "again"  # a worker put a task back, which waits for another try that does not count
     LATE = "late"  # a task that has not come to its end within its time to live
     LOST = "lost"  # a worker vanished with a task in its hands, and it is offered again
     VANISHED = "vanished"  # a process is not heard of any more that did not say goodbye

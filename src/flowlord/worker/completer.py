@@ -158,7 +158,9 @@ class Completer:
         assert each.task is not None
         assert each.again is not None
         now = time_of(self._desk.bus.now_us())  # by which what waits is judged
-        if commit := again(each.delivery, each.task, mark=mark, now=now):
+        if commit := again(
+            each.delivery, each.task, mark=mark, now=now, consumer=self._desk.consumer, msg=each.again.msg
+        ):
             return commit
         told = f"asked to be tried again for 24 hours: {each.again.msg}"
         return self._error(each, Ran(Result.ERROR, told, output=each.again.output))

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from flowlord.bus.port import DONE
 from flowlord.model.message import Delivery, Message, Report
-from flowlord.model.plan import ANY, Commit, Fact, FactKind, Mark, Plan, Quarantined
+from flowlord.model.plan import ANY, PUT_BACK, Commit, Fact, FactKind, Mark, Plan, Quarantined
 from flowlord.model.task import Result, Task
 from flowlord.rules.backoff import wait_ns
 from flowlord.rules.metastring import format_sorted, parse_meta
@@ -20,6 +20,7 @@ from flowlord.worker.handler import Ran
 LONGEST_AGAIN = timedelta(hours=24)
 FIRST_ASIDE_NS, LONGEST_ASIDE_NS, ASIDE_GROWS = 100_000_000, 30_000_000_000, 1.5
 MARK_TTL_S = 25 * 3600
+LONGEST_WORDS = 300
 META_KEYS = 256
 META_BYTES = 64 * 1024
 ROUTING = frozenset(("workflow", "job", "retry", "retried", "delayed"))
@@ -70,8 +71,12 @@ def done(
     return Commit(Plan(publish=(message,)), (delivery,))
 
 
-def again(delivery: Delivery, task: Task, *, mark: str | None, now: datetime) -> Commit | None:
+def again(
+    delivery: Delivery, task: Task, *, mark: str | None, now: datetime, consumer: str = "", msg: str = ""
+) -> Commit | None:
     """Return the step that puts a task back to wait, without counting an attempt; None when its 24 hours are over.
+
+    A fact beside it tells why: `msg` is what `consumer` said.
 
     The count and the first time lie in a mark of the dispatch, for the task itself has no place of ours. `mark` is
     what it holds now. A mark that was swept or cannot be read starts the 24 hours again.
@@ -95,7 +100,22 @@ def again(delivery: Delivery, task: Task, *, mark: str | None, now: datetime) ->
         batch=delivery.batch,
     )
     after = Mark(again_mark(delivery.key), ANY, f"{tries + 1},{first_us}", MARK_TTL_S)
-    return Commit(Plan(later=(message,)), (delivery,), (after,))
+    end = now - timedelta(microseconds=int(now.timestamp() * 1_000_000) - first_us) + LONGEST_AGAIN
+    fact = Fact(
+        FactKind.AGAIN,
+        key=delivery.key,
+        topic=delivery.topic,
+        phase=delivery.phase,
+        text=_put_back(tries + 1, consumer, msg, end),
+    )
+    return Commit(Plan(later=(message,), facts=(fact,)), (delivery,), (after,))
+
+
+def _put_back(times: int, consumer: str, msg: str, end: datetime) -> str:
+    often = "once" if times == 1 else f"{times} times"
+    by = f", last by {consumer}" if consumer and times > 1 else f" by {consumer}" if consumer else ""
+    said = f": {msg[:LONGEST_WORDS]}" if msg else ""
+    return f"{PUT_BACK} {often}{by}{said}; gives up at {end:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def aside(key: str, *, mark: str | None, now: datetime) -> tuple[Mark, int] | None:
