@@ -213,7 +213,26 @@ def test_what_waited_on_a_bus_that_was_reset_is_lost_in_every_history_and_told_o
         }
         assert ended(historian) == {"complete": 1, "lost": 1}
     assert second.alerts == {
-        "lost:g1": "2 tasks were lost with the data of the bus: flowlord retry --state lost"
+        "lost:g1": "1 task was lost with the data of the bus: flowlord retry --state lost"
+    }
+
+
+def test_what_came_again_after_a_reset_and_ended_before_anybody_looked_is_not_lost():
+    clock = VirtualClock()
+    first = Bus(journal([published("again"), published("open")]))
+    historian = Historian(None, clock)
+    follower = Follower(first, clock, lambda: historian, timedelta(days=9_999))  # type: ignore[arg-type]
+    follower.step()
+    second = Bus(many(BATCH) + journal([published("again"), done("again")], first=2 * BATCH + 1))
+    second._generation = "g2"
+    follower._bus = second  # type: ignore[assignment]
+    while follower.step():
+        pass
+    found = states(historian)
+    assert (found["again"], found["open"]) == ("complete", "lost")
+    assert ended(historian)["lost"] == 1
+    assert second.alerts == {
+        "lost:g1": "1 task was lost with the data of the bus: flowlord retry --state lost"
     }
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from flowlord.bus.port import Bus
 from flowlord.cache.historian import Historian
+from flowlord.cache.ledger import keys_of
 from flowlord.cache.lost import open_keys, were_lost
 from flowlord.model.clock import Clock
 from flowlord.model.errors import BusUnavailable, Refused
@@ -131,7 +132,7 @@ class Follower:
         """Return what history takes for open and the bus does not have, after it lost data; people are told once."""
         known = open_keys(historian.connection)
         there = {found.key for found in self._bus.find(known)} if known else set()
-        gone = [key for key in known if key not in there]
+        gone = self._untold([key for key in known if key not in there])
         if gone:
             text = f"{were_lost(len(gone))} with the data of the bus: flowlord retry --state lost"
             fact = Fact(FactKind.ALERT, cause=f"lost:{before}", text=text)
@@ -141,6 +142,16 @@ class Follower:
                     marks=[Mark(f"lost:{before}", None, self._bus.generation(), ttl_s=TOLD_S)],
                 )
         return gone
+
+    def _untold(self, keys: Sequence[str]) -> Sequence[str]:
+        """Return those of which the journal says nothing: the others ended on this bus, which is followed next."""
+        left = dict.fromkeys(keys)
+        seq = 0
+        while left and (entries := self._bus.journal(seq, BATCH)):
+            for key in keys_of(entries, first_heard=False):
+                left.pop(key, None)
+            seq = entries[-1].seq
+        return list(left)
 
     def _begin(self) -> Historian:
         self._historian = self._open()
