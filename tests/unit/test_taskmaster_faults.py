@@ -271,6 +271,51 @@ def test_a_bus_that_must_not_be_used_ends_the_daemon(tmp_path: Path) -> None:
         master.run(threading.Event())
 
 
+def test_a_daemon_that_ends_leaves_results_to_the_next_one_when_there_are_very_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    farm = Farm()
+    master = Taskmaster(farm.daemon(Workflows()), "nowhere", presence=Presence("d1", "taskmaster", "h", 1))
+    stepped: list[float] = []
+
+    def long_step(router: Router, wait_s: float = 0.0) -> int:
+        stepped.append(wait_s)
+        farm.clock.advance(4)
+        return 8_000
+
+    monkeypatch.setattr(Router, "step", long_step)
+    master._drain()
+    assert len(stepped) == 3
+
+
+def test_a_router_that_does_not_end_in_time_is_left_to_its_own_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun, ended = threading.Event(), threading.Event()
+    by: list[str] = []
+
+    def hanging_step(router: Router, wait_s: float = 0.0) -> int:
+        by.append(threading.current_thread().name)
+        begun.set()
+        assert ended.wait(40)
+        return 0
+
+    monkeypatch.setattr(Router, "step", hanging_step)
+    monkeypatch.setattr("flowlord.taskmaster.daemon.STEP_LIMIT_S", 0.05)
+    master = Taskmaster(Farm().daemon(Workflows()), "nowhere", presence=Presence("d1", "taskmaster", "h", 1))
+    monkeypatch.setattr(master._supervisor, "_clock", SystemClock())
+    master._supervisor.start("router", master._route)
+    assert begun.wait(40)
+    draining = threading.Thread(target=master._drain)
+    draining.start()
+    draining.join(20)
+    is_stuck = draining.is_alive()
+    ended.set()
+    draining.join(40)
+    assert not is_stuck
+    assert by == ["flowlord-router"]
+
+
 def test_a_supervisor_remembers_what_is_fatal() -> None:
     supervisor = Supervisor(Health(), SystemClock(), first_pause_s=0.001)
     seen = threading.Event()

@@ -52,7 +52,8 @@ MOUNTS_EVERY_S = 5.0
 HEARTBEAT_LOOK_S = 1.0
 HEARTBEAT = "heartbeat of alerts"  # not the name of its loop, which is mended by each step
 STEP_LIMIT_S = 15.0
-MOST_LAST_BATCHES = 20
+LAST_NS = 10_000_000_000
+"""How long results are still taken in at the end; what is left waits on the bus for whoever comes next."""
 HOSTED_MORE_S = 15.0
 OUTAGE_NS = 30_000_000_000
 """A bus that was away for longer is told."""
@@ -293,11 +294,8 @@ class Taskmaster:
         if late:
             log.error("these loops did not end in time: %s", ", ".join(late), extra={"action": "drain.late"})
         try:
-            router = self._router or Router(around)
-            for _ in range(MOST_LAST_BATCHES):
-                if not router.step(0.0):
-                    break
-            router.close()
+            if "flowlord-router" not in late:  # its loop would still be at work with it
+                self._hear_last(self._router or Router(around))
             if self._notices is not None and "flowlord-notices" not in late:
                 self._notices.close()
             around.bus.leave(around.consumer)
@@ -308,6 +306,13 @@ class Taskmaster:
                 self._follower.finish()
         except Exception as error:  # noqa: BLE001 - the history can be completed later: its cursor tells where it stands
             log.error("the history is not complete: %s", error, extra={"action": "drain.history"})
+
+    def _hear_last(self, router: Router) -> None:
+        """Take in results that came last, but for no longer than LAST_NS: somebody waits for our end."""
+        end_ns = self.around.clock.monotonic_ns() + LAST_NS
+        while router.step(0.0) and self.around.clock.monotonic_ns() < end_ns:
+            pass
+        router.close()
 
     def _route(self) -> None:
         if self._router is None:  # made here, so that a bus that is away delays the loop and not the start
