@@ -339,3 +339,16 @@ def test_each_namespace_has_a_history_of_its_own_unless_a_file_is_named(tmp_path
     assert resolve({"namespace": "flowlord"}, {}, tmp_path).cache == Settings().cache
     named = resolve({"namespace": "staging"}, {"FLOWLORD_CACHE": "mine.db"}, tmp_path)
     assert named.cache.path == "mine.db"
+
+
+def test_each_namespace_has_backups_of_its_own_unless_the_command_line_names_a_place(tmp_path):
+    for place, below in (
+        ("gs://acme/flowlord/", "gs://acme/flowlord/staging"),
+        ("/backups/of.all", "/backups/of.all/staging"),
+        ("/backups/tasks.db", "/backups/tasks-staging.db"),
+    ):
+        variables = {"FLOWLORD_BACKUP_PATH": place, "FLOWLORD_CACHE": "mine.db"}
+        assert resolve({"namespace": "staging"}, variables, tmp_path).cache.backup_path == below
+        assert resolve({}, variables, tmp_path).cache.backup_path == place
+    flags = {"namespace": "staging", "backup_path": "/backups"}
+    assert resolve(flags, {}, tmp_path).cache.backup_path == "/backups"

@@ -104,12 +104,23 @@ class _Collected:
         self.values[setting.name] = read, written, origin
 
     def own_history(self) -> None:
-        """Give each namespace a history of its own where none is named: that of another bus looks like a lost one."""
+        """Give each namespace a history of its own where none is named: that of another bus looks like a lost one.
+
+        Its backups lie below the place that settings name, so that no other namespace restores them or counts them as
+        its own. A place that a command line names is that place.
+        """
         namespace, _, origin = self.values.get("bus.namespace", (DEFAULT.namespace, "", ""))
-        if namespace != DEFAULT.namespace and "cache.path" not in self.values:
+        if namespace == DEFAULT.namespace:
+            return
+        if "cache.path" not in self.values:
             stem, end = os.path.splitext(CacheSettings().path)
             path = f"{stem}-{namespace}{end}"
             self.values["cache.path"] = path, path, origin
+        place, _, named = self.values.get("cache.backup_path", ("", "", ""))
+        if place and not named.startswith("--"):
+            stem, end = os.path.splitext(str(place).rstrip("/"))
+            below = f"{stem}-{namespace}{end}" if end == ".db" else f"{stem}{end}/{namespace}"
+            self.values["cache.backup_path"] = below, below, named
 
     def one_topic_twice(self) -> None:
         """Refuse dead letters where results travel: they would be taken for such and be gone."""
