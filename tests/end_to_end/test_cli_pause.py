@@ -62,6 +62,17 @@ def test_a_paused_topic_keeps_its_tasks_and_says_so(tmp_path):
     assert (topic["waiting"], topic["paused"]) == (0, None)
 
 
+def test_both_print_what_they_changed_to_a_script_that_asks(tmp_path):
+    write(tmp_path, {})
+    [paused] = flowlord("pause", "load", "--reason", "moving", "-o", "json", cwd=tmp_path).data
+    assert (paused["target"], paused["reason"], paused["until"]) == ("topic:load", "moving", None)
+    [resumed] = flowlord("resume", "load", "-o", "json", cwd=tmp_path).data
+    assert resumed == paused
+    assert flowlord("resume", "load", "-o", "json", cwd=tmp_path).code == 5, (
+        "it was never a topic of this bus"
+    )
+
+
 def test_what_cannot_be_paused_or_resumed_is_told(tmp_path):
     assert flowlord("send", "load", "1", cwd=tmp_path).code == 0
     unknown = flowlord("pause", "laod", cwd=tmp_path)

@@ -178,6 +178,61 @@ def test_a_workflow_that_is_not_there_is_no_such_thing(tmp_path, capsys):
     assert "did you mean a.toml" in capsys.readouterr().err
 
 
+def broken(path: str, text: str = "line 3 is wrong") -> Fact:
+    return Fact(FactKind.ALERT, phase=path, cause=f"file:{path}", text=text)
+
+
+def reloaded(name: str, text: str, revision: str = "4f1c2ab9@1") -> Fact:
+    phases = (PhaseText("extract", 1, "extract", "", "cron=@daily"),) if revision else ()
+    return Fact(FactKind.RELOAD, phase=name, revision=revision, text=text, phases=phases)
+
+
+def listed(where, capsys, look="json"):
+    assert workflows(settings(where), "", Look(look), clock=VirtualClock(NOON)) == 0
+    out = capsys.readouterr().out
+    return json.loads(out) if look == "json" else out
+
+
+def test_a_workflow_that_broke_is_marked_and_one_that_never_ran_has_a_row(tmp_path, capsys):
+    told = [
+        reloaded("a.toml", "loaded"),
+        broken("flows/a.toml"),
+        broken("flows/new.toml", "no phases"),
+        broken("flows/a.toml", "line 4 is wrong"),
+    ]
+    kept(tmp_path, told)
+    first, second = listed(tmp_path, capsys)
+    assert (first["workflow"], first["revision"], first["problem"]) == (
+        "a.toml",
+        "4f1c2ab9@1",
+        "line 4 is wrong",
+    )
+    assert first["broken"] == "2026-08-01T00:00:02Z", "since it broke first"
+    assert (second["workflow"], second["phases"], second["revision"]) == ("flows/new.toml", 0, "")
+    table = listed(tmp_path, capsys, "table")
+    assert "runs revision 4f1c2ab9: line 4 is wrong" in table
+    assert "never ran: no phases" in table
+    assert workflows(settings(tmp_path), "a.toml", Look("table"), clock=VirtualClock(NOON)) == 0
+    assert "its last good version runs: line 4 is wrong" in capsys.readouterr().out
+    assert workflows(settings(tmp_path), "new.toml", Look("table"), clock=VirtualClock(NOON)) == 5
+    assert "is broken and never ran" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "fact", [reloaded("a.toml", "can be read again"), reloaded("a.toml", "was removed", "")]
+)
+def test_a_file_that_was_mended_or_removed_is_broken_no_more(tmp_path, capsys, fact):
+    kept(tmp_path, [reloaded("a.toml", "loaded"), broken("flows/a.toml"), fact])
+    assert not any(row["broken"] for row in listed(tmp_path, capsys))
+    assert "broken" not in listed(tmp_path, capsys, "table").lower()
+
+
+def test_a_version_that_is_restored_beside_the_alert_leaves_the_file_broken(tmp_path, capsys):
+    kept(tmp_path, [(reloaded("a.toml", "is broken; its last good version runs"), broken("flows/a.toml"))])
+    [row] = listed(tmp_path, capsys)
+    assert (row["workflow"], bool(row["broken"])) == ("a.toml", True)
+
+
 def test_nothing_loaded_and_no_files_is_an_empty_list(tmp_path, capsys):
     assert workflows(settings(tmp_path), "", Look("json"), clock=VirtualClock()) == 0
     assert json.loads(capsys.readouterr().out) == []

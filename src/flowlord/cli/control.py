@@ -61,10 +61,11 @@ def pause(
     from flowlord.cli import pause as body
     from flowlord.cli.printer import Look
 
+    look = Look(output, no_headers=no_headers, ascii=ascii_, color=color)
     if target:
-        leave(body.pause(settings.bus, target, length=length, reason=reason))
+        shown = look if output else None
+        leave(body.pause(settings.bus, target, length=length, reason=reason, look=shown))
     else:
-        look = Look(output, no_headers=no_headers, ascii=ascii_, color=color)
         leave(body.show(settings.bus, look=look))
 
 
@@ -74,6 +75,8 @@ def resume(
     catchup: Annotated[
         bool, typer.Option("--catchup", help="Start what the pause left out, within the catch-up window.")
     ] = False,
+    output: Output = "",
+    no_headers: NoHeaders = False,
     bus: BusAddress = "",
     namespace: Namespace = "",
     config: Config = "",
@@ -92,8 +95,10 @@ def resume(
     settings = settings_of(config=config, bus=bus, namespace=namespace)
     refuse_memory(settings, "resume")
     from flowlord.cli import pause as body
+    from flowlord.cli.printer import Look
 
-    leave(body.resume(settings.bus, target, catchup=catchup))
+    shown = Look(output, no_headers=no_headers) if output else None
+    leave(body.resume(settings.bus, target, catchup=catchup, look=shown))
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -31,8 +31,13 @@ FIELDS = ("target", "since", "until", "by", "reason")
 _Change = Callable[[Paused, datetime], tuple[Paused, Fact] | None]
 
 
-def pause(where: BusSettings, text: str, *, length: str = "", reason: str = "") -> int:
-    """Pause a target for a while, or until somebody resumes it; returns the exit code."""
+def pause(
+    where: BusSettings, text: str, *, length: str = "", reason: str = "", look: Look | None = None
+) -> int:
+    """Pause a target for a while, or until somebody resumes it; returns the exit code.
+
+    With `look` the new pause is printed, as `show` has it.
+    """
     target = target_of(text)
     if not is_name(target.removeprefix(TOPIC)):
         printer.error("there is nothing of that name to pause", hint="flowlord pause TOPIC, or FILE.toml")
@@ -57,6 +62,7 @@ def pause(where: BusSettings, text: str, *, length: str = "", reason: str = "") 
             if fact is None:
                 return ANSWER_IS_BAD
             printer.say(fact.text)
+            _told(bus, [each for each in _paused(bus).pauses if each.target == target], look)
             if not _is_known(bus, target):
                 printer.say(f"note: nothing called {text} is on this bus now; it counts once it is")
             return DONE
@@ -64,26 +70,31 @@ def pause(where: BusSettings, text: str, *, length: str = "", reason: str = "") 
     return printer.quietly(body)
 
 
-def resume(where: BusSettings, text: str, *, catchup: bool = False) -> int:
-    """End the pause of a target; returns the exit code."""
+def resume(where: BusSettings, text: str, *, catchup: bool = False, look: Look | None = None) -> int:
+    """End the pause of a target; returns the exit code. With `look` the pause that it ended is printed."""
     target = target_of(text)
+    ended: list[Pause] = []
+
+    def change(paused: Paused, now: datetime) -> tuple[Paused, Fact] | None:
+        ended[:] = [each for each in paused.on(now) if each.target == target]
+        return on_resume(paused, target, now, by=who(), catchup=catchup)
 
     def body() -> int:
         with _bus(where) as bus:
-            found = _changed(
-                bus, lambda paused, now: on_resume(paused, target, now, by=who(), catchup=catchup)
-            )
+            found = _changed(bus, change)
             on = _paused(bus).on(time_of(bus.now_us()))
             if found is None:
                 names = ", ".join(each.target for each in on)
                 if _is_known(bus, target):  # the same twice does nothing, and is no mistake
                     printer.say(f"{text} is not paused" + (f"; what is: {names}" if names else ""))
+                    _told(bus, [], look)
                     return DONE
                 printer.error(
                     f"{text} is not paused", hint=f"what is: {names}" if names else "nothing is paused"
                 )
                 return NO_SUCH_THING
             printer.say(found.text)
+            _told(bus, ended, look)
             for other in on:
                 if _covers(other.target, target):
                     printer.say(f"note: {other.words}; that goes on to hold it up")
@@ -133,6 +144,13 @@ def _changed(bus: Bus, change: _Change) -> Fact | None:
         new, fact = found
         if change_pauses(bus, seen, new, (fact,)):
             return fact
+
+
+def _told(bus: Bus, changed: Sequence[Pause], look: Look | None) -> None:
+    """Print the pauses that a command made or ended, to whom asked for it."""
+    if look is not None:
+        columns = _columns(bus.now_us())
+        printer.rows([_record(each) for each in changed], FIELDS, name="target", columns=columns, look=look)
 
 
 def _paused(bus: Bus | None) -> Paused:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -11,9 +11,11 @@ from flowlord.bus.clock import SystemClock
 from flowlord.cache.decided import Load, loads
 from flowlord.cache.queries import History
 from flowlord.cli import printer
+from flowlord.cli.brokenfiles import Broken, broken_files
 from flowlord.cli.exits import DONE, NO_SUCH_THING
 from flowlord.cli.printer import Column, Look
 from flowlord.cli.sources import Sources, opened
+from flowlord.cli.table import RED
 from flowlord.cli.terms import files_of, known
 from flowlord.cli.texts import printable, some
 from flowlord.cli.times import iso, relative, to_us
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 FIELDS = (
     "workflow", "phases", "cron", "files", "children", "next", "last", "last_at", "paused", "revision", "loaded",
-    "loaded_by",
+    "loaded_by", "broken", "problem",
 )  # fmt: skip
 PHASE_FIELDS = (
     "phase", "line", "starts", "next", "last", "last_at", "paused", "template", "values",
@@ -48,6 +50,7 @@ class Case:
     loads: Mapping[str, Load]
     results: Results
     paused: Paused
+    broken: Sequence[Broken]
     zone: str
     now: datetime
 
@@ -67,7 +70,9 @@ def run(settings: Settings, name: str, look: Look, *, clock: Clock | None = None
             _show(case, flow, look)
             return DONE
         rows = [_record(case, flow) for _, flow in sorted(case.flows.by_name.items())]
-        printer.rows(rows, FIELDS, name="workflow", columns=_columns(to_us(case.now)), look=look)
+        rows += [_never_ran(each) for each in case.broken if not each.name]
+        columns = _columns(to_us(case.now), broken=bool(case.broken))
+        printer.rows(rows, FIELDS, name="workflow", columns=columns, look=look)
         if not rows and printer.on_terminal():
             printer.say("no workflow is loaded, and none lies where the settings say")
         return DONE
@@ -87,7 +92,8 @@ def _case(sources: Sources, settings: Settings, now: datetime) -> Case:
             printer.say("note: no daemon has loaded any; this is what the files say")
     newest = {each.name: each for each in loads(history)}
     paused = sources.ask(pauses_on, NOTHING)
-    return Case(flows, newest, _results(history), paused, settings.taskmaster.zone, now)
+    broken = broken_files(history)
+    return Case(flows, newest, _results(history), paused, broken, settings.taskmaster.zone, now)
 
 
 def _results(history: History) -> Results:
@@ -110,6 +116,10 @@ def _results(history: History) -> Results:
 def _unknown(case: Case, name: str) -> int:
     from flowlord.spec.near import nearest
 
+    for fault in case.broken:
+        if name in (fault.path, fault.path.rpartition("/")[2]):
+            printer.error(f"{fault.path} is broken and never ran: {fault.text}", hint="flowlord validate")
+            return NO_SUCH_THING
     names = sorted(case.flows.by_name)
     like = nearest(name, names)
     hint = f"did you mean {like}?" if like else f"there are {', '.join(names[:8]) or 'none'}"
@@ -151,7 +161,20 @@ def _record(case: Case, flow: Workflow) -> dict[str, object]:
         "revision": flow.revision,
         "loaded": iso(load.at_us) if load else None,
         "loaded_by": load.loaded_by if load else "",
+        **_broken(next((each for each in case.broken if each.name == flow.name), None)),
     }
+
+
+def _never_ran(each: Broken) -> dict[str, object]:
+    """Return the row of a file of which no version was ever loaded."""
+    none: dict[str, object] = dict.fromkeys(FIELDS, "")
+    none |= {"phases": 0, "cron": 0, "files": 0, "children": 0, "next": None, "next_us": 0, "last_us": 0}
+    return none | {"workflow": each.path, "last_at": None, "paused": [], "loaded": None} | _broken(each)
+
+
+def _broken(each: Broken | None) -> dict[str, object]:
+    since = each.since_us if each else 0
+    return {"broken": iso(since) or None, "broken_us": since, "problem": each.text if each else ""}
 
 
 def _phase(case: Case, phase: Phase) -> dict[str, object]:
@@ -195,6 +218,8 @@ def _show(case: Case, flow: Workflow, look: Look) -> None:
 def _page(case: Case, flow: Workflow, records: list[dict[str, object]]) -> Iterator[str]:
     load = case.loads.get(flow.name)
     when = f", loaded {iso(load.at_us)[:19]}Z by {load.loaded_by}" if load else ", not loaded"
+    for fault in (each for each in case.broken if each.name == flow.name):
+        yield printable(f"broken since {iso(fault.since_us)[:19]}Z, its last good version runs: {fault.text}")
     yield printable(f"{flow.name}  {some(len(flow.phases), 'phase')}, revision {flow.revision[:8]}{when}")
     for phase, row in zip(flow.phases, records, strict=True):
         yield ""
@@ -219,7 +244,14 @@ def _value(each: Value) -> str:
     return f"  {each.name:<14}  {each.value:<24}  {each.origin}".rstrip()
 
 
-def _columns(now_us: int) -> list[Column]:
+def _columns(now_us: int, *, broken: bool) -> list[Column]:
+    def fault(row: Mapping[str, object], _plain: bool) -> str:
+        at = row["broken_us"]
+        if not isinstance(at, int) or not at:
+            return ""
+        runs = f"runs revision {str(row['revision'])[:8]}" if row["revision"] else "never ran"
+        return f"broken since {relative(at, now_us).removesuffix(' ago')}, {runs}: {row['problem']}"
+
     def starts(row: Mapping[str, object], _plain: bool) -> str:
         told = [(row["cron"], "cron"), (row["files"], "files"), (row["children"], "children")]
         return ", ".join(f"{number} {word}" for number, word in told if number)
@@ -246,4 +278,5 @@ def _columns(now_us: int) -> list[Column]:
         Column("last", last),
         Column("paused", paused, gives=True),
         Column("revision", lambda row, _: str(row["revision"])[:8]),
+        *([Column("broken", fault, lambda _: RED, gives=True)] if broken else []),
     ]
