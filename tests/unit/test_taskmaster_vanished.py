@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from flowlord.alert.events import happenings
+from flowlord.alert.state import Ending, Event, EventKind, State
+from flowlord.alert.take import take
 from flowlord.bus.port import Presence
 from flowlord.model.errors import BusUnavailable
 from flowlord.model.message import Message
@@ -12,6 +15,7 @@ from flowlord.model.task import Task
 from flowlord.model.workflow import Workflows
 from flowlord.taskmaster.reaper import reap
 from flowlord.taskmaster.vanished import Vanished
+from support.alerts import POLICY
 from support.farm import LEASE, Farm
 
 LEASE_S = LEASE // 1_000_000_000
@@ -44,6 +48,27 @@ def test_a_worker_that_is_not_heard_of_for_a_lease_and_a_half_is_told_with_what_
     assert ward.facts(FactKind.ALERT) == [text]
     assert "worker w1 (process 4711 on etl-3) vanished" in text
     assert "it held 9f3c1e7a, offered again" in text
+
+
+def test_the_parts_of_one_process_vanish_as_one_incident_that_a_living_taskmaster_ends() -> None:
+    ward = Ward()
+    ward.bus.beat(WORKER)
+    ward.bus.beat(Presence("d9", "taskmaster", "etl-3", 4711, lease_ns=LEASE))
+    ward.bus.beat(Presence("w2", "worker", "etl-3", 4712, ("load",), lease_ns=LEASE))
+    assert ward.look_for(120) == 3
+    told = happenings(ward.bus.journal(0, 1000), ())
+    events = [each for each in told if isinstance(each, Event)]
+    assert sorted(each.subject for each in events) == ["etl-3:4711", "etl-3:4711", "etl-3:4712"]
+    assert [each.subject for each in told if isinstance(each, Ending)] == ["etl-3:4711"] * 2
+    state = take(State(), told, POLICY)
+    both, alone = sorted(state.incidents.values(), key=lambda each: each.subject)
+    assert (both.name, both.kind, both.total, bool(both.good_us)) == (
+        "etl-3:4711",
+        EventKind.PROCESS,
+        2,
+        True,
+    )
+    assert (alone.total, alone.good_us) == (1, 0), "of a worker alone nobody knows whether another one came"
 
 
 def test_one_that_said_goodbye_or_goes_on_beating_has_not_vanished() -> None:

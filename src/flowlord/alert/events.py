@@ -112,6 +112,8 @@ def happenings(
                 failed.add(event.subject)
                 well.pop(event.subject, None)
                 found.append(event)
+                if event.kind is EventKind.PROCESS and fact.topic == "taskmaster":
+                    found.append(Ending(event.subject, at))  # another one is there: it told of this one
             elif kind is FactKind.RELOAD:
                 # Of a file that is broken, an older version may run; it is named by its path where it is broken.
                 if not any(f"/{path}".endswith(f"/{fact.phase}") for path in broken):
@@ -150,6 +152,8 @@ def _event(fact: Fact, at_us: int, beside: _Beside, starts: Mapping[str, str]) -
     if kind is EventKind.WORKFLOW:
         name = fact.phase or fact.cause.partition(":")[2]
         subject = f"file:{name}"
+    elif kind is EventKind.PROCESS and fact.key:
+        subject = name = fact.key  # host and number
     elif kind in (EventKind.PROCESS, EventKind.BUS, EventKind.BACKUP) or not subject:
         subject = name = kind.value if kind is not EventKind.OTHER else "flowlord"
     return Event(

@@ -133,7 +133,11 @@ class _Desk:
         if ending.subject in self._tries:
             return  # siblings may go well while one is being tried again
         for id_, incident in self._incidents.items():
-            if incident.is_open and not incident.good_us and incident.kind in ENDS:
+            if (
+                incident.is_open
+                and not incident.good_us
+                and (incident.kind in ENDS or incident.kind is EventKind.PROCESS)
+            ):
                 is_it = incident.subject == ending.subject or (
                     # The file is named by its path where it is broken, and by its name where it is loaded.
                     incident.kind is EventKind.WORKFLOW
@@ -167,7 +171,9 @@ class _Desk:
 
     def _incident(self, event: Event, to: str) -> Incident:
         """Return the incident that an event belongs to; a new one when there is none."""
-        group = f"{event.kind}|{event.subject}|{to}|{folded(event.text)}"
+        # A process is one thing, whatever each of its parts says; its subject is its host and number.
+        words = "" if event.kind is EventKind.PROCESS else folded(event.text)
+        group = f"{event.kind}|{event.subject}|{to}|{words}"
         found = self._known(group, event.at_us)
         if found is not None:
             return found

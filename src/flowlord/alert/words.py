@@ -38,7 +38,10 @@ _STILL: Final = {
 }
 _TASKS: Final = frozenset({EventKind.TASK, EventKind.RESULT, EventKind.LATE})
 """Kinds of which each event is one task."""
-_AGAIN: Final = {EventKind.MISSED: "starts again", EventKind.ABSENT: "gets files again"}
+_AGAIN: Final = {
+    EventKind.MISSED: "starts again",
+    EventKind.ABSENT: "gets files again",
+}
 """What has begun anew without what was left out having been made up."""
 _FAILED: Final = {
     EventKind.TASK: "failed",
@@ -160,6 +163,8 @@ def _title(kind: NoticeKind, found: Sequence[Incident]) -> str:
     match kind:
         case NoticeKind.RECOVERED:
             length = short_duration(max(first.good_us - first.first_us, 0) // 1_000_000 * 1_000_000_000)
+            if first.kind is EventKind.PROCESS:
+                return f"{first.name} stays away, and a taskmaster is there"
             if first.kind in _AGAIN:
                 what = "start was missed" if first.kind is EventKind.MISSED else "file did not come"
                 what = (

@@ -10,6 +10,7 @@ from flowlord.decide.alert import alert_of
 from flowlord.model.plan import Fact, FactKind, Plan
 from flowlord.rules.durations import short_duration
 
+TASKMASTER = "taskmaster"
 TOLD = 10
 """Tasks that are named at most."""
 
@@ -18,7 +19,7 @@ TOLD = 10
 class Silent:
     """A process whose heartbeat stood still for `for_ns`; `kind` is worker or taskmaster, `running` what it last ran.
 
-    `beat` is when it was last heard of (aware, UTC).
+    `beat` is when it was last heard of (aware, UTC), `hosts` whether a taskmaster runs, or ran, in that process.
     """
 
     consumer: str
@@ -28,6 +29,7 @@ class Silent:
     beat: datetime
     for_ns: int
     running: Sequence[str] = ()
+    hosts: bool = False
 
 
 def on_vanished(found: Silent) -> Plan:
@@ -40,7 +42,9 @@ def on_vanished(found: Silent) -> Plan:
         shown = ", ".join(found.running[:TOLD])
         more = f" and {len(found.running) - TOLD} more" if len(found.running) > TOLD else ""
         text += f"; it held {shown}{more}, offered again when their leases lapse"
-    fact = Fact(FactKind.VANISHED, cause=f"process:{found.consumer}", text=text)
+    # One process may beat twice, as a taskmaster and as the worker that it hosts: to people it is one.
+    name, kind = f"{found.host}:{found.pid}", TASKMASTER if found.hosts else found.kind
+    fact = Fact(FactKind.VANISHED, key=name, topic=kind, cause=f"process:{found.consumer}", text=text)
     return Plan(facts=(fact, alert_of(fact)))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from flowlord.bus.port import Presence
-from flowlord.decide.vanished import Silent, on_vanished, outcome_of
+from flowlord.decide.vanished import TASKMASTER, Silent, on_vanished, outcome_of
 from flowlord.model.errors import BusError
 from flowlord.taskmaster.surroundings import Surroundings
 
@@ -54,9 +54,12 @@ class Vanished:
         here = {each.consumer: each for each in found if each.consumer != self._around.consumer}
         for gone in self._sights.keys() - here.keys():
             del self._sights[gone]
-        return sum(self._is_told(each, now_ns) for each in here.values())
+        daemons = {(each.host, each.pid) for each in found if each.kind == TASKMASTER}
+        return sum(
+            self._is_told(each, now_ns, hosts=(each.host, each.pid) in daemons) for each in here.values()
+        )
 
-    def _is_told(self, each: Presence, now_ns: int) -> bool:
+    def _is_told(self, each: Presence, now_ns: int, *, hosts: bool) -> bool:
         sight = self._sights.get(each.consumer)
         if sight is None or sight.beat_us != each.beat_us:
             self._sights[each.consumer] = _Sight(each.beat_us, now_ns)
@@ -65,7 +68,7 @@ class Vanished:
             return False
         beat = _EPOCH + timedelta(microseconds=each.beat_us)
         for_ns = max((self._around.bus.now_us() - each.beat_us) * 1000, now_ns - sight.since_ns)
-        silent = Silent(each.consumer, each.kind, each.host, each.pid, beat, for_ns, each.running)
+        silent = Silent(each.consumer, each.kind, each.host, each.pid, beat, for_ns, each.running, hosts)
         plan = on_vanished(silent)
         answer = self._around.bus.commit(plan, outcomes=(outcome_of(silent),))
         sight.told = True
