@@ -1,9 +1,12 @@
 """What is told and when, on a virtual clock: new, still, recovered; acts of people; channels that fail."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from msgspec import structs
 
 from flowlord.alert import take as taking
+from flowlord.alert.events import happenings
 from flowlord.alert.keep import read, written
 from flowlord.alert.policy import Policy, Quiet, Route
 from flowlord.alert.port import NoticeKind, Severity, Undelivered
@@ -11,7 +14,11 @@ from flowlord.alert.state import Act, ActKind, EventKind, Mode, Stage, State, Tr
 from flowlord.alert.take import MOST, OF_SUBJECT, TRIES, TRYING, take
 from flowlord.alert.tell import HELD
 from flowlord.alert.words import notice_of
+from flowlord.decide.schedule import Missed
+from flowlord.decide.tick import on_missed
+from flowlord.spec.parse import parse
 from support.alerts import DAY, HOUR, MINUTE, POLICY, SECOND, START, Desk, failure, success
+from support.journal import journal
 
 NEW, STILL, RECOVERED, ALERT = NoticeKind.NEW, NoticeKind.STILL, NoticeKind.RECOVERED, NoticeKind.ALERT
 NIGHT = Quiet(22 * 60, 7 * 60, "Europe/Berlin")
@@ -48,6 +55,20 @@ def test_a_digest_counts_what_came_since_the_message_before_and_all_there_ever_w
         "load:users still fails (20 more, 21 in all)",
         "load:users still fails (10 more, 31 in all)",
     ]
+
+
+@pytest.mark.parametrize("more", [False, True])
+def test_starts_that_were_missed_together_count_each(more):
+    count = 3
+    first = datetime(2026, 8, 3, tzinfo=UTC)
+    missed = Missed(first, first + timedelta(minutes=2), count, "no daemon ran", more)
+    phase = parse(b'[[phase]]\ntask="a"\nrule="cron=* * * * *"\n', "f.toml")[0].phases[0]
+    told = happenings(journal([on_missed(phase, missed).facts]), ())
+    [incident] = take(State(), told, POLICY).incidents.values()
+    assert (incident.kind, incident.total, incident.fresh) == (EventKind.MISSED, count, count)
+    one = on_missed(phase, Missed(first, first, 1, "late")).facts
+    [incident] = take(State(), happenings(journal([one]), ()), POLICY).incidents.values()
+    assert incident.total == 1
 
 
 def test_after_a_quiet_window_the_interval_is_the_least_again():

@@ -221,6 +221,13 @@ def test_work_that_nobody_takes_is_told_and_what_is_not_for_workers_is_not():
     assert found["taskmasters"][0].level is WARN
 
 
+def test_slots_in_use_are_those_that_the_bus_knows_of():
+    hands = [process("w", slots=4), process("short", slots=2, running=("a",)), process("x", alive=False)]
+    found = told(at_work(hands, [], "", 0, held={"w": 1, "short": 40, "x": 2}))
+    assert "3 of 6 slots in use" in found["workers"][0].text
+    assert "it still holds 2 tasks, until its lease lapses" in found["lost"][0].text
+
+
 def test_the_health_of_a_daemon_and_a_process_that_was_lost_are_told():
     sick = [
         process("t", "taskmaster", health="red: bus: away"),

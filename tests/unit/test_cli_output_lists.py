@@ -483,6 +483,17 @@ def test_workers_tell_who_is_alive_and_who_is_lost(place, capsys):
     assert "2/4" in capsys.readouterr().out
 
 
+def test_workers_count_the_leases_of_one_that_was_killed_between_two_heartbeats(place, capsys):
+    place.beat("killed")
+    place.send(1)
+    assert place.bus.claim(["extract"], "killed", 1)
+    workers.run(place.where, look=Look("json"), clock=place.clock)
+    [row] = json.loads(capsys.readouterr().out)
+    assert (row["in_flight"], row["running"]) == (1, [])
+    workers.run(place.where, look=Look("table"), clock=place.clock)
+    assert "1/4" in capsys.readouterr().out
+
+
 def test_since_and_until_are_when_it_happened(place, capsys):
     place.send(1)
     place.clock.advance(timedelta(days=1).total_seconds())

@@ -21,6 +21,7 @@ LONGEST_MUTE_US: Final = 31 * 86_400_000_000
 _LONGEST_NAME: Final = 300
 """Characters of a name; longer ones, which only a hostile message has, are told apart by a digest of the rest."""
 _INSTANT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{5,15}Z$", re.ASCII)
+_STARTS: Final = re.compile(r" to [0-9TZ:.-]{1,32} \((?:more than )?([0-9]{1,9}) starts\): ", re.ASCII)
 _KINDS: Final = {
     FactKind.DEAD: EventKind.TASK,
     FactKind.MISSED: EventKind.MISSED,
@@ -168,7 +169,14 @@ def _event(fact: Fact, at_us: int, beside: _Beside, starts: Mapping[str, str]) -
         mode=_MODES.get(fact.mode, Mode.EDGE),
         to=_bounded(fact.to),
         batch=starts.get(fact.key, "")[:_LONGEST_NAME] if kind is EventKind.TASK else "",
+        count=_count(fact.text) if kind is EventKind.MISSED else 1,
     )
+
+
+def _count(text: str) -> int:
+    """Return how many starts a text of `decide.tick.on_missed` is about."""
+    found = _STARTS.search(text)
+    return max(int(found[1]), 1) if found else 1
 
 
 def _bounded(name: str) -> str:

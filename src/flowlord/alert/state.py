@@ -57,6 +57,7 @@ class Event(msgspec.Struct, frozen=True):
 
     `subject` is what must go well again for it to be over: a phase, a task's name, or `file:` and a workflow. `hour` is
     the data time in hours since 1970 UTC, None when unknown. `batch` is the start that a task which failed belongs to.
+    `count` is how many things happened at once, such as starts that were missed.
     """
 
     kind: EventKind
@@ -70,6 +71,7 @@ class Event(msgspec.Struct, frozen=True):
     mode: Mode = Mode.EDGE
     to: str = ""
     batch: str = ""
+    count: int = 1
 
 
 class Ending(msgspec.Struct, frozen=True):

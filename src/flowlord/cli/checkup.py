@@ -120,12 +120,13 @@ def clock(visit: Visit) -> Iterator[Finding]:
 
 def workers(visit: Visit) -> Iterator[Finding]:
     """Who is alive, what nobody does, and where living processes differ that should be alike."""
-    from flowlord.cli.fleet import at_work
+    from flowlord.cli.fleet import at_work, held_by
 
     bus = visit.bus()
+    held = held_by(bus) if bus is not None else {}
     presences, topics = (bus.presences(), bus.topics()) if bus is not None else ([], [])
     failed_topic = visit.settings.taskmaster.failed_topic
-    yield from at_work(presences, topics, failed_topic, to_us(visit.clock.now()), bus)
+    yield from at_work(presences, topics, failed_topic, to_us(visit.clock.now()), bus, held)
     if bus is not None:
         yield from _paused(bus, visit.clock.now())
 

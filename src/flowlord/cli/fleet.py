@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from flowlord.bus.port import DONE, QUARANTINE, Bus, Presence, TopicState
 from flowlord.cli.texts import some
@@ -11,6 +13,21 @@ from flowlord.model.finding import Finding, Level
 from flowlord.model.revision import MARK, files_apart
 
 NAMED = 3
+
+
+def held_by(bus: Bus) -> Counter[str]:
+    """Return how many tasks each consumer holds by the word of the bus, one that was killed too."""
+    from flowlord.cli.attempts import running
+
+    return Counter(each.consumer for each in running(bus))
+
+
+def in_flight(process: Presence, held: int) -> int:
+    """Return how many slots are in use: as the last heartbeat told, or as leases do that are younger than it.
+
+    A worker holds more tasks than it runs at a time when they are short.
+    """
+    return max(len(process.running), min(held, process.slots))
 
 
 def differences(found: Sequence[Presence], bus: Bus | None = None) -> Iterator[Finding]:
@@ -42,6 +59,7 @@ def at_work(
     failed_topic: str,
     now_us: int,
     bus: Bus | None = None,
+    held: Mapping[str, int] = MappingProxyType({}),
 ) -> Iterator[Finding]:
     """Tell who is alive and what nobody does."""
     masters = [each for each in found if each.alive and each.kind == "taskmaster"]
@@ -52,7 +70,7 @@ def at_work(
         text = "no taskmaster is alive: nothing starts by itself, and no result is heard"
         yield Finding("taskmasters", Level.WARN, text, "flowlord run workflows/")
     slots = sum(each.slots for each in hands)
-    busy = sum(len(each.running) for each in hands)
+    busy = sum(in_flight(each, held.get(each.consumer, 0)) for each in hands)
     served = {topic for each in hands for topic in each.topics}
     left = [
         state
@@ -71,6 +89,8 @@ def at_work(
         if not each.alive:
             when = relative(each.beat_us, now_us)
             text = f"the {each.kind} {each.consumer} on {each.host} went without a word, last heard {when}"
+            if count := held.get(each.consumer, 0):
+                text += f"; it still holds {some(count, 'task')}, until its lease lapses"
             yield Finding(
                 "lost", Level.WARN, text, "flowlord tasks --lost   # what it held: it is offered again"
             )

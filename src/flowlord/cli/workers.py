@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from flowlord.bus.clock import SystemClock
 from flowlord.cli import printer
 from flowlord.cli.exits import DONE
-from flowlord.cli.fleet import differences
+from flowlord.cli.fleet import differences, held_by, in_flight
 from flowlord.cli.printer import Look
 from flowlord.cli.sources import opened
 from flowlord.cli.table import GREEN, RED, Column
@@ -37,7 +37,9 @@ def run(where: BusSettings, *, look: Look | None = None, clock: Clock | None = N
             found = sorted(
                 bus.presences() if bus is not None else [], key=lambda each: (not each.alive, each.consumer)
             )
-            printer.rows(map(_record, found), FIELDS, columns=_columns(now_us), look=look or Look())
+            held = held_by(bus) if bus is not None else {}
+            records = [_record(each, held.get(each.consumer, 0)) for each in found]
+            printer.rows(records, FIELDS, columns=_columns(now_us), look=look or Look())
             for finding in differences(found, bus):
                 printer.say(f"note: {finding.text}")
             if not any(each.alive for each in found) and printer.on_terminal():
@@ -47,7 +49,7 @@ def run(where: BusSettings, *, look: Look | None = None, clock: Clock | None = N
     return printer.quietly(body)
 
 
-def _record(found: Presence) -> Record:
+def _record(found: Presence, held: int) -> Record:
     return {
         "consumer": found.consumer,
         "kind": found.kind,
@@ -56,7 +58,7 @@ def _record(found: Presence) -> Record:
         "pid": found.pid,
         "topics": list(found.topics),
         "slots": found.slots,
-        "in_flight": len(found.running),
+        "in_flight": in_flight(found, held),
         "running": list(found.running),
         "beat": iso(found.beat_us) or None,
         "beat_us": found.beat_us,
@@ -93,7 +95,11 @@ def _columns(now_us: int) -> list[Column]:
         Column("topics", topics, gives=True),
         Column(
             "in flight",
-            lambda each, _: f"{each['in_flight']}/{each['slots']}" if each["slots"] and alive(each) else "-",
+            lambda each, _: (
+                f"{each['in_flight']}/{each['slots']}"
+                if each["slots"] and (alive(each) or each["in_flight"])
+                else "-"
+            ),
             right=True,
         ),
         Column("last beat", lambda each, _: relative(number(each, "beat_us"), now_us)),
