@@ -506,6 +506,20 @@ def test_a_day_means_its_only_hour_with_tasks_and_else_names_those_that_have_som
     )
 
 
+@pytest.mark.parametrize(
+    ("rule", "first", "last"),
+    [
+        ("cron=*/20 * * * * *", "2026-08-02T05:00:00Z", "2026-08-02T05:59:40Z"),
+        ("cron=*/20 * * * * *&jitter=2h", "2026-08-02T05:00:00Z", "2026-08-02T05:59:40Z"),
+        ("cron=*/20 * * * * *&offset=-90m", "2026-08-02T06:30:00Z", "2026-08-02T07:29:40Z"),
+    ],
+)
+def test_an_hour_has_each_of_its_starts_and_none_of_the_hours_around(tmp_path, capsys, rule, first, last):
+    world = World(tmp_path, f'[[phase]]\ntask = "extract:users"\nrule = "{rule}"\n')
+    found = answer(world.kept(), capsys, "extract:users 2026-08-02T05")
+    assert f"180 starts were planned from {first} to {last}" in found["said"][0]["text"]
+
+
 def test_starts_that_nobody_could_have_made_are_told_and_filled_last(tmp_path, capsys):
     world = World(tmp_path, EVERY_20, loaded=at(2, 22, 30))
     found = answer(world.kept(), capsys, "extract:users 2026-08-02T22")

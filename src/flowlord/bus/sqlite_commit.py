@@ -226,13 +226,14 @@ def take_off(db: sqlite3.Connection, entries: Sequence[int]) -> list[tuple[int, 
     """Remove messages that nobody holds, and return them, the oldest first."""
     found = sorted(select_in(db, _SELECT, entries))
     rows = [Row(*row) for _, *row in found]
+    bands: dict[tuple[str, int], list[int]] = {}
     for (entry, *_), row in zip(found, rows, strict=True):
         if row.due_us:
             db.execute("DELETE FROM later WHERE due_us = ? AND id = ?", (row.due_us, entry))
         else:
-            db.execute(
-                "DELETE FROM waiting WHERE topic = ? AND rank = ? AND id = ?", (row.topic, row.rank, entry)
-            )
+            bands.setdefault((row.topic, row.rank), []).append(entry)
+    for band, some in bands.items():
+        change_in(db, "DELETE FROM waiting WHERE topic = ? AND rank = ? AND id IN", some, band)
     change_in(db, "DELETE FROM messages WHERE id IN", entries)
     return [(entry, row) for (entry, *_), row in zip(found, rows, strict=True)]
 

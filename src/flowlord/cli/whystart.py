@@ -203,14 +203,24 @@ def _starts(case: Case, phase: Phase, moment: datetime) -> list[Expected]:
 
             terms = [Term(phase, first)]
         zone = case.settings.taskmaster.zone
-        every = islice(expected(terms, first, last, zone=zone, marks=marks), MOST)
-        return [start for start in every if _is_about(start, moment, case.exact)]
+        if phase.rule.is_batch:
+            every = islice(expected(terms, first, last, zone=zone, marks=marks), MOST)
+            return [start for start in every if _is_about(start, moment, case.exact)]
+        # One data time each, and maybe one start each second: those of the hours around are not asked for.
+        end = middle + _length(moment, case.exact)
+        last = end + timedelta(microseconds=phase.rule.jitter_ns // 1000)
+        every = islice(expected(terms, middle, last, zone=zone, marks=marks), MOST)
+        return [start for start in every if start.instant < end]
     except OverflowError:
         return []
 
 
+def _length(moment: datetime, exact: bool) -> timedelta:
+    return timedelta(seconds=1) if exact and moment.second else timedelta(minutes=1 if exact else 60)
+
+
 def _is_about(start: Expected, moment: datetime, exact: bool) -> bool:
-    length = timedelta(seconds=1) if exact and moment.second else timedelta(minutes=1 if exact else 60)
+    length = _length(moment, exact)
     try:
         return any(timedelta(0) <= time - moment < length for time in times_of(start))
     except (ValueError, OverflowError):
