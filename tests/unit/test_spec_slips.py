@@ -208,7 +208,7 @@ def test_a_slip_behind_an_alias_is_told_once_where_it_stands():
 
 @pytest.mark.parametrize("rule, told_at", [
     ("files=/in/*.csv&ignore=in/old/*.csv", 32), ("files=in/*.csv&ignore=/in/old/*", 31),
-    ("files=s3://b/x/*&ignore=/x/y", 33),
+    ("files=s3://b/x/*&ignore=/x/y", 33), ("files=./in/*.csv&ignore=in/old/*", 33),
 ])  # fmt: skip
 def test_an_ignored_pattern_that_is_spelled_otherwise_than_the_files_is_told(rule, told_at):
     assert first(f'[[phase]]\ntask = "a"\nrule = "{rule}"\n')[:2] == (f"3:{told_at}", "FL072")
@@ -219,3 +219,17 @@ def test_an_ignored_pattern_that_is_spelled_otherwise_than_the_files_is_told(rul
 ])  # fmt: skip
 def test_an_ignored_pattern_that_may_match_is_not(rule):
     assert told(f'[[phase]]\ntask = "a"\nrule = "{rule}"\n'.encode(), "f.toml") == []
+
+
+@pytest.mark.parametrize("files", [
+    "./in/*/*/*.csv", "../in/*.csv", "./folder/*.txt", "in/./x/*.csv", "/data/../in/*.csv", "./x.csv", "/in//*.csv",
+])  # fmt: skip
+def test_a_folder_that_is_spelled_with_dots_in_front_of_all_wildcards_is_as_good_as_any(files):
+    assert told(f'[[phase]]\ntask = "a"\nrule = "files={files}"\n'.encode(), "f.toml") == []
+
+
+@pytest.mark.parametrize("files, told_at", [
+    ("/in/*/../x.csv", 21), ("./in/*/./x.csv", 22), ("./in/..", 20), ("in/**//x", 20),
+])  # fmt: skip
+def test_dots_behind_a_wildcard_are_told_since_no_path_that_is_found_holds_them(files, told_at):
+    assert first(f'[[phase]]\ntask = "a"\nrule = "files={files}"\n')[:2] == (f"3:{told_at}", "FL072")

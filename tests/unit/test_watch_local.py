@@ -12,6 +12,7 @@ import pytest
 
 from flowlord.bus.clock import SystemClock
 from flowlord.rules.globs import Glob
+from flowlord.rules.places import place_of
 from flowlord.watch import inotify
 from flowlord.watch.local import LocalWatch
 from flowlord.watch.sighting import Sighting
@@ -111,3 +112,23 @@ def test_names_of_any_bytes_are_heard(tmp_path: Path) -> None:
     with watching(tmp_path, "*") as watch:
         os.close(os.open(os.fsencode(tmp_path) + b"/\xff\n", os.O_CREAT | os.O_WRONLY))
         assert heard(watch, 1)[0].path == f"{tmp_path}/\udcff\n"
+
+
+@pytest.mark.parametrize(
+    "pattern", ["./in/*.csv", "../{here}/in/*.csv", "in/./*.csv", "in//*.csv", "./in/a.csv"]
+)
+def test_a_folder_that_a_pattern_spells_with_dots_is_watched_and_its_files_are_spelled_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    glob = Glob.compile(pattern.format(here=tmp_path.name))
+    root = place_of(glob.pattern).root
+    watch = LocalWatch({root: [glob]}, SystemClock(), kind_of=lambda _: "ext4", poll_ns=10**9)
+    try:
+        assert list(watch.scan(watch.roots[root])) == []
+        (tmp_path / "in" / "a.csv").write_bytes(b"1")
+        assert {seen.path for seen in heard(watch, 1) if glob.matches(seen.path)} == {f"{root}a.csv"}
+        assert [seen.path for seen in watch.scan(watch.roots[root])] == [f"{root}a.csv"]
+    finally:
+        watch.close()

@@ -11,13 +11,14 @@ from flowlord.model.problem import Problem
 from flowlord.model.workflow import Rule
 from flowlord.rules.errors import Unreadable
 from flowlord.rules.globs import Glob, share
+from flowlord.rules.places import place_of
 from flowlord.spec.author.advice import Advice
 from flowlord.spec.codes import problem
 from flowlord.spec.document import named
 
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*://")
 _DOUBLED: Final = re.compile(r"//+")
-_DOTS: Final = re.compile(r"(?:^|/)(\.\.?)(?=/|$)")
+_DOTS: Final = re.compile(r"(?:^|(?<=/))(\.\.?)(?=/|$)")
 _BRACES: Final = re.compile(r"(?<!\\)\{[^{}/]*,[^{}/]*\}")
 _WILD: Final = re.compile(r"[*?\[\\]")
 REMOTE: Final = (
@@ -83,23 +84,35 @@ def _spelling(pattern: str) -> str:
     """Return how a pattern begins: in a bucket, absolute or relative; empty when it may be any of them."""
     if scheme := _SCHEME.match(pattern):
         return f"in {scheme[0].lower()}"
-    return "" if _WILD.match(pattern) else "absolute" if pattern.startswith("/") else "relative"
+    if _WILD.match(pattern):
+        return ""
+    return (
+        "absolute"
+        if pattern.startswith("/")
+        else "relative with ./"
+        if pattern.startswith("./")
+        else "relative"
+    )
 
 
 def _pattern(advice: Advice, number: int, nth: int, pattern: str) -> None:
     scheme = _SCHEME.match(pattern)
-    begin = scheme.end() if scheme else 0
+    begin = len(
+        place_of(pattern).root
+    )  # what stands before is no search: a path begins with it as it is spelled
+    if scheme:
+        begin = scheme.end()
     if told := _address(pattern, scheme):
         text, hint, end, better = told
         advice.at_option("FL072", number, "files", text, hint, nth=nth, start=0, end=end, better=better)
-    elif not scheme and (doubled := _DOUBLED.search(pattern)):
+    elif not scheme and (doubled := _DOUBLED.search(pattern, begin)):
         start, end = doubled.span()
-        text = "no path of a file holds //: the pattern matches nothing"
+        text = "no path that is found holds //: the pattern matches nothing"
         hint = "write one slash; ** stands for any folders in between"
         advice.at_option("FL072", number, "files", text, hint, nth=nth, start=start, end=end, better="/")
     elif dots := _DOTS.search(pattern, begin):
         start, end = dots.span(1)
-        text = f"no path of a file holds {named(dots[1])}: the pattern matches nothing"
+        text = f"no path that is found holds {named(dots[1])}: the pattern matches nothing"
         advice.at_option(
             "FL072", number, "files", text, "write the whole path", nth=nth, start=start, end=end
         )

@@ -26,10 +26,12 @@ PAGES: Final = {
         _rule("files=/in/a%2Bb.csv"),
     ),
     "FL072": Page(
-        "No file has such a path: paths have one slash between folders, neither . nor .. nor ~ in them, "
-        "end in a name, and in a bucket begin with s3:// or gs://. The pattern matches nothing, and says so to nobody.",
-        _rule("files=/in«//»*.csv"),
-        _rule("files=/in/*.csv"),
+        "No file has such a path. The folder in front of the first wildcard is taken as it is spelled, so ./in/*.csv "
+        "and ../in/*.csv do match. Behind it paths have one slash between folders and neither . nor .. in them; they "
+        "end in a name, ~ is not filled in, and in a bucket they begin with s3:// or gs://. Such a pattern matches "
+        "nothing, and says so to nobody.",
+        _rule("files=/in/*«//»*.csv"),
+        _rule("files=/in/*/*.csv"),
     ),
     "FL073": Page(
         "A file that two phases match starts both. That may be meant; it is often an old pattern beside "
