@@ -28,7 +28,7 @@ def test_objects_that_come_start_their_phases_once_also_after_a_restart(tmp_path
         storage.write(f"{root}/in/old.csv.done", b"")
         work = ("--worker", "load=builtin:noop")
         with running("run", "workflows", *work, cwd=tmp_path, env=env) as daemon:
-            daemon.says("1 files were there before a.toml:load watched")
+            daemon.says("1 file was there before a.toml:load watched")
             daemon.says("files are not seen:")  # the bucket that is not there stops nothing else
             storage.write(f"{root}/in/new.csv", b"2")
             storage.write(f"{root}/in/waits.csv", b"2")

@@ -41,7 +41,7 @@ def files(home: Path, *arguments: str) -> list[dict[str, object]]:
 def test_files_that_come_start_their_phases_and_the_chain_goes_on(tmp_path):
     write(tmp_path, {"workflows/a.toml": FLOW, "in/2026-08-01/old.csv": "x"})
     with running("run", "workflows", *WORK, cwd=tmp_path) as daemon:
-        daemon.says("1 files were there before a.toml:load watched in/*/*.csv")
+        daemon.says("1 file was there before a.toml:load watched in/*/*.csv")
         write(tmp_path, {"in/2026-08-02/a.csv": "1", "in/2026-08-02/b.csv": "2", "in/2026-08-02/c.txt": "3"})
         daemon.says("started load", times=2)
         (tmp_path / "in/2026-08-02/d.csv").write_text("4", "utf-8")
@@ -66,6 +66,30 @@ def test_files_that_come_start_their_phases_and_the_chain_goes_on(tmp_path):
         daemon.says("report complete")
         assert daemon.end() == 0
     assert len(infos(tmp_path, "load")) == 4
+
+
+def test_a_file_is_known_however_its_path_is_spelled_and_one_from_before_is_told_as_such(tmp_path):
+    flow = '[[phase]]\ntask = "load"\nrule = "files=./in/*.csv&settle=200ms"\ntemplate = "{meta:file}"\n'
+    write(tmp_path, {"workflows/a.toml": flow, "in/old.csv": "x"})
+    with running("run", "workflows", cwd=tmp_path) as daemon:
+        daemon.says("1 file was there before a.toml:load watched ./in/*.csv")
+        write(tmp_path, {"in/new.csv": "1"})
+        daemon.says("./in/new.csv started load")
+        assert daemon.end() == 0
+    for path in ("./in/new.csv", "in/new.csv", f"{tmp_path}/in/new.csv"):
+        assert flowlord("why", path, cwd=tmp_path).out.startswith("./in/new.csv: started")
+        assert flowlord("trace", path, cwd=tmp_path).out.startswith("./in/new.csv  file")
+        assert [row["info"] for row in tasks(tmp_path, "--file", path)] == ["./in/new.csv"]
+    for path in ("in/old.csv", f"{tmp_path}/in/old.csv"):
+        told = flowlord("why", path, cwd=tmp_path)
+        assert told.out.startswith("./in/old.csv: there before it was watched")
+        assert "flowlord files --rerun ./in/old.csv" in told.out
+        assert "hint: did you mean ./in/old.csv?" in flowlord("files", "--test", path, cwd=tmp_path).err
+    tested = flowlord("files", "--test", "./in/old.csv", cwd=tmp_path)
+    assert "it was there before ./in/*.csv was watched; it starts nothing by itself" in tested.err
+    assert "before" not in flowlord("files", "--test", "./in/new.csv", cwd=tmp_path).err
+    write(tmp_path, {"in/old.csv": "written again"})
+    assert "it starts by itself when a daemon sees it" in flowlord("why", "in/old.csv", cwd=tmp_path).out
 
 
 def test_run_once_starts_what_is_there_and_nothing_twice(tmp_path):

@@ -25,8 +25,8 @@ def test_what_was_there_before_starts_nothing_and_what_comes_starts_once(tmp_pat
     watcher.settle()
     assert watcher.started() == []
     [text] = watcher.farm.facts(FactKind.SKIPPED)
-    assert text.startswith("1 files were there before f.toml:t0 watched")
-    assert f"flowlord files --rerun '{tmp_path}/*.csv' -y starts them" in text
+    assert text.startswith("1 file was there before f.toml:t0 watched")
+    assert f"flowlord files --rerun '{tmp_path}/*.csv' --execute starts what is there" in text
 
 
 @pytest.mark.parametrize("how", [{"initial": "run"}, {"once": True}])

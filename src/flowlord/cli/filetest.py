@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from flowlord.bus.clock import SystemClock
 from flowlord.cli import printer
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE
+from flowlord.cli.filebefore import rerun, there_before, words_of
 from flowlord.cli.filemeant import meant
 from flowlord.cli.printer import Look
 from flowlord.cli.texts import some
+from flowlord.cli.trace import seen_versions
 from flowlord.decide.context import Context
 from flowlord.decide.file import FileEvent, by_hand
 from flowlord.decide.files import FilePhases, Match
+from flowlord.model.errors import BusError
 from flowlord.rules.moments import time_of_path
 from flowlord.rules.nearest import Near, nearest_glob, told
 
@@ -44,6 +48,9 @@ def run(settings: Settings, path: str, look: Look) -> int:
     found = [_match(match, path, ctx) for match in matches]
     moment = time_of_path(path)
     near = None if matches else _nearest(phases, path)
+    before = _before(settings, matches, path)
+    for match, row in zip(matches, found, strict=True):
+        row["there_before"] = match in before
     answer: dict[str, object] = {
         "path": path,
         "moment": moment.isoformat().replace("+00:00", "Z") if moment else "",
@@ -55,9 +62,29 @@ def run(settings: Settings, path: str, look: Look) -> int:
         printer.document(answer)
     else:
         printer.lines(_words(path, answer, found, near, phases))
+    if before:
+        for match in before:
+            printer.say(f"note: {words_of(match)}")
+        printer.say(f"  {rerun(path)}")
     if other := meant(path, phases):
         printer.say(f"hint: did you mean {printer.printable(other)}?")
     return DONE if matches else ANSWER_IS_BAD
+
+
+def _before(settings: Settings, matches: list[Match], path: str) -> list[Match]:
+    """Return the phases that know a file which lies here already; of any other path no bus is asked."""
+    if not (matches and os.path.isfile(path)):
+        return []
+    from flowlord.cli.sources import opened
+
+    cache_path = settings.cache.path if settings.cache.enabled else None
+    try:
+        with opened(settings.bus, cache_path, SystemClock()) as sources:
+            if sources.bus(tell=False) is None or seen_versions(sources.history(fresh=True), path):
+                return []
+            return there_before(sources, matches, path)
+    except BusError:  # what a file would start can be told without
+        return []
 
 
 def _match(match: Match, path: str, ctx: Context) -> dict[str, object]:

@@ -74,7 +74,12 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
         """Return `wanted`, narrowed to what the file of `--file` started and all that followed."""
         if not self.file:
             return wanted
-        return msgspec.structs.replace(wanted, ids=history.ids_of_file(self.file))
+        ids = history.ids_of_file(self.file)
+        if not ids:
+            from flowlord.cli.filemeant import spellings
+
+            ids = next((found for each in spellings(self.file) if (found := history.ids_of_file(each))), ids)
+        return msgspec.structs.replace(wanted, ids=ids)
 
     def flags(self) -> str:
         """Return what was chosen as it is typed, for a command that is to be about the same."""

@@ -184,12 +184,16 @@ def _of_batch(sources: Sources, history: History, batch: str) -> list[Node]:
 
 
 def seen_versions(history: History, path: str) -> list[SeenFile]:
-    """Return what was told of a file, its last versions first."""
+    """Return what was told of a file, its last versions first, by the first spelling of its path that is known."""
     if "/" not in path and "." not in path:
         return []
     from flowlord.cache.seen import versions
+    from flowlord.cli.filemeant import spellings
 
-    return versions(history, path, VERSIONS)
+    for each in (path, *spellings(path)):
+        if found := versions(history, each, VERSIONS):
+            return found
+    return []
 
 
 def _file_words(seen: SeenFile) -> str:

@@ -6,6 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from flowlord.cache.attempt import Attempt
+from flowlord.cli.filebefore import rerun, there_before, words_of
 from flowlord.cli.filemeant import meant
 from flowlord.cli.reasons import Answer
 from flowlord.cli.texts import some
@@ -16,7 +17,7 @@ from flowlord.decide.group import GROUP, read_group
 if TYPE_CHECKING:
     from flowlord.cli.case import Case
     from flowlord.cli.sources import Sources
-    from flowlord.model.workflow import Phase, Workflows
+    from flowlord.model.workflow import Phase
 
 TASKS = 5
 
@@ -25,8 +26,9 @@ def of_file(case: Case, path: str) -> Answer | None:
     """Return what became of a file; None for a text that is no path and that nobody has seen."""
     seen = seen_versions(case.history, path)
     if not seen:
-        return _unseen(case.loaded.flows, path) if "/" in path else None
+        return _unseen(case, path) if "/" in path else None
     newest = seen[0]
+    path = newest.path  # as it was seen, however it was asked for
     answer = Answer(f"{path}: {newest.state}")
     for each in reversed(seen):
         answer.add(each.text, each.state, each.at_us)
@@ -46,7 +48,7 @@ def of_file(case: Case, path: str) -> Answer | None:
         answer.then = "it will not start anything by itself, unless a pattern is changed to match it"
         answer.commands.append(shlex.join(["flowlord", "files", "--test", path]))
     elif newest.state in ("skipped", "vanished", "deleted"):
-        answer.commands.append(shlex.join(["flowlord", "files", "--rerun", path]))
+        answer.commands.append(rerun(path))
     if newest.tasks:
         answer.commands.append(shlex.join(["flowlord", "trace", path]))
     return answer
@@ -66,17 +68,24 @@ def groups_of(sources: Sources, phase: Phase) -> list[str]:
     return found
 
 
-def _unseen(flows: Workflows, path: str) -> Answer:
+def _unseen(case: Case, path: str) -> Answer:
     answer = Answer(f"{path}: never seen")
-    phases = FilePhases.of(flows)
+    phases = FilePhases.of(case.loaded.flows)
+    if other := meant(path, phases):
+        answer = _unseen(case, other)
+        answer.head += f" (asked for as {path})"
+        return answer
     matches = phases.matching(path)
+    if before := there_before(case.sources, matches, path):
+        answer.head = f"{path}: there before it was watched"
+        for match in before:
+            answer.add(words_of(match), "before")
+        answer.then = "a daemon starts what comes or is written from now on; this one starts by hand"
+        answer.commands.append(rerun(path))
+        return answer
     if not matches:
         answer.add(f"no phase matches it: {phases.why_not(path)}", "unmatched")
         answer.then = "it would start nothing"
-        if other := meant(path, phases):
-            answer.then = f"did you mean {other}?"
-            answer.commands.append(shlex.join(["flowlord", "why", other]))
-            path = other
     for match in matches:
         phase = match.rules.phase
         answer.add(
@@ -85,7 +94,7 @@ def _unseen(flows: Workflows, path: str) -> Answer:
         answer.then = "it starts by itself when a daemon sees it, complete and standing still"
     answer.commands.append(shlex.join(["flowlord", "files", "--test", path]))
     if matches:
-        answer.commands.append(shlex.join(["flowlord", "files", "--rerun", path]))
+        answer.commands.append(rerun(path))
     return answer
 
 

@@ -119,9 +119,10 @@ class FirstWatch:
         for each in [each for each in self._patterns.get(root, ()) if each.is_new]:
             value = self._now()
             facts: tuple[Fact, ...] = ()
+            were = "1 file was" if each.files == 1 else f"{each.files:,} files were"
             text = (
-                f"{each.files} files were there before {each.rules.phase.identity} watched {each.pattern}: "
-                f"they start nothing; flowlord files --rerun '{each.pattern}' -y starts them"
+                f"{were} there before {each.rules.phase.identity} watched {each.pattern}: nothing starts by that; "
+                f"flowlord files --rerun '{each.pattern}' --execute starts what is there"
             )
             if each.files:
                 phase = each.rules.phase
