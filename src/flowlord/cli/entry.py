@@ -23,7 +23,6 @@ def enter() -> None:
     except FlowlordError as error:
         sys.exit(_told(error))
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(exits.DONE)
     except KeyboardInterrupt:
         sys.exit(exits.INTERRUPTED)

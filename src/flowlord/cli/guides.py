@@ -15,6 +15,7 @@ EXIT_CODES: Final = {
     exits.UNREACHABLE: "the bus, or a bucket, cannot be reached or used",
     exits.NO_SUCH_THING: "no such task, phase, topic or key",
     exits.NOT_CONFIRMED: "it would change things, and nobody said yes",
+    exits.NOT_WRITTEN: "the answer could not be written: the disk behind stdout is full, or it is closed",
     exits.TIMED_OUT: "--timeout passed while waiting",
     exits.INTERRUPTED: "interrupted (Ctrl-C)",
     exits.TERMINATED: "terminated (SIGTERM)",

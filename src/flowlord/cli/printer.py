@@ -242,11 +242,7 @@ def quietly(body: Callable[[], int]) -> int:
         sys.stdout.flush()
         return code
     except BrokenPipeError:
-        try:  # what is still in the buffer must not fail once more when the program ends
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        except (OSError, ValueError):
-            pass
-        return DONE
+        return DONE  # what is still in the buffer is taken care of at the end
     except KeyboardInterrupt:
         return INTERRUPTED
 
@@ -279,8 +275,11 @@ def _out(text: str) -> None:
 
 
 def _err(text: str) -> None:
-    _write(sys.stderr, text)
-    sys.stderr.flush()
+    try:
+        _write(sys.stderr, text)
+        sys.stderr.flush()
+    except OSError:  # nobody can be told that nobody can be told; the answer may still get through
+        pass
 
 
 def _write(stream: TextIO, text: str) -> None:
