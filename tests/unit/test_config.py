@@ -352,3 +352,40 @@ def test_each_namespace_has_backups_of_its_own_unless_the_command_line_names_a_p
         assert resolve({}, variables, tmp_path).cache.backup_path == place
     flags = {"namespace": "staging", "backup_path": "/backups"}
     assert resolve(flags, {}, tmp_path).cache.backup_path == "/backups"
+
+
+GO = """
+workflow = "./flows"
+refresh = "15m"
+task-ttl = "5h"
+db-path = "./tasks.db"
+done_topic = "done"
+file_topic = "files"
+failed_topic = "-"
+status_port = 8080
+host = "localhost"
+[slack]
+url = "https://hooks.slack.com/services/x"
+MinFrequency = "6m"
+[bus]
+bus = "pubsub"
+pubsub_id = "p"
+nsqd_hosts = ["localhost:4150"]
+[file]
+access_key = "a"
+secret_key = "b"
+use_file_buf = true
+"""
+
+
+def test_a_configuration_of_the_go_program_is_taken_and_each_key_without_an_equal_is_told(tmp_path):
+    settings = resolve({}, {}, given(tmp_path, GO))
+    assert settings.taskmaster.workflows == "./flows"
+    assert settings.taskmaster.task_ttl_ns == 5 * 3600 * 10**9
+    assert (settings.cache.path, settings.taskmaster.failed_topic) == ("./tasks.db", "")
+    told = {note.line: note for note in settings.notes}
+    assert told[5].text == "db-path is read as cache.path"
+    assert [line for line in told if line != 5] == [9, 10, 15, 16, 17, 21]
+    assert all("redis://HOST:6379" in told[line].hint for line in (15, 16, 17))
+    assert "web page" in told[9].text
+    assert settings.bus == Settings().bus

@@ -10,6 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from flowlord.config.channels import TABLE, Channels
+from flowlord.config.fromgo import GONE, TAKEN
 from flowlord.config.settings import (
     AlertSettings,
     BusSettings,
@@ -257,6 +258,16 @@ def _from_file(found: _Collected, path: str, key: str, value: object, line: int,
         if plain in map(_plain, setting.keys):
             found.take(setting, value, f"{path}:{line}", Problem(path, line, column, ""))
             return
+    if plain in TAKEN:
+        setting = next(each for each in SETTINGS if each.name == TAKEN[plain])
+        found.take(setting, value, f"{path}:{line}", Problem(path, line, column, ""))
+        hint = "name a file that is not there yet: the database of the Go program is another kind"
+        found.note(path, f"{key} is read as {setting.name}", hint, line, column)
+        return
+    if plain in GONE:
+        text, hint = GONE[plain]
+        found.note(path, text.format(key=key), hint, line, column)
+        return
     later = {_plain(each) for each in LATER}
     if plain in later or plain.partition(".")[0] in later:
         found.later.append((key, Problem(path, line, column, "")))
