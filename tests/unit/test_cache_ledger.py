@@ -216,6 +216,7 @@ def test_what_is_late_and_what_was_lost_is_noted_beside_where_it_stands():
     ledger = after(published("k"), late, late, told(FactKind.LOST, "k", "w1"), told(FactKind.LOST, "k", "w2"))
     [found] = ledger.attempts.values()
     assert (found.state, found.late_us, found.lost) == ("waiting", BEGIN_US + 2 * SECOND_US, 2)
+    assert found.due_us == BEGIN_US + 5 * SECOND_US, "it was offered again when the last one was lost"
     assert [kind for _, kind, *_ in ledger.decisions] == ["lost", "lost"], (
         "the alert beside tells why it is late"
     )

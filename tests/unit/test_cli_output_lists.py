@@ -494,6 +494,24 @@ def test_workers_count_the_leases_of_one_that_was_killed_between_two_heartbeats(
     assert "1/4" in capsys.readouterr().out
 
 
+def test_a_task_whose_worker_died_is_ready_since_it_was_offered_again(place, capsys):
+    from flowlord.model.plan import Fact, FactKind, Plan
+
+    place.send(1)
+    place.clock.advance(600)
+    [row] = place.bus.peek("extract", 1)
+    place.bus.commit(Plan(facts=(Fact(FactKind.LOST, key=row.key, topic="extract", text="lost w1"),)))
+    place.follow()
+    assert place.bus.claim(["extract"], "w2", 1)
+    place.clock.advance(60)
+    place.tasks(Look("json"))
+    [told] = json.loads(capsys.readouterr().out)
+    assert (told["state"], told["worker"], told["lost"]) == ("running", "w2", 1)
+    assert told["due"] > told["published"]
+    place.tasks(Look("table"))
+    assert "60s ago" in capsys.readouterr().out.replace("1m ago", "60s ago")
+
+
 def test_since_and_until_are_when_it_happened(place, capsys):
     place.send(1)
     place.clock.advance(timedelta(days=1).total_seconds())

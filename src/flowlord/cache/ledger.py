@@ -232,6 +232,8 @@ class Ledger:
             attempt.late_us = attempt.late_us or at
         else:
             attempt.lost += 1
+            if attempt.state in _OPEN:
+                attempt.due_us = at  # it is ready anew from now on, whenever its first worker took it
         self.changed[fact.key] = attempt
 
     def _again(self, fact: Fact, at: int) -> None:

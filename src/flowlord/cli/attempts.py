@@ -158,7 +158,8 @@ def of_peeked(found: Peeked) -> Attempt:
 def set_by_bus(attempt: Attempt, found: Peeked) -> None:
     """Write the bus's word over what history has: it knows who runs what, and what waits."""
     attempt.state = State(found.state).value
-    attempt.due_us = found.due_us
+    if found.due_us or not attempt.lost:  # of one that was offered again history knows since when it is ready
+        attempt.due_us = found.due_us
     if found.state == State.RUNNING:
         attempt.worker = found.consumer
         attempt.deliveries = found.deliveries
