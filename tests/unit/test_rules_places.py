@@ -87,6 +87,15 @@ def test_the_nearest_pattern_and_where_a_path_differs(path, words):
     assert told(path, near) == words
 
 
+def test_a_path_without_the_folder_that_two_stars_stand_for_is_told_so():
+    for path, pattern in (("/in/a.csv", "/in/**/*.csv"), ("a.csv", "**/*.csv")):
+        near = nearest_glob(path, [Glob.compile(pattern)])
+        assert near is not None
+        assert (
+            told(path, near) == f"nearest: {pattern}, which wants '/*.csv' more: '**/' is one folder or more"
+        )
+
+
 def test_without_patterns_nothing_is_near():
     assert nearest_glob("/x", []) is None
 
@@ -97,7 +106,15 @@ def test_a_pattern_knows_which_folders_may_hold_a_file():
     assert [flat.leads_into(folder) for folder in folders] == [True, True, True, False, False]
     assert [flat.holds(folder) for folder in folders] == [False, False, True, False, False]
     assert [deep.leads_into(folder) for folder in folders] == [True, True, True, True, False]
-    assert [deep.holds(folder) for folder in folders] == [False, False, True, True, False]
+    assert [deep.holds(folder) for folder in folders] == [
+        False,
+        True,
+        True,
+        True,
+        False,
+    ]  # `/d/x.csv` is to be told
+    assert not Glob.compile("/d/**/done/*").holds("/d/")
+    assert not Glob.compile("/d/x**/*").holds("/d/")
     assert (here.leads_into(""), here.holds(""), here.leads_into("a/")) == (True, True, False)
 
 

@@ -287,6 +287,16 @@ def test_what_matches_nothing_is_recorded_once_with_what_is_nearest(tmp_path: Pa
     assert text.endswith("which ends before '.gz'")
 
 
+def test_a_file_that_lacks_the_folder_of_two_stars_is_recorded_too(tmp_path: Path) -> None:
+    watcher = Watcher(f"files={tmp_path}/**/*.csv")
+    watcher.settle()
+    put(tmp_path / "a.csv")
+    watcher.settle()
+    assert [(seen.path, seen.state) for seen in watcher.told()] == [(f"{tmp_path}/a.csv", "unmatched")]
+    [text] = watcher.farm.facts(FactKind.FILE)
+    assert text.endswith("'**/' is one folder or more")
+
+
 def test_a_changed_pattern_does_not_start_what_lies_there(tmp_path: Path) -> None:
     put(tmp_path / "a.txt")
     watcher = Watcher(f"files={tmp_path}/*.csv")

@@ -45,7 +45,7 @@ class Glob:
     _classes: tuple[tuple[int, _Class], ...]
     _stars: int  # places where `*` may stay
     _deep: int  # places where `**` may stay
-    _last: int  # places behind the last `/` that the pattern asks for
+    _last: int  # places behind the last `/` that the pattern asks for, and before it where that is of a whole `**/`
     _starts: tuple[int, ...]  # where in the pattern the text for each place begins
 
     @classmethod
@@ -97,6 +97,9 @@ class Glob:
             if pattern[at - 1] == "/":
                 folders = bit
             bit <<= 1
+        last = ~((folders << 1) - 1) if folders else -1
+        if folders and _is_any_folder(pattern, starts[folders.bit_length() - 1]):
+            last |= folders  # many expect `**/` to stand for no folder too: what they put there is to be told
         return cls(
             pattern,
             "".join(head),
@@ -106,7 +109,7 @@ class Glob:
             tuple(classes),
             stars,
             deep,
-            ~((folders << 1) - 1) if folders else -1,
+            last,
             (*starts, begun),
         )
 
@@ -119,7 +122,7 @@ class Glob:
         return self._head.startswith(folder) or bool(self._reached(folder))
 
     def holds(self, folder: str) -> bool:
-        """Tell whether files that lie directly in `folder` may fit the pattern."""
+        """Tell whether files directly in `folder` may fit the pattern, or would if its last `**/` were nothing."""
         if self._head.startswith(folder):
             return bool(1 << len(folder) & self._last)
         return bool(self._reached(folder) & self._last)
@@ -168,6 +171,11 @@ class Glob:
             if each.has(character):
                 places |= bit
         return places
+
+
+def _is_any_folder(pattern: str, at: int) -> bool:
+    """Tell whether `**/` stands at `at` as a part of the path of its own."""
+    return pattern.startswith("**/", at) and (at == 0 or pattern[at - 1] == "/")
 
 
 def _read_class(pattern: str, start: int) -> tuple[_Class, int]:

@@ -52,10 +52,17 @@ def told(path: str, near: Near) -> str:
     if alike := _alike(rest, near.wants):
         return f"nearest: {near.pattern}, {alike}"
     if not rest:
-        return f"nearest: {near.pattern}, which wants {near.wants!r} more"
+        more = ": '**/' is one folder or more" if _is_folder_wanted(near) else ""
+        return f"nearest: {near.pattern}, which wants {near.wants!r} more{more}"
     if not near.wants:
         return f"nearest: {near.pattern}, which ends before {rest!r}"
     return f"nearest: {near.pattern}, fails at {rest!r} where it wants {near.wants!r}"
+
+
+def _is_folder_wanted(near: Near) -> bool:
+    """Tell whether a path ended within a `**/` that is a part of its own."""
+    before = near.pattern.removesuffix(near.wants)
+    return near.wants.startswith("/") and (before == "**" or before.endswith("/**"))
 
 
 def pattern_in(words: str) -> str:
