@@ -204,6 +204,7 @@ def test_it_can_be_waited_for_and_says_whether_all_went_well(home: Path) -> None
         (("nope",), 5, "no phase is called nope"),
         (("load",), 5, "did you mean load:users?"),
         (("load:users", "--workflow", "none.toml"), 5, "none.toml has no phase load:users"),
+        (("load:users", "--workflow", "workflows/users.toml"), 5, "loaded workflows: "),
         (("load:users", "--from", "2026-02-30"), 2, "is no time"),
         (("load:users", "--at", "0001-01-02"), 2, "no year for tasks"),
         (("load:users", "--by", "fortnight"), 2, "is no step"),

@@ -155,7 +155,12 @@ def on_backload(request: Request, flows: Workflows, ctx: Context, id_: str = "")
     if phase:
         notes.append(f"phase found in {phase.workflow}")
     elif request.is_strict and request.workflow:
-        raise BadRequest(f"{request.workflow} has no phase {_named(topic, job)}", is_missing=True)
+        loaded = (
+            ""
+            if request.workflow in flows.by_name
+            else f"loaded workflows: {', '.join(sorted(flows.by_name)) or 'none'}"
+        )
+        raise BadRequest(f"{request.workflow} has no phase {_named(topic, job)}", loaded, is_missing=True)
     template = phase.template if phase else ""
     if not template or (request.is_strict and request.template):
         template = request.template

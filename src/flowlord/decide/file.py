@@ -197,7 +197,8 @@ def on_quiet(
     event = FileEvent(group.path, group.version, group.size, "folder")
     told = _record(event, "started" if plan.messages or plan.opened else "skipped", plan.messages, [name])
     words = ", ".join(dict.fromkeys(message.task.name for message in plan.messages))
-    text = f"{group.files} files, the newest {group.path}, started {words or 'nothing'}"
+    many = "1 file" if group.files == 1 else f"{group.files} files"
+    text = f"{many}, the newest {group.path}, started {words or 'nothing'}"
     fact = Fact(FactKind.FILE, cause=f"file:{group.path}:{group.version}", text=text, file=told)
     plan = msgspec.structs.replace(plan, facts=(*plan.facts, fact))
     arrived = _came((rules.phase,), group.path, marks or {}, ctx)
