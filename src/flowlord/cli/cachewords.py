@@ -54,6 +54,8 @@ def mend(text: str) -> str:
         return "flowlord cache migrate"
     if "backup" in text or "listed" in text:
         return "docs/storage.md tells what a place needs"
+    if "unable to open" in text or "readonly" in text:
+        return "the file is not damaged: you must be allowed to read it, and to write in its folder"
     return "flowlord cache verify tells more; flowlord run sets a damaged file aside and begins a new one"
 
 
