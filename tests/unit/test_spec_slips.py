@@ -233,3 +233,9 @@ def test_a_folder_that_is_spelled_with_dots_in_front_of_all_wildcards_is_as_good
 ])  # fmt: skip
 def test_dots_behind_a_wildcard_are_told_since_no_path_that_is_found_holds_them(files, told_at):
     assert first(f'[[phase]]\ntask = "a"\nrule = "files={files}"\n')[:2] == (f"3:{told_at}", "FL072")
+
+
+def test_a_step_of_hours_is_measured_by_the_day():
+    assert "the step 5 does not divide the day" in str(
+        told(b'[[phase]]\ntask = "a"\nrule = "cron=0 */5 * * *"\n', "f.toml")[0]
+    )

@@ -207,3 +207,10 @@ COVERED = {
 def test_deviations_belong_to_vectors_whose_deviations_are_tested() -> None:
     homes = {param.values[0].get("file", "").removesuffix(".json") for param in cases("deviations")} - {""}
     assert homes <= COVERED
+
+
+def test_a_phase_that_is_loaded_without_a_template_is_told_to_have_none() -> None:
+    flows = flows_of({"a.toml": [{"task": "t"}]})
+    with pytest.raises(BadRequest) as refused:
+        on_backload(Request(task="t", start="2024-01-01", is_strict=True), flows, Context(now=NOW))
+    assert "has none: give one, --template TEXT" in refused.value.hint

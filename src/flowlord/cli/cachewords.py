@@ -62,6 +62,8 @@ def mend(text: str) -> str:
 def megabytes(size: object) -> str:
     """Return a size for people."""
     count = int(str(size or 0))
+    if count < 100_000:
+        return f"{count / 1e3:.1f} kB"
     return f"{count / 1e9:.1f} GB" if count >= 10**9 else f"{count / 1e6:.1f} MB"
 
 

@@ -167,7 +167,9 @@ def on_backload(request: Request, flows: Workflows, ctx: Context, id_: str = "")
     if not topic or not template:
         raise BadRequest(
             f"no template found for {_named(topic, job)}",
-            "name a phase that is loaded, or give a template of your own",
+            "that phase is loaded and has none: give one, --template TEXT"
+            if phase
+            else "name a phase that is loaded, or give a template of your own",
             is_missing=True,
         )
     if not request.by:

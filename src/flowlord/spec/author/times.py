@@ -52,6 +52,12 @@ class _Known:
     starts: dict[tuple[str, str, datetime, bool], list[datetime]] = field(default_factory=dict)
 
 
+_WHOLE: Final = {
+    "second": "minute", "minute": "hour", "hour": "day", "day of the month": "month", "day of the week": "week",
+    "month": "year",
+}  # fmt: skip
+
+
 def check(advice: Advice) -> None:
     """Tell what is surprising about the schedules of a file."""
     known = _Known()
@@ -97,8 +103,9 @@ def _steps(advice: Advice, number: int, text: str) -> None:
                 told = f"the step {step} of the {name} goes beyond its end: only {first} is left"
             else:
                 shown = ", ".join(map(str, values[:3])) + f", … {values[-1]}" * (len(values) > 3)
+                whole = _WHOLE.get(name, name)
                 told = (
-                    f"the step {step} does not divide the {name}: it is {shown}, and begins again at {again}"
+                    f"the step {step} does not divide the {whole}: it is {shown}, and begins again at {again}"
                 )
             steady = {"second": f"{step}s", "minute": f"{step}m", "hour": f"{step}h"}.get(name)
             hint = (
