@@ -104,6 +104,26 @@ def test_the_first_signal_lets_running_tasks_finish_and_claims_no_more(here, bus
     assert bus.presences() == []
 
 
+def test_a_worker_whose_only_slot_hangs_tells_the_error_and_ends_for_a_supervisor(here, bus):
+    bus.publish([message("deaf", "a", timeout_ns=1)])
+    with worker(here, concurrency=1, grace="300ms") as process:
+        process.says("as many functions hang as there are slots")
+        assert process.wait() == 1
+    [task] = done_messages(bus)
+    assert (task.result, task.msg.startswith("ran longer than its timeout of")) == ("error", True)
+    assert states(bus, "deaf") == (0, 0)
+    assert bus.presences() == []
+
+
+@pytest.mark.slow
+def test_a_daemon_whose_worker_is_stuck_ends_too(here):
+    flow = '[[phase]]\ntask = "deaf"\nrule = "cron=* * * * * *&timeout=1ms"\ntemplate = "x"\n'
+    write(here, {"flows/a.toml": flow})
+    with running("run", "flows", "--app", "work", "--concurrency", "1", cwd=here) as daemon:
+        assert daemon.wait() == 1
+        assert "functions hang in as many threads as the hosted worker has slots" in daemon.err
+
+
 def test_after_the_grace_tasks_are_handed_back_uncounted(here, bus):
     bus.publish([message("load", "a"), message("sleepy", "b")])
     with worker(here, grace="300ms") as process:

@@ -13,7 +13,7 @@ from flowlord.cli import (
 )
 from flowlord.cli.catalogue import COMMANDS
 from flowlord.cli.flags import Commands, read
-from flowlord.model.errors import BusError, FlowlordError, InvalidConfig, InvalidWorkflow
+from flowlord.model.errors import BusError, FlowlordError, InvalidConfig, InvalidWorkflow, Stuck
 
 
 def enter() -> None:
@@ -78,4 +78,4 @@ def _told(error: FlowlordError) -> int:
             return exits.UNREACHABLE
         case _:
             printer.error(str(error), hint=error.hint)
-            return exits.WRONG_USE
+            return exits.ANSWER_IS_BAD if isinstance(error, Stuck) else exits.WRONG_USE

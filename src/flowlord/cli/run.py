@@ -302,9 +302,9 @@ def _hosted(
             if own is not bus:
                 own.close()
         if left.stuck:
-            from flowlord.model.errors import FlowlordError
+            from flowlord.model.errors import Stuck
 
-            raise FlowlordError(
+            raise Stuck(
                 "functions hang in as many threads as the hosted worker has slots",
                 hint="start it again; the tracebacks are in `flowlord tasks --failed`",
             )

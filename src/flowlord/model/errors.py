@@ -4,6 +4,7 @@ FlowlordError
 ├── InvalidTask          a message that is no task; keeps the offending bytes
 ├── InvalidWorkflow      carries every Problem found in the files
 ├── InvalidConfig        carries every Problem found in the settings
+├── Stuck                this process cannot go on, and another one can
 └── BusError
     ├── BusUnavailable   the bus cannot be reached now; trying again may help
     ├── BusUnusable      the bus can be reached and must not be used (damaged, too new, network disk)
@@ -51,6 +52,10 @@ class InvalidWorkflow(_Found):
 
 class InvalidConfig(_Found):
     """A setting cannot be used."""
+
+
+class Stuck(FlowlordError):
+    """This process cannot go on, and another one can: a supervisor should start it again."""
 
 
 class BusError(FlowlordError):
