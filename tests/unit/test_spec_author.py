@@ -167,6 +167,15 @@ def test_a_secret_is_told_also_where_its_parameter_comes_first():
     assert codes(rule("cron=@daily", 'template = "design=wJalrXUtnFEMI&xtoken=abcdefghi"')) == []
 
 
+@pytest.mark.parametrize(
+    "text", ["url=s3://b/k?token=deadbeef01", "args=password=deadbeef01", "a=env=sig=deadbeef01"]
+)
+def test_a_secret_is_told_also_within_the_value_of_another_parameter(text):
+    [problem] = told(rule("cron=@daily", f'template = "?{text}"'))
+    assert problem.code == "FL080"
+    assert problem.end - problem.column == len("deadbeef01")
+
+
 def test_a_misspelt_option_beside_the_right_one_is_not_said_to_be_fixable():
     [problem] = told(rule("cron=@daily&offset=1h&ofset=2h"))
     assert (problem.code, problem.fix) == ("FL021", None)

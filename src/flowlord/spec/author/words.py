@@ -26,7 +26,9 @@ _ISSUED: Final = re.compile(
     r"|(?P<private>-----BEGIN [A-Z ]*PRIVATE KEY-----)",
     re.ASCII,
 )
-_GIVEN: Final = re.compile(r"(?<![0-9A-Za-z_.-])([A-Za-z_]{3,32}+)=(?P<value>[^&#\s{}<>$*\"']{6,})", re.ASCII)
+_GIVEN: Final = re.compile(r"(?<![0-9A-Za-z_.-])([A-Za-z_]{3,32}+)=", re.ASCII)
+# Looked for behind such a name alone: of what stands behind others, a part may be a secret again.
+_VALUE: Final = re.compile(r"[^&#\s{}<>$*\"']{6,}")
 _GIVEN_AS: Final = frozenset((
     "password", "passwd", "pwd", "secret", "client_secret", "secret_key", "secret_access_key", "aws_secret_key",
     "aws_secret_access_key", "api_key", "apikey", "access_token", "accesstoken", "auth_token", "authtoken", "token",
@@ -94,9 +96,7 @@ def _secrets(text: str, *, issued: bool = True) -> list[tuple[str, int, int]]:
             kind = each.lastgroup or "token"
             found.append((*each.span(kind), kind))
     if "=" in text:
-        for each in _GIVEN.finditer(text):
-            if each[1].lower() in _GIVEN_AS:
-                found.append((*each.span("value"), "value"))
+        found += [(*span, "value") for span in _given(text)]
     found.sort()
     told: list[tuple[str, int, int]] = []
     reached = 0
@@ -105,6 +105,17 @@ def _secrets(text: str, *, issued: bool = True) -> list[tuple[str, int, int]]:
             told.append((kind, start, end))
             reached = end
     return told
+
+
+def _given(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where the values of parameters stand that are named as secrets are, also within that of another one."""
+    reached = 0
+    for each in _GIVEN.finditer(text):
+        if each.end() < reached or each[1].lower() not in _GIVEN_AS:
+            continue
+        if value := _VALUE.match(text, each.end()):
+            reached = value.end()
+            yield value.span()
 
 
 def _texts(path: Path, value: object, depth: int) -> Iterator[tuple[Path, str]]:
