@@ -119,3 +119,36 @@ def test_a_mount_that_hangs_holds_up_no_other_folder_and_is_told(tmp_path, hangi
     finally:
         answers.set()
         assert supervisor.join(LIMIT_S) == []
+
+
+def test_a_folder_whose_link_leads_to_another_mount_now_is_watched_by_the_loop_of_that_one(tmp_path):
+    disk, point, link = tmp_path / "disk", tmp_path / "nfs", tmp_path / "in"
+    disk.mkdir()
+    point.mkdir()
+    link.symlink_to(disk)
+    farm = Farm()
+    around = farm.daemon(flows_of({"f.toml": phases(f"files={link}/*.csv")}), "d1", 1)
+    watching = Watching(initial="run", poll_ns=1_000_000_000, events=False)
+    mounts = Mounts(lambda: [(str(point), "nfs4")])
+    started: list[str] = []
+    steps: dict[str, int] = {}
+
+    def start(name, step):
+        started.append(name)
+        steps[name] = 0
+
+    loops = MountLoops(around, watching, mounts, start, steps)
+    main = FileLoop(around, watching, share=Share(mounts))
+    loops.step()
+    main.look()
+    assert started == []
+
+    link.unlink()
+    link.symlink_to(point)
+    loops.step()
+    assert started == [f"{LOOP}{point}"]
+    put(point / "a.csv")
+    for _ in range(3):
+        farm.clock.advance(3)
+        main.look()
+    assert farm.bus.claim(["t0"], "w", 9) == [], "what may hang is left to the loop of its mount"

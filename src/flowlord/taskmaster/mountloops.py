@@ -43,7 +43,9 @@ class MountLoops:
         self._mounts = mounts
         self._start = start
         self._steps = steps
-        self._built_from: tuple[Workflows, int] | None = None
+        self._built_from: Workflows | None = None
+        self._roots: frozenset[str] = frozenset()
+        self._shares: dict[str, str] = {}  # the mount of each root when it was last asked
         self._loops: dict[str, FileLoop] = {}
         self._heard: dict[
             str, tuple[tuple[int, int], int]
@@ -52,28 +54,21 @@ class MountLoops:
     def step(self) -> None:
         """Start loops that are missing, and look at those that are there."""
         self._mounts.refresh()
-        now = (self._around.workflows, self._mounts.turn)
-        if self._built_from is None or now[0] is not self._built_from[0] or now[1] != self._built_from[1]:
-            for point in sorted(self._wanted() - self._loops.keys()):
-                loop = FileLoop(self._around, self._watching, share=Share(self._mounts, point))
-                self._start(LOOP + point, loop.step)
-                self._loops[point] = loop
-                log.info(
-                    "%s is watched by a loop of its own", as_text(point), extra={"action": "files.mount"}
-                )
-            self._built_from = now
+        flows = self._around.workflows
+        if flows is not self._built_from:
+            self._roots, self._built_from = _roots_of(flows), flows
+        # Each time, since a link may be changed of which nobody tells: a root that its loop lets go must have another.
+        shares = {root: self._mounts.of(root) for root in self._roots}
+        if any(self._shares.get(root, point) != point for root, point in shares.items()):
+            self._mounts.turn += 1
+        for point in sorted(set(shares.values()) - {""} - self._loops.keys()):
+            loop = FileLoop(self._around, self._watching, share=Share(self._mounts, point))
+            self._start(LOOP + point, loop.step)
+            self._loops[point] = loop
+            log.info("%s is watched by a loop of its own", as_text(point), extra={"action": "files.mount"})
+        self._shares = shares
         for point in self._loops:
             self._look(point)
-
-    def _wanted(self) -> set[str]:
-        patterns = {
-            pattern
-            for flow in self._around.workflows.by_name.values()
-            for phase in flow.phases
-            for pattern in phase.rule.files
-        }
-        places = {place_of(pattern) for pattern in patterns}
-        return {self._mounts.of(place.root) for place in places if not place.scheme} - {""}
 
     def _look(self, point: str) -> None:
         """Tell once when a mount does not come back, and once when it does."""
@@ -91,3 +86,12 @@ class MountLoops:
             self._around.bus.commit(Plan(facts=(Fact(FactKind.ALERT, cause=subject, text=text),)))
             health.fault(subject, text, Severity.WARNING)
             log.error("%s", text, extra={"action": "files.fault"})
+
+
+def _roots_of(flows: Workflows) -> frozenset[str]:
+    """Return the folders of this machine from which patterns start."""
+    patterns = {
+        pattern for flow in flows.by_name.values() for phase in flow.phases for pattern in phase.rule.files
+    }
+    places = {place_of(pattern) for pattern in patterns}
+    return frozenset(place.root for place in places if not place.scheme)

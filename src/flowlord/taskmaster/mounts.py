@@ -18,7 +18,7 @@ MOST_LINKS: Final = 40
 
 @dataclass(slots=True)
 class Mounts:
-    """The network mounts of this machine; `turn` counts how often they changed."""
+    """The network mounts of this machine; `turn` counts how often they, or links to them, changed."""
 
     table: Callable[[], Iterable[tuple[str, str]]] = mount_points
     turn: int = 0
@@ -37,6 +37,8 @@ class Mounts:
 
     def of(self, folder: str) -> str:
         """Return the mount that a folder lies on, links followed; empty for a disk of this machine."""
+        if not self._points:
+            return ""
         path, links = os.path.abspath(folder), MOST_LINKS
         while True:
             at = ""
