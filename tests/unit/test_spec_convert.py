@@ -311,6 +311,14 @@ def test_users_of_a_system_crontab_become_topics():
     assert [each["task"] for each in found] == ["cron:deploy"]
 
 
+@pytest.mark.parametrize("command", ["python3 /srv/load.py --all", "/opt/load", "load.sh /srv", "./load"])
+def test_a_headline_that_was_copied_into_the_crontab_of_a_user_takes_no_program_for_a_user(command):
+    text = f"# *  *  *  *  * user-name  command to be executed\n1 1 * * * {command}\n"
+    found, lost = crontab(text)
+    assert [(each["task"].partition(":")[0], each["template"]) for each in found] == [("cron", command)]
+    assert lost == []
+
+
 def test_a_dash_in_front_of_an_entry_only_kept_it_out_of_a_log():
     found, lost = crontab("-*/5 * * * * /opt/quiet\n-@daily /opt/day\n")
     assert [each["rule"].partition("&")[0] for each in found] == ["cron=*/5 * * * *", "cron=@daily"]

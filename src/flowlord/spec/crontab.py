@@ -34,6 +34,11 @@ _USUAL_USERS: Final = frozenset(
         "news", "uucp", "proxy", "backup", "list", "man", "games", "ubuntu", "debian", "ec2-user", "admin",
     )
 )  # fmt: skip
+# What is a program and no user, whatever a headline says that was copied out of a system crontab into one's own.
+_PROGRAM: Final = re.compile(
+    r"\S*/\S*|\S+\.(?:sh|bash|py|pl|rb|php|js|jar)|(?:python|perl|ruby|node|php|java|bash|zsh|ksh|sh)[0-9.]*|cd|\[",
+    re.ASCII,
+)
 # Words in front of the program that a command is about.
 _RUNNERS: Final = re.compile(
     r"(?:/\S*/)?(?:env|nice|ionice|chronic|flock|timeout|sudo|exec|time|nohup|sh|bash|dash|zsh|ksh|python[0-9.]*|perl|ruby"
@@ -224,8 +229,6 @@ def _trimmed(comments: list[str]) -> list[str]:
 
 def _has_users(lines: list[str], users: Collection[str]) -> bool:
     """Tell whether all entries have a user in front of their command: a column in its headline, or known names."""
-    if any(_HEADLINE.match(line[:LONGEST_LINE]) for line in lines):
-        return True
     commands = [
         found[2]
         for line in lines
@@ -233,6 +236,10 @@ def _has_users(lines: list[str], users: Collection[str]) -> bool:
         and not _VARIABLE.fullmatch(line.strip()[:LONGEST_LINE])
         and (found := _ENTRY.fullmatch(line.strip()[:LONGEST_LINE]))
     ]
+    if any(_HEADLINE.match(line[:LONGEST_LINE]) for line in lines):
+        return not any(
+            _PROGRAM.fullmatch(word) for command in commands for word in (command or "").split()[:1]
+        )
     named = [_USER.fullmatch(command or "") for command in commands]
     return bool(named) and all(found is not None and found[1] in users for found in named)
 
