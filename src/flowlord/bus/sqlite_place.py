@@ -95,8 +95,8 @@ def file_system(folder: str, mounts: str | os.PathLike[str] = MOUNTS) -> str:
 def mount_points(mounts: str | os.PathLike[str] = MOUNTS) -> list[tuple[str, str]]:
     """Return where file systems are mounted and of which type each is; nothing where the system does not tell."""
     try:
-        with open(mounts, encoding="utf-8", errors="surrogateescape") as file:
-            lines = file.read().splitlines()
+        with open(mounts, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+            lines = file.readlines()  # names may hold all other ends of lines that Python knows
     except OSError:
         return []
     found = []
