@@ -152,3 +152,29 @@ def test_a_folder_whose_link_leads_to_another_mount_now_is_watched_by_the_loop_o
         farm.clock.advance(3)
         main.look()
     assert farm.bus.claim(["t0"], "w", 9) == [], "what may hang is left to the loop of its mount"
+
+
+def test_a_file_that_comes_to_another_loop_before_it_stands_still_is_not_told_as_gone(tmp_path):
+    table: list[tuple[str, str]] = []
+    mounts = Mounts(lambda: table)
+    farm = Farm()
+    around = farm.daemon(flows_of({"f.toml": phases(f"files={tmp_path}/*.csv&settle=10s")}), "d1", 1)
+    watching = Watching(initial="run", poll_ns=1_000_000_000, events=False)
+    loops = [FileLoop(around, watching, share=Share(mounts, point)) for point in ("", str(tmp_path))]
+
+    def look():
+        farm.clock.advance(5)
+        for loop in loops:
+            loop.look()
+
+    look()
+    put(tmp_path / "a.csv")
+    look()
+    table.append((str(tmp_path), "nfs4"))
+    mounts.refresh()
+    for _ in range(5):
+        look()
+    told = [
+        fact.text for entry in farm.bus.journal(0, 99) for fact in entry.facts if fact.kind is FactKind.FILE
+    ]
+    assert told == [f"{tmp_path}/a.csv started t0"]

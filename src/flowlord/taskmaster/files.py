@@ -317,7 +317,9 @@ class FileLoop:
             now_ns = self._around.clock.monotonic_ns()
             look = self._watch.look(path)
             stood_ns = self._settling.looked(path, look, now_ns)
-            if look is None:
+            if look is None and any(
+                path.startswith(root) for root in self._patterns
+            ):  # else of another loop now
                 self._gone.append(path)
             if look is None or stood_ns is None:
                 continue
