@@ -198,6 +198,21 @@ def test_it_can_be_waited_for_and_says_whether_all_went_well(home: Path) -> None
         assert daemon.end() == 0
 
 
+def test_a_task_that_was_sent_again_since_is_waited_for_and_did_not_fail(home: Path) -> None:
+    days = ("backload", "load:users", "--from", "2026-07-01", "--to", "2026-07-02", "--wait", "-y")
+    with running("run", "--worker", f"load=test -e {home}/mended", cwd=home) as daemon:
+        ended = flowlord(*days, cwd=home)
+        assert (ended.code, "2 tasks of b-" in ended.err) == (1, True), ended.err
+        assert flowlord("retry", "--failed", "-y", cwd=home).code == 0
+        ended = flowlord(*days, cwd=home)
+        assert (ended.code, "2 tasks of b-" in ended.err) == (1, True), ended.err
+        (home / "mended").touch()
+        assert flowlord("retry", "--failed", "-y", cwd=home).code == 0
+        ended = flowlord(*days, cwd=home)
+        assert (ended.code, "every task of b-" in ended.err) == (0, True), ended.err
+        assert daemon.end() == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "text"),
     [

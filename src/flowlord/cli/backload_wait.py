@@ -24,6 +24,7 @@ def wait_for(bus: Bus, id_: str, topic: str, after: int) -> int:
         printer.say(f"note: {words}")
     ours: set[str] = set()
     failed: set[str] = set()
+    again: set[str] = set()  # sent again by somebody after they had failed, and not ended since
     told = ""
     try:
         while True:
@@ -34,14 +35,23 @@ def wait_for(bus: Bus, id_: str, topic: str, after: int) -> int:
             while after < last and (entries := bus.journal(after, PAGE)):
                 after = entries[-1].seq
                 for fact in (fact for each in entries for fact in each.facts):
-                    if fact.kind is FactKind.PUBLISHED and fact.batch == id_:
+                    how, _, before = fact.cause.partition(":")
+                    if (
+                        fact.kind is FactKind.PUBLISHED and fact.batch == id_ and how != "dead"
+                    ):  # no dead letter
                         ours.add(fact.key)
+                        if how == "retry" and before in failed:
+                            failed.discard(before)
+                            again.add(fact.key)
+                    elif fact.kind is FactKind.DONE:
+                        again.discard(fact.key)
                     elif fact.kind in _IN_VAIN and fact.key in ours:
+                        again.discard(fact.key)
                         failed.add(fact.key)
             if now.state in ("stopped", "cancelled"):
                 printer.error(f"{id_} is {now.state}: {now.why}", hint=f"flowlord backload status {id_}")
                 return ANSWER_IS_BAD
-            if now.state == "published" and not still_open:
+            if now.state == "published" and not still_open and not again:
                 break
             if now.state == "paused" and now.why != told:
                 told = now.why
