@@ -8,7 +8,8 @@ import pytest
 
 from flowlord.model.plan import FactKind
 from flowlord.storage.open import Storage
-from flowlord.taskmaster.readings import MOST_IN_ONE, Readings
+from flowlord.taskmaster.mounts import Mounts
+from flowlord.taskmaster.readings import MOST_AT_ONCE, MOST_IN_ONE, Reader, Readings
 from flowlord.taskmaster.scheduler import Scheduler
 from support.farm import Farm
 from support.flows import flows_of
@@ -112,3 +113,14 @@ def test_what_hangs_takes_only_so_many_threads_and_leaves_room_for_other_folders
     storage.answers.set()
     until(lambda: readings.take("f.toml:last", "s3://b/in/last.json"), "there is room again")
     assert storage.asked == MOST_IN_ONE + 2, "what had no room had not begun"
+
+
+@pytest.mark.parametrize("where", ["/mnt/nfs", "s3://b"])
+def test_what_hangs_with_many_folders_leaves_room_for_this_machine(farm, where):
+    reader = Reader(farm.around, Mounts(lambda: [("/mnt/nfs", "nfs4")]))
+    for folder in range(2 * MOST_AT_ONCE // MOST_IN_ONE):
+        for n in range(MOST_IN_ONE):
+            if reader.has_room(pattern := f"{where}/{folder}/{n}.json"):
+                reader.begin(pattern)
+    assert not reader.has_room(f"{where}/more/rows.json")
+    assert reader.has_room("/srv/rows.json")

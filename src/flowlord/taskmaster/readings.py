@@ -9,8 +9,9 @@ from types import MappingProxyType
 from typing import Final
 
 from flowlord.decide.context import Source
-from flowlord.rules.places import place_of
+from flowlord.rules.places import Place, place_of
 from flowlord.storage.address import is_remote
+from flowlord.taskmaster.mounts import Mounts
 from flowlord.taskmaster.surroundings import Surroundings, read_sources
 
 FRESH_NS: Final = 60_000_000_000
@@ -18,7 +19,7 @@ FRESH_NS: Final = 60_000_000_000
 MOST_AT_ONCE: Final = 128
 """Readings of one reader that go on at the same time, each in a thread of its own, also when a mount hangs for ever."""
 MOST_IN_ONE: Final = 32
-"""So many of them below one folder: what hangs leaves room for the others."""
+"""So many of them on one network mount or below one other folder: what hangs leaves room for the others."""
 PATIENCE_S: Final = 0.2
 """How long a loop waits for what lies on this machine, where reading takes no time unless a mount hangs."""
 
@@ -38,21 +39,34 @@ class Reading:
 class Reader:
     """Begins readings; used by one thread."""
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, around: Surroundings, mounts: Mounts | None = None) -> None:
         self._around = around
+        self._mounts = mounts or Mounts()
         self._slow: list[Reading] = []
-        self._going: list[tuple[str, Reading]] = []
+        self._going: list[tuple[Place, Reading]] = []
 
     def has_room(self, pattern: str) -> bool:
         """Tell whether a reading may begin now: neither all nor those of the same place are still going on."""
         self._going = [each for each in self._going if each[1].found is None]
-        place = place_of(pattern).root
-        return len(self._going) < MOST_AT_ONCE and sum(at == place for at, _ in self._going) < MOST_IN_ONE
+        if len(self._going) < MOST_IN_ONE:
+            return True
+        if len(self._going) >= MOST_AT_ONCE:
+            return False
+        place = place_of(pattern)
+        if place.scheme and sum(bool(at.scheme) for at, _ in self._going) >= MOST_AT_ONCE - MOST_IN_ONE:
+            return False  # a store has many folders, and what lies on this machine needs none of them
+        self._mounts.refresh()
+        where = self._where(place)
+        return sum(self._where(at) == where for at, _ in self._going) < MOST_IN_ONE
+
+    def _where(self, place: Place) -> str:
+        """Return what hangs as a whole: a network mount with all its folders, or a folder."""
+        return place.root if place.scheme else self._mounts.of(place.root) or place.root
 
     def begin(self, pattern: str, wake: threading.Event | None = None) -> Reading:
         """Begin to read what a meta-file holds; `wake` is set when that is done."""
         reading = Reading()
-        self._going.append((place_of(pattern).root, reading))
+        self._going.append((place_of(pattern), reading))
         threading.Thread(
             target=self._read, args=(reading, pattern, wake), name="flowlord-reading", daemon=True
         ).start()
