@@ -9,7 +9,7 @@ import pytest
 
 from flowlord.bus.sqlite import SqliteBus
 from flowlord.bus.sqlite_connection import best_journal_mode, fixed_engine
-from flowlord.bus.sqlite_place import file_system, mount_points
+from flowlord.bus.sqlite_place import Mount, file_system, mount_points
 from flowlord.bus.sqlite_schema import VERSION
 from flowlord.model.errors import BusUnavailable, BusUnusable
 from flowlord.model.message import Message
@@ -74,7 +74,7 @@ def test_the_file_system_of_a_folder_is_that_of_the_mount_that_holds_it(tmp_path
 def test_a_mount_may_have_a_name_that_looks_like_the_end_of_a_line(tmp_path, end):
     mounts = tmp_path / "mountinfo"
     mounts.write_bytes(f"22 1 8:1 / / rw - ext4 a rw\n23 22 0:9 / /mnt/a{end}b rw - fuse.x b rw\n".encode())
-    assert mount_points(mounts) == [("/", "ext4"), (f"/mnt/a{end}b", "fuse.x")]
+    assert mount_points(mounts) == [Mount("/", "ext4", 22), Mount(f"/mnt/a{end}b", "fuse.x", 23)]
     assert file_system("/mnt", mounts) == "ext4"
 
 

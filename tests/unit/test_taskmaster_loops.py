@@ -302,3 +302,24 @@ def test_a_loop_that_fails_turns_health_red_and_is_started_again() -> None:
     assert works.wait(40)
     assert supervisor.join(40) == []
     assert colours == ["green", "red", "red", "green"]
+
+
+def test_a_loop_that_is_let_go_ends_closes_what_it_used_and_leaves_no_fault() -> None:
+    health = Health()
+    supervisor = Supervisor(health, SystemClock(), first_pause_s=40)
+    began, go, closed = threading.Event(), threading.Event(), threading.Event()
+
+    def step() -> None:
+        began.set()
+        assert go.wait(40)
+        raise RuntimeError("planned")  # its pause must not hold it up
+
+    supervisor.start("planned", step)
+    assert began.wait(40)
+    supervisor.end("planned", closed.set)
+    assert supervisor.steps == {}
+    assert not closed.is_set()
+    go.set()
+    assert closed.wait(40)
+    assert health.faults() == {}
+    assert supervisor.join(40) == []

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from flowlord.bus.sqlite_place import Mount
 from flowlord.model.plan import FactKind
 from flowlord.storage.open import Storage
 from flowlord.taskmaster.mounts import Mounts
@@ -117,7 +118,7 @@ def test_what_hangs_takes_only_so_many_threads_and_leaves_room_for_other_folders
 
 @pytest.mark.parametrize("where", ["/mnt/nfs", "s3://b"])
 def test_what_hangs_with_many_folders_leaves_room_for_this_machine(farm, where):
-    reader = Reader(farm.around, Mounts(lambda: [("/mnt/nfs", "nfs4")]))
+    reader = Reader(farm.around, Mounts(lambda: [Mount("/mnt/nfs", "nfs4")]))
     for folder in range(2 * MOST_AT_ONCE // MOST_IN_ONE):
         for n in range(MOST_IN_ONE):
             if reader.has_room(pattern := f"{where}/{folder}/{n}.json"):

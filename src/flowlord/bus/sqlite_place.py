@@ -23,6 +23,14 @@ _ESCAPED = r"\\([0-7]{3})"
 _MOVE = "put it on a local disk: --bus sqlite:////path/on/a/local/disk/bus.db"
 
 
+class Mount(msgspec.Struct, frozen=True, order=True):
+    """A file system where it is mounted; no other mount has the kernel's `number` of it while a call hangs there."""
+
+    point: str
+    kind: str
+    number: int = 0
+
+
 class Place(msgspec.Struct, frozen=True):
     """The real path of the file, and which file that was when it was opened."""
 
@@ -85,15 +93,15 @@ def settle(path: str | os.PathLike[str], *, mounts: str | os.PathLike[str] = MOU
 def file_system(folder: str, mounts: str | os.PathLike[str] = MOUNTS) -> str:
     """Return the type of the file system that holds `folder`; empty where the system does not tell."""
     longest, kind = -1, ""
-    for point, its in mount_points(mounts):
+    for mount in mount_points(mounts):
         # Of two mounts at one point the later one covers the earlier.
-        if len(point) >= longest and os.path.commonpath([point, folder]) == point:
-            longest, kind = len(point), its
+        if len(mount.point) >= longest and os.path.commonpath([mount.point, folder]) == mount.point:
+            longest, kind = len(mount.point), mount.kind
     return kind
 
 
-def mount_points(mounts: str | os.PathLike[str] = MOUNTS) -> list[tuple[str, str]]:
-    """Return where file systems are mounted and of which type each is; nothing where the system does not tell."""
+def mount_points(mounts: str | os.PathLike[str] = MOUNTS) -> list[Mount]:
+    """Return what is mounted, in the order in which it was; nothing where the system does not tell."""
     try:
         with open(mounts, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
             lines = file.readlines()  # names may hold all other ends of lines that Python knows
@@ -103,8 +111,9 @@ def mount_points(mounts: str | os.PathLike[str] = MOUNTS) -> list[tuple[str, str
     for line in lines:
         # 36 35 98:0 /root /mount/point rw,noatime shared:1 - ext4 /dev/vda rw
         left, _, right = line.partition(" - ")
-        point = re.sub(_ESCAPED, lambda found: chr(int(found[1], 8)), left.split(" ")[4])
-        found.append((point, right.split(" ", 1)[0]))
+        number, *_, written = left.split(" ")[:5]
+        point = re.sub(_ESCAPED, lambda found: chr(int(found[1], 8)), written)
+        found.append(Mount(point, right.split(" ", 1)[0], int(number)))
     return found
 
 

@@ -149,7 +149,12 @@ class Taskmaster:
             buckets = FileLoop(around, self._watching, buckets=True)
             self._supervisor.start("buckets", self._while_ticking(discard(buckets.step)))
             loops = MountLoops(
-                around, self._watching, mounts, self._start_while_ticking, self._supervisor.steps
+                around,
+                self._watching,
+                mounts,
+                self._start_while_ticking,
+                self._supervisor.end,
+                self._supervisor.steps,
             )
             self._supervisor.start("mounts", every(MOUNTS_EVERY_S, loops.step))
             self._supervisor.start("scheduler", self._while_ticking(scheduler.step))

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final
 
-from flowlord.bus.sqlite_place import mount_points
+from flowlord.bus.sqlite_place import Mount, mount_points
 from flowlord.watch.local import SILENT
 
+AUTOFS: Final = "autofs"
 MOST_LINKS: Final = 40
 """Links that are followed on the way to one folder, as the system does."""
 
@@ -20,54 +21,71 @@ MOST_LINKS: Final = 40
 class Mounts:
     """The network mounts of this machine; `turn` counts how often they, or links to them, changed."""
 
-    table: Callable[[], Iterable[tuple[str, str]]] = mount_points
+    table: Callable[[], Iterable[Mount]] = mount_points
     turn: int = 0
-    _points: frozenset[str] = field(default_factory=frozenset)
+    _at: dict[str, Mount] = field(default_factory=dict)
+    _silent: frozenset[Mount] = frozenset()
 
     def __post_init__(self) -> None:
         self.refresh()
 
     def refresh(self) -> None:
         """Take up what is mounted now."""
-        kinds = dict(self.table())  # of two at one point the later covers the earlier
-        points = frozenset(point for point, kind in kinds.items() if SILENT.fullmatch(kind))
-        if points != self._points:
-            self._points = points
+        # Of two at one point the later covers the earlier.
+        self._at = {mount.point: mount for mount in self.table()}
+        silent = frozenset(mount for mount in self._at.values() if SILENT.fullmatch(mount.kind))
+        if silent != self._silent:
+            self._silent = silent
             self.turn += 1
 
-    def of(self, folder: str) -> str:
-        """Return the mount that a folder lies on, links followed; empty for a disk of this machine."""
-        if not self._points:
-            return ""
+    def has(self, mount: Mount) -> bool:
+        """Tell whether a mount that `of` returned is still there, and no other in its place."""
+        return self.of(mount.point) == mount
+
+    def of(self, folder: str) -> Mount | None:
+        """Return the network mount that a folder lies on, links followed; None for a disk of this machine.
+
+        Below an autofs each name counts as one, until something is mounted there: even lstat waits for its daemon.
+        """
+        if not self._silent:
+            return None
+        table = self._at  # as it is now: another thread may take up a new one meanwhile
         path, links = os.path.abspath(folder), MOST_LINKS
         while True:
-            at = ""
+            at, auto = "", None
             for name in path.split("/")[1:]:
                 at = f"{at}/{name}"
-                if at in self._points:
-                    return at
+                if (mount := table.get(at)) is not None:
+                    auto = mount if mount.kind == AUTOFS else None
+                    if auto is None and SILENT.fullmatch(mount.kind):
+                        return mount
+                elif auto is not None and auto.point in table:
+                    auto = Mount(at, AUTOFS, auto.number)
+                if auto is not None:
+                    continue
                 link = _link_at(at)
                 if link is not None and links:
                     links -= 1
                     path = os.path.normpath(os.path.join(os.path.dirname(at), link) + path[len(at) :])
                     break
             else:
-                return ""
+                return auto
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The folders of one loop: those on the mount at `point`, or with none those on disks of this machine."""
+    """The folders of one loop: those on one mount, or with none those on disks of this machine."""
 
     mounts: Mounts
-    point: str = ""
+    mount: Mount | None = None
 
     @property
     def name(self) -> str:
         """Return a name that differs from those of other shares."""
-        if not self.point:
+        if self.mount is None:
             return "folder"
-        return f"folder-{blake2b(os.fsencode(self.point), digest_size=4).hexdigest()}"
+        told = os.fsencode(f"{self.mount.number} {self.mount.kind} {self.mount.point}")
+        return f"folder-{blake2b(told, digest_size=4).hexdigest()}"
 
     @property
     def turn(self) -> int:
@@ -77,11 +95,11 @@ class Share:
     @property
     def tells(self) -> bool:
         """Whether this is the one of all shares that tells what nobody watches."""
-        return not self.point
+        return self.mount is None
 
     def holds(self, folder: str) -> bool:
         """Tell whether a folder is in this share."""
-        return self.mounts.of(folder) == self.point
+        return self.mounts.of(folder) == self.mount
 
 
 def _link_at(path: str) -> str | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
+from flowlord.bus.sqlite_place import Mount
 from flowlord.decide.context import Source
 from flowlord.rules.places import Place, place_of
 from flowlord.storage.address import is_remote
@@ -59,7 +60,7 @@ class Reader:
         where = self._where(place)
         return sum(self._where(at) == where for at, _ in self._going) < MOST_IN_ONE
 
-    def _where(self, place: Place) -> str:
+    def _where(self, place: Place) -> str | Mount:
         """Return what hangs as a whole: a network mount with all its folders, or a folder."""
         return place.root if place.scheme else self._mounts.of(place.root) or place.root
 

@@ -33,6 +33,7 @@ class Supervisor:
         """How long the bus was away when it last came back, until somebody takes note and sets it to 0."""
         self.steps: dict[str, int] = {}
         """When each loop completed its last step, whether it went well or not (`Clock.monotonic_ns`)."""
+        self._ended: dict[str, Callable[[], None]] = {}
         self._turn = 0
         self._changed = threading.Condition()
         self.stop = threading.Event()
@@ -46,8 +47,21 @@ class Supervisor:
         """
         self.steps[name] = self._clock.monotonic_ns()
         thread = threading.Thread(target=self._run, args=(name, step), name=f"flowlord-{name}", daemon=True)
-        self._threads.append(thread)
         thread.start()
+        with self._changed:
+            self._threads = [each for each in self._threads if each.is_alive()] + [thread]
+
+    def end(self, name: str, close: Callable[[], None]) -> None:
+        """Let one loop end after its present step, if that ever comes back, and then `close` what it used."""
+        with self._changed:
+            self._ended[name] = close
+            self._changed.notify_all()
+        self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        self._reached(name)
+        self._health.mended(name)
+        self.steps.pop(name, None)
 
     def join(self, timeout_s: float) -> list[str]:
         """Ask every loop to end after its present step; returns the names of those that did not in that time."""
@@ -64,7 +78,7 @@ class Supervisor:
 
     def _run(self, name: str, step: Callable[[], float | None]) -> None:
         pause = self._first_pause_s
-        while not self.stop.is_set():
+        while not self.stop.is_set() and name not in self._ended:
             turn = self._turn
             self.steps[name] = self._clock.monotonic_ns()
             try:
@@ -91,6 +105,9 @@ class Supervisor:
                 continue
             self._rest(name, turn, pause)
             pause = min(pause * 2, LONGEST_PAUSE_S)
+        if close := self._ended.pop(name, None):
+            self._forget(name)
+            close()
 
     def _lost(self, name: str, error: BusUnavailable) -> None:
         """Note that a loop cannot reach the bus; the first one that cannot says it for all."""
@@ -122,5 +139,8 @@ class Supervisor:
         """Wait before the next try, but no longer than until another loop reaches the bus again."""
         with self._changed:
             self._changed.wait_for(
-                lambda: self.stop.is_set() or (self._turn != turn and name in self._away), pause_s
+                lambda: (
+                    self.stop.is_set() or name in self._ended or (self._turn != turn and name in self._away)
+                ),
+                pause_s,
             )

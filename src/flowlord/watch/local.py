@@ -31,8 +31,9 @@ SHARE = 10
 MOST_QUEUED = 200_000
 SILENT = re.compile(
     r"nfs\d?|cifs|smb\d?|smbfs|9p|fuse.*|virtiofs|ceph|afs|ncpfs?|lustre|gpfs|beegfs|glusterfs|orangefs|vboxsf|prl_fs"
+    r"|autofs"
 )
-"""File systems on which others write without our kernel hearing of it."""
+"""File systems on which others write without our kernel hearing of it, or on which such ones are mounted when used."""
 
 
 @dataclass(slots=True)
