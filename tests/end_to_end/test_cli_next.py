@@ -165,6 +165,12 @@ def test_a_schedule_is_explained(tmp_path):
         "next", "--explain", "?cron=@hourly&tz=Asia/Tokyo&retry_delay=1m", "-o", "json", cwd=tmp_path
     )
     assert (whole.data["words"], len(whole.data["times"])) == ("every hour, in Asia/Tokyo", 5)
+    write(tmp_path, {"flowlord.toml": '[taskmaster]\nzone = "America/New_York"\n'})
+    configured = flowlord("next", "--explain", "TZ=Local 0 5 * * *", "-o", "json", cwd=tmp_path)
+    assert (configured.data["words"], configured.data["zone"]) == (
+        "at 05:00 every day, in America/New_York",
+        "America/New_York",
+    )
 
 
 def test_a_schedule_that_is_none_is_told_with_its_place(tmp_path):

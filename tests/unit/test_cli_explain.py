@@ -35,6 +35,21 @@ def test_the_ends_of_the_calendar_are_survived(start, capsys):
     assert "at 02:30 every day" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("text", "zone", "told"),
+    [
+        ("0 5 * * *", "", "America/New_York"),
+        ("TZ=Local 0 5 * * *", "", "America/New_York"),
+        ("cron=TZ=Local 0 5 * * *&tz=Asia/Tokyo", "", "Asia/Tokyo"),
+        ("cron=0 5 * * *", "Europe/Berlin", "Europe/Berlin"),
+        ("TZ=UTC 0 5 * * *", "", "UTC"),
+    ],
+)
+def test_a_schedule_that_names_no_zone_is_told_in_the_configured_one(text, zone, told, capsys):
+    assert run(text, zone=zone, default="America/New_York", clock=VirtualClock(NOW)) == 0
+    assert f"at 05:00 every day, in {told}\n" in capsys.readouterr().out
+
+
 def test_a_zone_that_is_none_is_wrong_use():
     for text, zone in (("@daily", "Mars/Base"), ("cron=@daily&tz=Mars", "")):
         with pytest.raises(FlowlordError, match="is no time zone"):

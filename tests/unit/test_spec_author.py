@@ -104,6 +104,9 @@ LOUD = {
         rule("cron=@daily&retry_delay=1h&max_delay=5m", "retry = 1"),
         "ends every wait after 5m"),
     "the zone of no machine": (rule("cron=CRON_TZ=Local 0 6 * * *"), "'Local' does nothing"),
+    "the zone of no machine beside one that counts": (
+        rule("cron=TZ=Local 0 6 * * *&tz=Asia/Tokyo"),
+        "the zone of this schedule is that of tz, 'Asia/Tokyo'"),
     "a zone given twice": (rule("cron=TZ=Asia/Tokyo 0 6 * * *&tz=Europe/Berlin"), "'tz' does nothing"),
     "a job given twice": (rule("cron=@daily&job=b", task="load:a"), "the task names its job"),
     "a window that is not used": (rule("cron=@daily&catchup=none&catchup_window=2h"), "with catchup=none"),

@@ -61,12 +61,15 @@ def next_(
     from flowlord.cli.printer import Look
 
     look = Look(output, no_headers, ascii_, color, wide)
+    settings = settings_of(config=config, bus=bus, workflows=path)
     if explain:
         from flowlord.cli.explain import run as explained
 
-        leave(explained(explain, zone=tz, number=number, start=start, local=local, look=look))
+        default = settings.taskmaster.zone
+        leave(
+            explained(explain, zone=tz, default=default, number=number, start=start, local=local, look=look)
+        )
         return
-    settings = settings_of(config=config, bus=bus, workflows=path)
     from flowlord.cli.next import Question
     from flowlord.cli.next import run as body
 

@@ -27,6 +27,7 @@ def run(
     text: str,
     *,
     zone: str = "",
+    default: str = "",
     number: int | None = None,
     start: str = "",
     local: bool = False,
@@ -38,6 +39,7 @@ def run(
     Args:
         text: a schedule, with `CRON_TZ=` in front when wanted, or a whole rule with `cron=` in it.
         zone: of its times, when it names none.
+        default: the zone of schedules that name none anywhere, as configured; empty is UTC.
         local: the times are shown in the zone of this machine too.
     """
     look = look or Look()
@@ -52,7 +54,7 @@ def run(
     schedule, zone = _schedule(text, zone)
     View.asked(zone, local=False)  # refuses one that is none, before it looks like a fault of the schedule
     try:
-        cron = Cron.parse(schedule, zone)
+        cron = Cron.parse(schedule, zone or default)
     except Unreadable as error:
         _tell(schedule, error, look)
         return ANSWER_IS_BAD

@@ -43,7 +43,10 @@ def check(advice: Advice) -> None:
                 options.add(name)
         if options:
             _check(advice, number, phase, rule, options)
-        if rule.cron.startswith(_LOCALS):
+        if rule.tz and rule.cron.startswith(_LOCALS):
+            text = f"'Local' does nothing: the zone of this schedule is that of tz, {named(rule.tz)}"
+            advice.at_option("FL028", number, "cron", text, "take it out of the schedule")
+        elif rule.cron.startswith(_LOCALS):
             text = "'Local' does nothing: this is the zone of every schedule that names none, UTC unless configured"
             advice.at_option("FL028", number, "cron", text, "name the zone that is meant: tz=Europe/Berlin")
         elif rule.tz and rule.cron.startswith(_ZONED):
