@@ -60,6 +60,8 @@ QUIET = {
     "a parent elsewhere": "# flowlord: ignore-file FL102\n" + phase('dependsOn = "b"', 'template = "{meta:x}{min}"'),
     "minutes of the schedule itself": rule("cron=*/5 * * * *", 'template = "{hh}:{min}"'),
     "minutes that are always 00": rule("cron=0 5 * * *", task="a") + phase('dependsOn = "a"', 'template = "{min}"'),
+    "minutes of a batch at full hours": rule("cron=0 */2 * * *&for=-2h&by=hour&offset=-3h", 'template = "{hh}:{min}"'),
+    "hours of a batch": rule("cron=30 5 * * *&meta=k:1,2", 'template = "{hh}{meta:k}"'),
     "a day": rule("cron=@daily", 'template = "?date={yyyy}-{mm}-{dd}"'),
     "a placeholder": rule("cron=@daily", 'template = "postgres://etl:{meta:cron}@db/x?token={meta:job}"'),
     "a port": rule("cron=@daily", 'template = "http://host:8080/path@x"'),
@@ -153,6 +155,20 @@ def test_it_is_told(name):
     else:
         assert len(found) == (2 if "*/2" in text and "1 *" in text else 1), found
         assert words in found[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "template", "token"),
+    [
+        ("CRON_TZ=Asia/Tokyo 30 5 * * *&for=-2h&by=hour", "{hh}:{min}", "{min}"),
+        ("@every 5m&meta=k:1,2", "{ts}{meta:k}", "{ts}"),
+        ("@hourly&offset=-30m&meta-file=rows.json", "{MIN}{meta:k}", "{MIN}"),
+    ],
+)
+def test_the_minute_that_a_batch_cuts_off_is_noted(text, template, token):
+    [problem] = told(rule(f"cron={text}", f'template = "{template}"'))
+    assert (problem.code, problem.severity) == ("FL053", Severity.NOTE)
+    assert problem.text.startswith(f"'{token}' shows minute 00: the tasks of a batch")
 
 
 def test_the_stores_that_a_pattern_may_name_are_those_that_can_be_reached():

@@ -172,8 +172,8 @@ ELSEWHERE = {
 # Told by the checks for authors only, never at loading: tests/unit/test_spec_pages.py and test_spec_author.py.
 AUTHOR = {
     "FL022", "FL028", "FL029", "FL033", "FL034", "FL035", "FL037", "FL038", "FL039", "FL044", "FL045", "FL046", "FL047",
-    "FL048", "FL049", "FL052", "FL063", "FL065", "FL066", "FL067", "FL068", "FL069", "FL072", "FL073", "FL074", "FL075",
-    "FL080", "FL081", "FL082", "FL090", "FL091",
+    "FL048", "FL049", "FL052", "FL053", "FL063", "FL065", "FL066", "FL067", "FL068", "FL069", "FL072", "FL073", "FL074",
+    "FL075", "FL080", "FL081", "FL082", "FL090", "FL091",
 }  # fmt: skip
 
 

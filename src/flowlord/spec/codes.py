@@ -78,6 +78,7 @@ CODES: Final[dict[str, Code]] = {
     "FL050": Code("the duration cannot be read", _ERROR),
     "FL051": Code("the duration is negative", _ERROR),
     "FL052": Code("an interval that is cut", _WARNING, SAFE),
+    "FL053": Code("minutes that a batch cuts off", _NOTE),
     "FL060": Code("the lists of meta cannot be read", _ERROR),
     "FL061": Code("the lists of meta have unequal lengths", _ERROR),
     "FL062": Code("meta and meta-file together", _ERROR),

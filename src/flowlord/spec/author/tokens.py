@@ -74,6 +74,8 @@ def check(advice: Advice) -> None:
             _values(advice, number, phase, given or givers.to(phase), likeness)
         if not phase.rule.cron and (found := _TIME.search(template)):
             _time(advice, number, phase, roots.of(phase), found)
+        elif phase.rule.is_batch and not phase.rule.files:
+            _cut(advice, number, phase)
         if "{hh}" in template and "{mm}" in template[template.index("{hh}") :]:
             _month(advice, number, template)
         if "T{hh}" in template:
@@ -99,6 +101,17 @@ def _month(advice: Advice, number: int, template: str) -> None:
         advice.at_field(
             "FL082", number, "template", text, "did you mean '{min}'?", start=start, end=end, better="{min}"
         )
+
+
+def _cut(advice: Advice, number: int, phase: Phase) -> None:
+    """Tell a minute in the tasks of a batch, all of which count from the full hour."""
+    found = _MINUTES.search(phase.template)
+    if found is None or 0 < phase.template.find("#") < found.start() or _full_hours(phase):
+        return
+    text = f"{named(found[0])} shows minute 00: the tasks of a batch count from the full hour of its start"
+    start, end = found.span()
+    hint = "only the task of a phase without for and meta has the minute of its start"
+    advice.at_field("FL053", number, "template", text, hint, start=start, end=end)
 
 
 def _may_slip(template: str) -> bool:

@@ -38,6 +38,12 @@ PAGES: Final = {
         _rule("cron=@every «500ms»"),
         _rule("cron=@every 1s"),
     ),
+    "FL053": Page(
+        "The tasks of a phase with for, meta or meta-file count from the full hour of the start, so the minute is 00 "
+        "in each of them, and all starts of one hour give the same times. A single task has the minute of its start.",
+        _rule("cron=30 5 * * *&meta=name:users,orders", 'template = "?name={meta:name}&at={hh}:«{min}»"'),
+        _rule("cron=30 5 * * *&meta=name:users,orders", 'template = "?name={meta:name}&hour={hh}"'),
+    ),
     "FL060": Page(
         "meta= holds lists, name:a,b,c with | between them; meta-file= names a file.",
         _rule("cron=@daily&meta=«users,orders»", _NAME),
