@@ -59,7 +59,13 @@ def status(home: Path, id_: str = "b-") -> dict[str, Any]:
 def test_it_is_shown_until_it_is_to_be_executed_and_then_sent_once(home: Path) -> None:
     shown = backload(home, "-o", "json")
     assert (shown.data["count"], shown.data["ranges"]) == (31, "2026/07/01-2026/07/31")
-    assert [task["info"] for task in shown.data["tasks"]][::5] == ["?day=2026-07-01", "?day=2026-07-31"]
+    every = [f"?day=2026-07-{day:02}" for day in range(1, 32)]
+    assert [task["info"] for task in shown.data["tasks"]] == every
+    assert backload(home, "-o", "name").out.splitlines() == every
+    assert [line.split("\t")[0] for line in backload(home).out.splitlines()[1:]] == [
+        str(n) for n in range(1, 32)
+    ]
+    assert len(backload(home, "-o", "table").out.splitlines()) == 7
     assert "nothing was sent" in shown.err
     assert not (home / ".flowlord").exists()
     sent = backload(home, "--execute")
@@ -231,7 +237,7 @@ def test_a_task_that_was_sent_again_since_is_waited_for_and_did_not_fail(home: P
         (
             ("load:users", "--from", "2020-01-01", "--to", "2026-01-01", "--limit", "9"),
             2,
-            "more than 9 tasks",
+            "allow more: --limit 2193",
         ),
         (("load:users", "b-1"), 2, "'b-1' is too much"),
         (("status",), 2, "status which one?"),

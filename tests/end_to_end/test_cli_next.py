@@ -73,7 +73,7 @@ def test_people_get_a_table_with_the_local_clock(tmp_path):
     arguments = ["next", "w", "--from", "2027-03-27", "-n", "3", "-o", "table", "--wide"]
     ended = flowlord(*arguments, "--topic", "bill", cwd=tmp_path)
     rows = [re.split(" {2,}", line) for line in ended.out.splitlines()]
-    bill = ["bill:close", "?day=2027-03-27", "w/b.yaml:2", "cron 30 2 * * *, tz Europe/Berlin"]
+    bill = ["bill:close", "?day=2027-03-27", "b.yaml:2", "cron 30 2 * * *, tz Europe/Berlin"]
     gap = "02:30 does not exist that day; it starts when the clocks have changed; the last start: until=2027-03-28"
     assert rows == [
         ["UTC", "LOCAL (EUROPE/BERLIN)", "TASK", "INFO", "FROM", "RULE", "NOTE"],

@@ -83,6 +83,16 @@ def test_it_says_the_id_and_names_the_workflow_whose_children_follow(home):
     assert len(line) == 36, "a pipe gets the whole id and nothing else"
 
 
+def test_a_topic_that_others_would_trip_over_is_noted_and_a_phase_without_children_promises_none(tmp_path):
+    write(tmp_path, {"workflows/a.toml": '[[phase]]\ntask = "alone"\nrule = "cron=@yearly"\n'})
+    sent = flowlord("send", "a b", "x", cwd=tmp_path)
+    assert sent.code == 0
+    assert "note: the topic 'a b' holds ' '; letters, digits and" in sent.err
+    sent = flowlord("send", "alone", "x", cwd=tmp_path)
+    assert "note: alone is a phase of a.toml\n" in sent.err
+    assert "holds" not in sent.err
+
+
 def test_waiting_ends_with_zero_when_the_task_is_complete(home):
     sent = flowlord("send", "ok", "hello", "--wait", cwd=home)
     assert sent.code == 0

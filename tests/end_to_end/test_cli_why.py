@@ -213,3 +213,16 @@ def test_every_form_of_the_answers_can_be_read(home, command, form):
         json.loads(found.out)
     if form == "jsonl":
         [json.loads(line) for line in found.out.splitlines()]
+
+
+def test_a_pause_of_a_phase_is_told_once(home):
+    assert flowlord("pause", "a.toml:alone", cwd=home).code == 0
+    told = why(home, "a.toml:alone")
+    assert flowlord("resume", "a.toml:alone", cwd=home).code == 0
+    assert len(re.findall("a.toml:alone (?:is|was) paused by", told)) == 1
+
+
+def test_what_chooses_no_task_says_so_in_a_pipe(home):
+    for flags in (("--from", "2099-01-01"), ("--topic", "none", "--group-by", "day")):
+        ended = flowlord("tasks", *flags, "-o", "json", cwd=home)
+        assert (ended.code, ended.data, ended.err) == (0, [], "no such tasks\n")

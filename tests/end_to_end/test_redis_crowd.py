@@ -133,7 +133,7 @@ def test_when_one_daemon_is_killed_the_other_goes_on_and_what_it_held_comes_back
         assert held.end(signal.SIGKILL) == -signal.SIGKILL
         sent = other.err.count("tick.sent")
         with running("worker", "--types", "slow", "--exec", "true", cwd=home):
-            other.says("tasks of dead workers are offered again")
+            other.says("of dead workers")
             until(lambda: ended_as(home, "--cache", "two.db").get(("slow", "")) == ["complete"], every_s=0.2)
         other.says("tick.sent", sent + 2)
 

@@ -525,3 +525,20 @@ def test_starts_that_nobody_could_have_made_are_told_and_filled_last(tmp_path, c
     found = answer(world.kept(), capsys, "extract:users 2026-08-02T22")
     assert [each["kind"] for each in found["said"]] == ["missing", "before"]
     assert [each.rpartition("T")[2] for each in found["commands"]] == ["22:40:00Z", "22", "22:20:00Z"]
+
+
+@pytest.mark.parametrize("since", ["0", "+1h", "2027-01-01"])
+def test_a_time_in_which_nothing_lies_is_refused(world, capsys, since):
+    with pytest.raises(FlowlordError, match="nothing lies between --since"):
+        world.kept().ask(capsys, since=since)
+
+
+def test_a_time_that_is_all_grace_is_told_and_an_answer_without_gaps_says_so_in_a_pipe(world, capsys):
+    world.hours(at(1, 1), at(2, 23))
+    world.kept()
+    for since, words in (("5m", "--grace 1h leaves nothing"), ("1d", "expected starts missing in ")):
+        question = Question(since=since, grace="1h", look=Look("jsonl"))
+        assert gaps(world.settings(), question, clock=VirtualClock(NOW)) == 0
+        told = capsys.readouterr()
+        assert told.out == ""
+        assert words in told.err

@@ -247,3 +247,9 @@ def test_each_value_says_where_it_comes_from():
     assert found["tz"] == ("Europe/Berlin", "configuration")
     assert found["catchup"] == ("all", "default")
     assert found["mine"] == ("1", "file, handed on")
+
+
+def test_days_without_tasks_are_told_in_a_pipe_too(night, capsys):
+    assert recap(settings(night), "2020-01-01", "", "", Look("tsv"), clock=VirtualClock(NOON)) == 0
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", "2020-01-01 (UTC): 0 done, 0 failed, 0 kinds of tasks\n")

@@ -76,3 +76,18 @@ def test_words_that_mean_nothing_are_told_shortly(chosen, word):
         Chosen(**chosen).wanted(NOW)
     assert word in f"{told.value} {told.value.hint}" or word == "failed"
     assert len(str(told.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("chosen", "hour"),
+    [
+        ({"from_": "2026-11-27T17:11", "to": "2026-11-27T17:11"}, "--from 2026-11-27T17"),
+        ({"to": "2026-11-27T17:11:05Z"}, "--to 2026-11-27T17"),
+        ({"from_": "2026-11-27T17:00", "to": "2026-11-27"}, ""),
+        ({"from_": "-24h", "since": "2026-11-27T17:11"}, ""),
+    ],
+)
+def test_a_data_time_that_is_more_exact_than_they_are_kept_is_told_with_its_hour(chosen, hour):
+    told = Chosen(**chosen).by_the_hour()
+    assert told.endswith(hour)
+    assert bool(told) == bool(hour)

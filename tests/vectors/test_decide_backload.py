@@ -11,6 +11,7 @@ import msgspec
 import pytest
 import tomli_w
 
+from flowlord.decide import backload
 from flowlord.decide.backload import (
     BadRequest,
     Request,
@@ -214,3 +215,27 @@ def test_a_phase_that_is_loaded_without_a_template_is_told_to_have_none() -> Non
     with pytest.raises(BadRequest) as refused:
         on_backload(Request(task="t", start="2024-01-01", is_strict=True), flows, Context(now=NOW))
     assert "has none: give one, --template TEXT" in refused.value.hint
+
+
+def test_a_person_who_asks_for_too_much_is_told_how_much_it_is_and_the_flag_that_allows_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    flows = flows_of({"b.toml": [{"task": "b", "rule": "cron=@yearly", "template": "{dd}"}]})
+    ctx = Context(now=NOW)
+    asked_for = Request("b", start="2000-01-01", end="2019-12-31", by="hour", is_strict=True, limit=99)
+    with pytest.raises(BadRequest, match="these are 175,297 tasks, and 99 are allowed") as told:
+        on_backload(asked_for, flows, ctx)
+    assert "--limit 175297" in told.value.hint
+    across = msgspec.structs.replace(asked_for, meta={"n": ("1", "2", "3")}, limit=9)
+    with pytest.raises(BadRequest, match="these are 525,891 tasks, and 9 are allowed"):
+        on_backload(across, flows, ctx)
+    monkeypatch.setattr(backload, "COUNTED", 10)
+    with pytest.raises(BadRequest, match="more than 30 tasks") as told:
+        on_backload(msgspec.structs.replace(across, by="day"), flows, ctx)
+    assert "--limit N" in told.value.hint
+
+
+def test_one_date_has_no_iterator_to_tell_of() -> None:
+    flows = flows_of({"b.toml": [{"task": "b", "rule": "cron=@yearly", "template": "{dd}"}]})
+    found = on_backload(Request("b", at="2026-07-01", is_strict=True), flows, Context(now=NOW))
+    assert found.notes == ("phase found in b.toml",)

@@ -276,9 +276,11 @@ def _columns(now_us: int) -> list[Column]:
         Column("since", lambda record, _: relative(int(str(record["since_us"])), now_us)),
         Column("last", lambda record, _: relative(int(str(record["last_us"])), now_us)),
         Column("count", right=True),
-        Column("what", lambda record, _: what_of(str(record["name"]), str(record["error"])), gives=True),
-        Column("sent", lambda record, _: _sent(record)),
-        Column("state", lambda record, _: _state(record, now_us)),
+        Column(
+            "what", lambda record, _: what_of(str(record["name"]), str(record["error"])), gives=True, least=40
+        ),
+        Column("sent", lambda record, _: _sent(record), gives=True),
+        Column("state", lambda record, _: _state(record, now_us), gives=True),
     ]
 
 

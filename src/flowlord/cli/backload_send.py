@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import socket
 import sys
 import threading
@@ -16,16 +15,16 @@ import msgspec
 from flowlord.bus.clock import SystemClock
 from flowlord.bus.port import Bus
 from flowlord.cli import printer
+from flowlord.cli.backload_show import show, words_of
 from flowlord.cli.buses import bus_at
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, NO_SUCH_THING, NOT_CONFIRMED, WRONG_USE
 from flowlord.cli.flag_values import WrongUse, priority_of
 from flowlord.cli.origin import load_known
 from flowlord.cli.people import who
-from flowlord.cli.printer import Column, Look
 from flowlord.cli.progress import Progress
 from flowlord.cli.sources import Sources
 from flowlord.cli.stores import storage_at
-from flowlord.cli.survey import KINDS, Survey, survey
+from flowlord.cli.survey import survey
 from flowlord.cli.texts import some
 from flowlord.config import Settings
 from flowlord.decide.backload import (
@@ -42,15 +41,12 @@ from flowlord.decide.backload import (
 from flowlord.decide.context import Context
 from flowlord.decide.recipe import Pace
 from flowlord.decide.standing import Asked, Standing
-from flowlord.model.task import Task
 from flowlord.rules.rates import every_us_of
 from flowlord.taskmaster.backloads import ask, standing
 from flowlord.taskmaster.batches import Batches
 from flowlord.taskmaster.chance import Chance, Stamps
 from flowlord.taskmaster.surroundings import Surroundings, read_sources
 
-FIELDS = ("n", "moment", "type", "job", "info", "meta", "state")
-COLUMNS = tuple(Column(field) for field in ("n", "moment", "info", "state"))
 LOOK_S = 0.2
 """How often to look again while a daemon publishes what this command waits for."""
 
@@ -126,7 +122,7 @@ def run(settings: Settings, options: Options) -> int:
         id_ = identity_of(request, recipe, Chance().token() if options.again else "")
         found = msgspec.structs.replace(found, recipe=named(recipe, id_))
         if not options.execute:
-            return _show(found, seen, options)
+            return printer.quietly(lambda: show(found, seen, options, storage))
         total = seen.count
         if not total:
             printer.say("there is nothing to send")
@@ -149,7 +145,7 @@ def _send(around: Surroundings, found: Backload, total: int, options: Options) -
 
     recipe, id_ = found.recipe, found.recipe.batch
     _, before = around.bus.journal_bounds()
-    asked = Asked(recipe.base_name, total, who(), around.bus.now_us(), _words(found, options))
+    asked = Asked(recipe.base_name, total, who(), around.bus.now_us(), words_of(found, options))
     if not ask(around.bus, recipe, asked):
         _tell_again(standing(around.bus, id_))
         return wait_for(around.bus, id_, recipe.topic, 0) if options.wait else DONE
@@ -184,65 +180,6 @@ def _publish(around: Surroundings, id_: str, progress: Progress) -> None:
         if not batches.drive(id_):
             pause.wait(LOOK_S)
         progress.at(now.at.sent)
-
-
-def _show(found: Backload, seen: Survey, options: Options) -> int:
-    """Print the ends of what would be sent, and tell about the whole."""
-    recipe = found.recipe
-    last = (
-        seen.last[-min(len(seen.last), seen.count - len(seen.first)) :]
-        if seen.count > len(seen.first)
-        else []
-    )
-    records = [_record(task, seen, number) for number, task in _numbered(seen, last)]
-    look = Look(options.output)
-    if look.resolved() == "json":
-        printer.document(
-            {
-                "id": recipe.batch,
-                "task": recipe.base_name,
-                "workflow": recipe.workflow,
-                "count": seen.count,
-                "ranges": seen.ranges(),
-                "known": dict(seen.known) if seen.known is not None else None,
-                "notes": list(found.notes),
-                "tasks": records,
-            }
-        )
-    else:
-        printer.rows(records, FIELDS, look.form, name="info", columns=COLUMNS, look=look)
-    if len(seen.first) + len(last) < seen.count:
-        printer.say(f"… {seen.count - len(seen.first) - len(last):,} more between them")
-    printer.say(
-        f"{some(seen.count, 'task')} of {recipe.base_name}{_words(found, options)}: {', '.join(found.notes)}"
-    )
-    if seen.times:
-        printer.say(f"  dates    {seen.ranges()}")
-    if seen.known is not None:
-        told = ", ".join(f"{seen.known[kind]:,} {kind}" for kind in KINDS if seen.known[kind])
-        printer.say(f"  history  {told or 'knows none of them'}")
-    printer.say(
-        "nothing was sent; the same with --execute sends it" if seen.count else "there is nothing to send"
-    )
-    return DONE
-
-
-def _numbered(seen: Survey, last: list[Task]) -> list[tuple[int, Task]]:
-    first = list(enumerate(seen.first, 1))
-    return first + list(enumerate(last, seen.count - len(last) + 1))
-
-
-def _record(task: Task, seen: Survey, number: int) -> dict[str, object]:
-    return {
-        "n": number, "moment": _moment(task.meta), "type": task.type, "job": task.job, "info": task.info,
-        "meta": task.meta, "state": seen.kinds.get(task.info, ""),
-    }  # fmt: skip
-
-
-def _moment(meta: str) -> str:
-    from flowlord.rules.metastring import parse_meta
-
-    return parse_meta(meta).get("cron", [""])[0]
 
 
 def _tell_again(now: Standing) -> None:
@@ -324,27 +261,6 @@ def _only(text: str) -> frozenset[str]:
     if words - {"missing", "failed"}:
         raise WrongUse(f"--only {text!r} is none", "write missing, failed, missing,failed or all")
     return words
-
-
-def _words(found: Backload, options: Options) -> str:
-    """Return the range and the pace, for people."""
-    span = found.recipe.span
-    words = (
-        f" from {span.start[:16]} to {span.end[:16]} by {span.by or 'day'}"
-        if span.end
-        else f" at {span.start[:16]}"
-    )
-    more = [
-        f"{name} {shlex.quote(str(value))}"
-        for name, value in (
-            ("only", options.only),
-            ("rate", options.rate),
-            ("max-active", options.max_active or ""),
-            ("order", options.order),
-        )
-        if value
-    ]
-    return words + "".join(f", {each}" for each in (*more, *(["serial"] if options.serial else [])))
 
 
 def _bus(settings: Settings, opened: ExitStack) -> Bus:

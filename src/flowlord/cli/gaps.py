@@ -16,6 +16,7 @@ from flowlord.cli.printer import Column, Look
 from flowlord.cli.sources import Sources, opened
 from flowlord.cli.table import DIM, GREEN, RED, YELLOW
 from flowlord.cli.terms import Known, known
+from flowlord.cli.texts import few
 from flowlord.cli.times import iso, parse_time, to_us
 from flowlord.decide.expected import Expected, Term, expected
 from flowlord.decide.fill import commands
@@ -103,6 +104,12 @@ def span_of(question: Question, now: datetime) -> tuple[datetime, datetime]:
         raise FlowlordError(str(error)) from error
     if grace < timedelta(0):
         raise FlowlordError(f"--grace {question.grace} runs backwards", hint="write it like 30m or 2h")
+    if first >= min(last, now):
+        begin, end = iso(to_us(first)), iso(to_us(min(last, now)))
+        raise FlowlordError(
+            f"nothing lies between --since {question.since or SINCE}, which is {begin}, and {end}",
+            hint="--since is where to begin: 24h, yesterday, 2026-08-01",
+        )
     return first, min(last, now - grace)
 
 
@@ -166,7 +173,7 @@ def _unknown(question: Question, terms: Known) -> int:
         from flowlord.cli.places import unknown_topic
 
         return unknown_topic(question.topic, phases)
-    names = ", ".join(sorted({each.workflow for each in phases})[:8])
+    names = few(sorted({each.workflow for each in phases}), "")
     printer.error(
         f"no workflow {question.workflow} was loaded" if question.workflow else "no workflow was loaded",
         hint=f"there are {names}" if names else "flowlord run loads them",
@@ -229,11 +236,11 @@ def _print(answer: Answer, question: Question, terms: Known) -> int:
         printer.lines(printer.printable(line) for line in lines)
     else:
         printer.rows(rows, FIELDS, name="slot", columns=_columns(every=question.every), look=question.look)
-    _sum_up(answer, terms)
+    _sum_up(answer, terms, question)
     return ANSWER_IS_BAD if bad else DONE
 
 
-def _sum_up(answer: Answer, terms: Known) -> None:
+def _sum_up(answer: Answer, terms: Known, question: Question) -> None:
     if terms.first is None:
         printer.say("note: history knows of no workflow that was loaded, so nothing was expected")
         return
@@ -243,9 +250,12 @@ def _sum_up(answer: Answer, terms: Known) -> None:
         )
     if answer.first < terms.first:
         printer.say(f"note: history begins at {iso(to_us(terms.first))}; what was before is not known")
+    if answer.first > answer.last:
+        printer.say(f"note: --grace {question.grace or GRACE} leaves nothing of this time to look at")
+        return
     if answer.cut:
         printer.say(f"note: only the first {MOST:,} starts were looked at; ask for less by --since, --topic")
-    if printer.on_terminal():
+    if printer.on_terminal() or not answer.rows:
         length = _words(answer.last - answer.first)
         wanted = sum(int(str(row["starts"])) for row in answer.rows if row["kind"] in WANTED)
         more = f"; {wanted:,} more were left out as somebody wanted" if wanted else ""

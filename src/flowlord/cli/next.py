@@ -213,6 +213,10 @@ def _columns(local_title: str) -> list[Column]:
         assert isinstance(tasks, int)
         return f"{record['info']}" + (f"  (x{tasks:,})" if tasks > 1 else "")
 
+    def where(record: Record, _plain: bool) -> str:
+        """The file as below the folder, since the folder is the same for all."""
+        return f"{record['workflow']}:{str(record['place']).rpartition(':')[2]}"
+
     def notes(record: Record, _plain: bool) -> str:
         told = record["notes"]
         assert isinstance(told, list)
@@ -228,8 +232,9 @@ def _columns(local_title: str) -> list[Column]:
             info,
             lambda record: RED if record["fault"] else YELLOW if record["paused"] else "",
             gives=True,
+            least=32,
         ),
-        Column("from", lambda record, _plain: str(record["place"]), lambda _record: DIM, gives=True),
+        Column("from", where, lambda _record: DIM, gives=True, least=12),
         Column("rule", lambda record, _plain: str(record["words"]), gives=True),
         Column("note", notes, gives=True),
     ]

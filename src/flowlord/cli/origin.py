@@ -69,7 +69,8 @@ def with_workflow(ask: Ask, asked: str, known: Known) -> Ask:
         return ask
     found = workflows_with(ask, flows)
     if len(found) == 1:
-        printer.say(f"note: {name} is a phase of {found[0]}; its children follow", once=True)
+        follow = "; its children follow" if flows.children(found[0], ask.topic, ask.job) else ""
+        printer.say(f"note: {name} is a phase of {found[0]}{follow}", once=True)
         return replace(ask, workflow=found[0])
     if found:
         printer.say(

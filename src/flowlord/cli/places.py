@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flowlord.cli import printer
 from flowlord.cli.exits import NO_SUCH_THING, UNREACHABLE, WRONG_USE
-from flowlord.cli.texts import LONGEST_NAME
+from flowlord.cli.texts import LONGEST_NAME, few
 from flowlord.spec.disk import DiskTree
 from flowlord.storage.address import is_remote, local_path
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from flowlord.model.workflow import Phase
     from flowlord.spec.tree import Tree
     from flowlord.storage.open import Storage
-
-NAMED = 8
 
 
 def place_at(
@@ -63,7 +61,7 @@ def unknown_topic(topic: str, phases: Iterable[Phase]) -> int:
 
     names = sorted({name for phase in phases for name in (phase.topic, phase.base_name)})
     like = nearest(topic, names)
-    hint = f"did you mean {like}?" if like else f"there are {', '.join(names[:NAMED]) or 'no phases'}"
+    hint = f"did you mean {like}?" if like else f"there are {few(names, 'no phases')}"
     printer.error(f"no phase has the topic {topic[:LONGEST_NAME]}", hint=hint)
     return NO_SUCH_THING
 
@@ -75,8 +73,8 @@ def unknown_phase(name: str, phases: Iterable[Phase]) -> int:
     topic = name.partition(":")[0]
     names = sorted({phase.base_name for phase in phases})
     alike = [each for each in names if each.partition(":")[0] == topic]
-    like = nearest(name, alike) or ", ".join(alike[:NAMED]) or nearest(name, names)
-    there = f"there are {', '.join(names[:NAMED])}" if names else "no phase is loaded"
+    like = nearest(name, alike) or few(alike, "") or nearest(name, names)
+    there = f"there are {few(names)}" if names else "no phase is loaded"
     own = "to send what no phase describes, give a template: --template"
     printer.error(f"no phase is called {name}", hint=f"did you mean {like}?" if like else f"{there}; {own}")
     return NO_SUCH_THING

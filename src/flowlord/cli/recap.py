@@ -70,7 +70,7 @@ def run(
             printer.rows(records, FIELDS, name="task", columns=_columns(), look=look)
         if total > MOST_DATED:
             printer.say(f"note: {total:,} attempts are too many to tell their dates; ask for fewer days")
-        if form not in ("markdown", "slack") and printer.on_terminal():
+        if form not in ("markdown", "slack") and (printer.on_terminal() or not records):
             printer.say(f"{_days(first, last)} (UTC): {_sum_up(found)}")
         return DONE
 

@@ -22,6 +22,7 @@ from flowlord.cli.flag_values import WrongUse, priority_of
 from flowlord.cli.origin import load_known, with_workflow
 from flowlord.cli.progress import Progress
 from flowlord.cli.sendrows import rows_asked
+from flowlord.cli.texts import LONGEST_NAME
 from flowlord.cli.wait import FAILED, Watched, follow, lonely, remembered
 from flowlord.config import Settings
 from flowlord.decide.ask import Ask, on_ask
@@ -100,6 +101,7 @@ def run(settings: Settings, name: str, info: str, options: Options) -> int:
             if options.workflows and not Path(options.workflows).exists():
                 raise WrongUse(f"--workflows: there is no file or folder {options.workflows}")
             known = load_known(options.workflows or settings.taskmaster.workflows, bus)
+            _note_odd({ask.topic for ask in asks})
             asks = [with_workflow(ask, options.workflow, known) for ask in asks]
         except WrongUse as error:
             printer.error(str(error), hint=error.hint)
@@ -280,6 +282,17 @@ def _refuse_reserved(topic: str, results: str) -> None:
     if topic == QUARANTINE:
         hint = f"flowlord topics peek {QUARANTINE} shows what lies there"
         raise WrongUse(f"{topic} is where messages are kept that are no tasks; nobody works on it", hint)
+
+
+def _note_odd(topics: Collection[str]) -> None:
+    """Say which topics hold what other programs would trip over, as validate does of a phase."""
+    if all(topic.isascii() and topic.isalnum() for topic in topics):
+        return  # nearly always: nothing is loaded for them
+    from flowlord.spec.author.words import SAFE_LETTERS, odd_in
+
+    for topic in sorted(topics):
+        if odd := odd_in(topic):
+            printer.say(f"note: the topic {topic[:LONGEST_NAME]!r} holds {odd[:8]!r}; {SAFE_LETTERS}")
 
 
 def _asks(name: str, info: str, options: Options, now: datetime) -> Iterator[Ask]:

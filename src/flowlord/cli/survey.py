@@ -33,7 +33,7 @@ class Survey:
     """`count` tasks of which `first` and `last` are shown; `known` tells how many the history has in which state.
 
     `chosen` are the numbers of those that are left when only some kinds are wanted, and `count` and what is shown are
-    about these; None for all.
+    about these; None for all. `kinds` tells of each info what the history has of it.
     """
 
     count: int = 0
@@ -87,8 +87,26 @@ def survey(recipe: Recipe, storage: Storage, history: History | None, only: froz
         chosen = text_of_numbers(n for n, kind in enumerate(kinds) if kind in only)
         found = _left(recipe, storage, chosen)
     found.known = Counter(kinds)
-    found.kinds = {task.info: kind_of(states.get(task.info)) for task in (*found.first, *found.last)}
+    found.kinds = dict(zip(infos, kinds, strict=True))
     return found
+
+
+def tasks_of(recipe: Recipe, storage: Storage, most: int) -> Iterator[Task]:
+    """Yield the first `most` tasks of a recipe that was looked through, made once more.
+
+    Raises:
+        FlowlordError: what its rows come from has changed since.
+    """
+    maker, number = Maker(recipe), 0
+    coming = _all(recipe, storage) if most else iter(())
+    try:
+        while most > 0 and (some := list(islice(coming, PART))):
+            made = maker.messages(number, [(time, row) for _, time, row, *_ in some])
+            yield from (message.task for message in made[:most])
+            number += len(some)
+            most -= len(made)
+    except (ValueError, OSError) as error:
+        raise FlowlordError(f"it cannot be made any more: {error}", hint="nothing was sent") from error
 
 
 def _left(recipe: Recipe, storage: Storage, chosen: str) -> Survey:

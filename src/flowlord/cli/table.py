@@ -9,7 +9,7 @@ import msgspec
 from flowlord.cli.texts import printable
 
 GAP = "  "
-NARROW = 8  # a column that gives way keeps this much
+NARROW = 8  # a column that gives way keeps this much, if it does not say how much itself
 RED, GREEN, YELLOW, BLUE, DIM = "31", "32", "33", "34", "2"
 _BOLD = "1"
 
@@ -18,7 +18,8 @@ class Column(msgspec.Struct, frozen=True):
     """A column of a table.
 
     `text` makes the cell out of a record and of whether it must be plain ASCII, `paint` its colour (an SGR code, or
-    nothing). `right` aligns numbers; `gives` lets the column be cut when the table is too wide.
+    nothing). `right` aligns numbers; `gives` lets the column be cut when the table is too wide, to `least` cells only
+    while another column can still give: the one that tells rows apart has a large one.
     """
 
     title: str
@@ -26,6 +27,7 @@ class Column(msgspec.Struct, frozen=True):
     paint: Callable[[Mapping[str, object]], str] | None = None
     right: bool = False
     gives: bool = False
+    least: int = NARROW
 
     def cell(self, record: Mapping[str, object], *, plain: bool) -> str:
         """Return what to show, safe for a terminal."""
@@ -69,14 +71,12 @@ class Layout:
     def _fitted(self, width: int) -> list[int]:
         """Take from the widest column that gives way until the table fits or nothing gives any more."""
         widths = list(self._widths)
-        giving = [at for at, column in enumerate(self._columns) if column.gives]
         over = sum(widths) + len(GAP) * (len(widths) - 1) - width
-        while over > 0 and giving:
-            widest = max(giving, key=lambda at: widths[at])
-            if widths[widest] <= NARROW:
-                break
-            widths[widest] -= 1
-            over -= 1
+        for keeps in ([column.least for column in self._columns], [NARROW] * len(widths)):
+            giving = [at for at, column in enumerate(self._columns) if column.gives]
+            while over > 0 and (giving := [at for at in giving if widths[at] > keeps[at]]):
+                widths[max(giving, key=lambda at: widths[at])] -= 1
+                over -= 1
         return widths
 
     def _line(self, row: Sequence[str], widths: Sequence[int], paints: Sequence[str], end: str) -> str:

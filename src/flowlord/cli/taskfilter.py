@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 LONGEST_PATTERN = 1_000
 STARS = 8
 """Stars that a pattern may have: each one more may multiply the time that a long text takes."""
+_EXACT = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d):?(?:[0-5][1-9]|[1-5]0)(?::.*|Z|[+-].*)?", re.ASCII)
+"""A time that is more exact than an hour, and its hour."""
 
 
 class Chosen(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +99,16 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
                     else [f"{flag}={quote(value)}" if value.startswith("-") else f"{flag} {quote(value)}"]
                 )
         return " ".join(words)
+
+    def by_the_hour(self) -> str:
+        """Return what to say when a bound of data times is more exact than they are kept; nothing else."""
+        for flag, text in (("--from", self.from_), ("--to", self.to)):
+            if found := _EXACT.fullmatch(text.strip()):
+                return (
+                    f"note: history keeps data times by the hour, as {found[1]}: {flag} {text} cuts between "
+                    f"hours, for those of the hour write {flag} {found[1]}"
+                )
+        return ""
 
     @property
     def is_empty(self) -> bool:

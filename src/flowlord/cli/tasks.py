@@ -65,6 +65,8 @@ def run(where: BusSettings, cache_path: str | None, question: Question, *, clock
     """Print the attempts that are asked for; returns the exit code."""
     clock = clock or SystemClock()
     question.refuse_what_does_not_fit()
+    if words := question.chosen.by_the_hour():
+        printer.say(words)
     question.chosen.wanted(clock.now())  # words that mean nothing are told before anything is opened
 
     def body() -> int:
@@ -121,7 +123,7 @@ def _list(sources: Sources, question: Question, wanted: Filter, now_us: int) -> 
         if _for_people(look):
             seen += some
     sheet.close()
-    if _for_people(look):
+    if _for_people(look) or not sheet.count:
         _summary(sources, question, wanted, seen, limit, now_us)
     return ANSWER_IS_BAD if question.exit_code and sheet.count else DONE
 
@@ -130,7 +132,7 @@ def _summary(
     sources: Sources, question: Question, wanted: Filter, seen: Sequence[Attempt], limit: int, now_us: int
 ) -> None:
     shown = len(seen)
-    if not shown:
+    if not shown:  # in a pipe, too: nobody should take a slip for an answer
         printer.say("no tasks" if question.chosen.is_empty else "no such tasks")
         return
     more = 0

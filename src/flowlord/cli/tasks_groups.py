@@ -42,7 +42,7 @@ def groups(
     printer.rows(
         (_record(by, each) for each in shown), FIELDS, name="value", columns=_columns(by, now_us), look=look
     )
-    if look.resolved() == "table" and printer.on_terminal():
+    if not found or (look.resolved() == "table" and printer.on_terminal()):
         _sum_up(found, len(shown))
     return ANSWER_IS_BAD if exit_code and found else DONE
 

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import NoneType
 
 from flowlord.model.inert import UNSAFE, printable, written
 
-__all__ = ["LONGEST_NAME", "csv_cell", "csv_line", "json_text", "printable", "some", "tsv_cell", "tsv_line"]
+__all__ = [
+    "LONGEST_NAME",
+    "csv_cell",
+    "csv_line",
+    "few",
+    "json_text",
+    "printable",
+    "some",
+    "tsv_cell",
+    "tsv_line",
+]
 
 LONGEST_NAME = 100
 """Characters of a name that an error repeats."""
+NAMED = 8
+"""Names that a hint tells."""
 _DANGER = f"[{UNSAFE}]"
 _DANGER_IN_TABS = f"[\\\\{UNSAFE}]"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -91,6 +103,12 @@ def _in_json(found: re.Match[str]) -> str:
     import json
 
     return json.dumps(found[0])[1:-1]
+
+
+def few(names: Sequence[str], otherwise: str = "none") -> str:
+    """Return the first NAMED names, and how many more there are."""
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more if names else otherwise
 
 
 def some(number: int, noun: str) -> str:

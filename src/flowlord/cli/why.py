@@ -138,14 +138,19 @@ def _of_phase(case: Case, phase: Phase) -> Answer:
 
     answer = Answer(f"{phase.base_name} ({phase.workflow}:{phase.line})")
     paused = case.sources.ask(pauses_on, NOTHING)
+    told = ""  # the history tells of the pause that holds once more
     if pause := paused.phase(phase, case.now):
+        told = f"{pause.target} is paused"
         answer.add(pause.words, "paused")
         answer.commands.append(f"flowlord resume {shlex.quote(pause.target)}")
     if pause := paused.topic(phase.topic, case.now):
         answer.add(f"{pause.words}; its tasks wait", "paused")
         answer.commands.append(f"flowlord resume {shlex.quote(phase.topic)}")
-    for each in last_of_phase(case.history, phase.identity, TOLD):
-        answer.add(each.text, each.kind, each.at_us)
+    decided = last_of_phase(case.history, phase.identity, TOLD)
+    again = [n for n, each in enumerate(decided) if told and each.text.startswith(told)]
+    for n, each in enumerate(decided):
+        if n not in again[-1:]:
+            answer.add(each.text, each.kind, each.at_us)
     if phase.rule.overlap != "allow":
         from flowlord.decide.tick import group_of
 

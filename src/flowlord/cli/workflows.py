@@ -17,7 +17,7 @@ from flowlord.cli.printer import Column, Look
 from flowlord.cli.sources import Sources, opened
 from flowlord.cli.table import RED
 from flowlord.cli.terms import files_of, known
-from flowlord.cli.texts import printable, some
+from flowlord.cli.texts import few, printable, some
 from flowlord.cli.times import iso, relative, to_us
 from flowlord.cli.values import Value, values_of
 from flowlord.decide.expand import utc_text
@@ -122,7 +122,7 @@ def _unknown(case: Case, name: str) -> int:
             return NO_SUCH_THING
     names = sorted(case.flows.by_name)
     like = nearest(name, names)
-    hint = f"did you mean {like}?" if like else f"there are {', '.join(names[:8]) or 'none'}"
+    hint = f"did you mean {like}?" if like else f"there are {few(names)}"
     printer.error(f"no workflow {name} is loaded", hint=hint)
     return NO_SUCH_THING
 

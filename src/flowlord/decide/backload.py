@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from hashlib import blake2b
+from itertools import islice
 from typing import Final
 
 import msgspec
 
 from flowlord.decide.alert import manner_of
 from flowlord.decide.context import Context
-from flowlord.decide.expand import HELD, Rows, rows_of, with_rows
+from flowlord.decide.expand import HELD, Rows, TooMany, rows_of, with_rows
 from flowlord.decide.recipe import NO_ROW, Maker, Pace, Recipe, Row, Span
 from flowlord.model.message import DEFAULT_PRIORITY
 from flowlord.model.workflow import Phase, Rule, Workflows
@@ -22,6 +23,8 @@ from flowlord.rules.zones import zone_of
 
 MOST_UNASKED = 1_000
 """Tasks that are sent without asking again."""
+COUNTED = 150_000
+"""Data times, other than hours, that are counted of a request that is refused for its size."""
 _DAY: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
 _HOUR: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d?)", re.ASCII)
 _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -172,9 +175,9 @@ def on_backload(request: Request, flows: Workflows, ctx: Context, id_: str = "")
             else "name a phase that is loaded, or give a template of your own",
             is_missing=True,
         )
-    if not request.by:
+    if not request.by and not (request.is_strict and start == end):
         notes.append("using default day iterator")
-    elif request.is_strict and request.by.lower() not in STEPS:
+    elif request.by and request.is_strict and request.by.lower() not in STEPS:
         raise BadRequest(f"{quote(request.by)} is no step", "write hour, day, week or month")
     rule = _rule(request, phase)
     recipe = Recipe(
@@ -198,15 +201,37 @@ def on_backload(request: Request, flows: Workflows, ctx: Context, id_: str = "")
         alert=manner_of(rule),
         alert_to=rule.alert_to,
     )
+    rows: Rows | None = None
     try:
         rows = rows_of(Phase("", topic, rule=rule), ctx)
         recipe, count = with_rows(recipe, rows)
+    except TooMany as error:
+        if request.is_strict:
+            raise _too_many(recipe, rows) from error
+        raise BadRequest(str(error)) from error
     except ValueError as error:
         raise BadRequest(str(error)) from error
     if request.execute and not request.confirm and not request.is_strict and (count is None or count > HELD):
         many = "more" if count is None else f"{count:,}, more"
         raise BadRequest(f"these are {many} than {HELD:,} tasks: send the same with confirm set to true")
     return Backload(tuple(notes), recipe, rows, count)
+
+
+def _too_many(recipe: Recipe, rows: Rows | None) -> BadRequest:
+    """Say how many tasks a request would make, and which flag allows them."""
+    span, most = recipe.span, COUNTED
+    if span.by.lower() == "hour":  # absolute ones, of which no clock leaves one out
+        first, last = datetime.fromisoformat(span.start), datetime.fromisoformat(span.end)
+        most = times = abs(last - first) // timedelta(hours=1) + 1
+    else:
+        times = sum(1 for _ in islice(span.times(), most + 1))
+    each = 1 if rows is None else len(rows.lists) + len(rows.read)
+    whole = times <= most and (rows is None or rows.is_whole)
+    many = min(times, most) * max(each, 1)
+    return BadRequest(
+        f"these are {'' if whole else 'more than '}{many:,} tasks, and {recipe.limit:,} are allowed",
+        f"narrow the range, or allow more: --limit {many if whole else 'N'}",
+    )
 
 
 def reply(found: Backload, *, executed: bool) -> dict[str, object]:

@@ -49,6 +49,10 @@ class CannotExpand(ValueError):
     """A phase whose tasks cannot be made now; the text tells why."""
 
 
+class TooMany(CannotExpand):
+    """A batch of more tasks than its limit."""
+
+
 class Start(msgspec.Struct, frozen=True, gc=False):
     """What starts a phase: its slot in words, the run that the tasks belong to (empty: each is a run of its own).
 
@@ -158,7 +162,7 @@ def count_of(span: Span, rows: Rows | None, limit: int) -> int | None:
     """Return how many tasks a batch makes; None when only its files can tell.
 
     Raises:
-        CannotExpand: more than `limit`.
+        TooMany: more than `limit`.
     """
     count: int | None = 1
     if rows is not None:
@@ -167,7 +171,7 @@ def count_of(span: Span, rows: Rows | None, limit: int) -> int | None:
         times = sum(1 for _ in islice(span.times(), limit + 1))
         count = None if count is None and times <= limit else times * (count or 1)
     if count is not None and count > limit:
-        raise CannotExpand(f"the batch makes more than {limit} tasks; batch_limit= in the rule allows more")
+        raise TooMany(f"the batch makes more than {limit} tasks; batch_limit= in the rule allows more")
     return count
 
 

@@ -48,7 +48,10 @@ def reap(around: Surroundings) -> int:
     if again:
         around.bus.release(again)
         log.warning(
-            "%d tasks of dead workers are offered again", len(again), extra={"action": "lease.lapsed"}
+            "%d %s offered again",
+            len(again),
+            "task of dead workers is" if len(again) == 1 else "tasks of dead workers are",
+            extra={"action": "lease.lapsed"},
         )
     for commit, answer in land(around.bus, commits):
         if isinstance(answer, Committed) and not answer.duplicate:

@@ -12,6 +12,7 @@ from flowlord.spec.document import Finding, Path, named
 _TOPIC: Final = re.compile(r"[0-9A-Za-z_.-]*", re.ASCII)
 _ODD: Final = re.compile(r"[^0-9A-Za-z_.-]+", re.ASCII)
 _DEEPEST: Final = 8
+SAFE_LETTERS: Final = "letters, digits and . _ - are safe everywhere: in keys, command lines and file names"
 # What a secret looks like; each alternative names what it found.
 _ADDRESS: Final = re.compile(
     r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*+://[^\s/?#@:{}\"'<>$]*:(?P<password>[^\s/?#@{}\"'<>$*]{3,})@",
@@ -54,6 +55,12 @@ _NAMES: Final = {
 }
 
 
+def odd_in(topic: str) -> str:
+    """Return what other programs would trip over in a topic; nothing for most."""
+    found = _ODD.search(topic)
+    return found[0] if found else ""
+
+
 def check(advice: Advice) -> None:
     """Tell the secrets and odd topics of a file."""
     full = _TOPIC.fullmatch
@@ -62,7 +69,7 @@ def check(advice: Advice) -> None:
             odd = _ODD.search(phase.topic)
             assert odd is not None
             text = f"the topic {named(phase.topic)} holds {named(odd[0])}"
-            hint = "letters, digits and . _ - are safe everywhere: in keys, command lines and file names"
+            hint = SAFE_LETTERS
             start, end = odd.span()
             advice.at_field("FL081", number, "task", text, hint, start=start, end=end)
     source = advice.document.source.text
