@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flowlord.cache.days import DAY_US, Slot, Sums, days
@@ -61,6 +61,7 @@ def test_any_portions_give_the_same_history(commits, sizes, again):
 
 
 @given(commits=COMMITS, at=st.integers(0, 12))
+@example([[published("a", task())], [published("b", task())], [told(FactKind.MOVED, "a", "")]], 2)
 def test_a_reader_that_catches_up_sees_what_the_historian_will_write(commits, at):
     entries = journal([tuple(commit) for commit in commits])
     behind = Historian(None, VirtualClock())

@@ -51,6 +51,7 @@ ORDERS: dict[str, Callable[[Attempt], Any]] = {
     "try": lambda each: each.number,
     "priority": lambda each: each.priority,
 }
+_happened = ORDERS["happened"]
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -105,16 +106,21 @@ class History:
     def pages(self, wanted: Filter, now_us: int, size: int = PAGE) -> Iterator[list[Attempt]]:
         """Yield page after page of about `size`, what happened last first, to the end."""
         fresh = [attempt for attempt in reversed(self.newer.values()) if wanted.accepts(attempt, now_us)]
-        if fresh:
-            yield sorted(fresh, key=lambda attempt: attempt.happened_us, reverse=True)
+        fresh.sort(key=_happened, reverse=True)
         place: Place | None = None
         while page := self.page(wanted, now_us, size, place):
-            place = Place(page[-1].happened_us, page[-1].n or 0)
-            found = [attempt for attempt in page if attempt.key not in self.newer]
-            if found:
+            last = page[-1]
+            place = Place(last.happened_us, last.n or 0)
+            # What the journal tells of may have happened before: a move or a warning leaves the time as it is.
+            until = next((n for n, each in enumerate(fresh) if _happened(each) < _happened(last)), len(fresh))
+            old = [attempt for attempt in page if attempt.key not in self.newer]
+            if found := sorted((*fresh[:until], *old), key=_happened, reverse=True):
                 yield found
+            del fresh[:until]
             if len(page) < size:
-                return
+                break
+        if fresh:
+            yield fresh
 
     def count(self, wanted: Filter, now_us: int, most: int = 0) -> int:
         """Return how many attempts are wanted; counting stops soon after `most`, 0 counts all."""
