@@ -124,6 +124,19 @@ def test_a_daemon_whose_worker_is_stuck_ends_too(here):
         assert "functions hang in as many threads as the hosted worker has slots" in daemon.err
 
 
+@pytest.mark.slow
+def test_a_thread_that_a_coroutine_left_behind_does_not_keep_the_daemon(here, bus):
+    app = (
+        "import asyncio, threading\nfrom flowlord.worker import task\n"
+        "@task('own')\nasync def own(task):\n    await asyncio.to_thread(threading.Event().wait)\n"
+    )
+    write(here, {"own.py": app, "flows/a.toml": '[[phase]]\ntask = "own"\nrule = "files=in/*"\n'})
+    bus.publish([message("own", "a", timeout_ns=1)])
+    with running("run", "flows", "--app", "own", "--bus", f"sqlite:///{here}/bus.db", cwd=here) as daemon:
+        daemon.says("ran longer than its timeout")
+        assert daemon.end() == 0
+
+
 def test_after_the_grace_tasks_are_handed_back_uncounted(here, bus):
     bus.publish([message("load", "a"), message("sleepy", "b")])
     with worker(here, grace="300ms") as process:

@@ -389,3 +389,13 @@ def test_a_configuration_of_the_go_program_is_taken_and_each_key_without_an_equa
     assert all("redis://HOST:6379" in told[line].hint for line in (15, 16, 17))
     assert "web page" in told[9].text
     assert settings.bus == Settings().bus
+
+
+@pytest.mark.parametrize(
+    "text", ["cache:\n  path: mine.db\ndb_path: go.db\n", "cache: {path: mine.db}\ndb_path: ''\n"]
+)
+def test_a_history_that_is_named_as_we_do_goes_before_the_key_of_the_go_program(tmp_path, text):
+    (tmp_path / "flowlord.yaml").write_text(text)
+    settings = resolve({}, {}, tmp_path)
+    assert settings.cache.path == "mine.db"
+    assert [note.text.partition(" ")[0] for note in settings.notes] == ["db_path"]

@@ -502,6 +502,27 @@ def test_a_function_that_never_returns_is_given_up_and_its_slot_goes_on(bus, cap
     assert "gate.wait()" in hung.output, "where it stood"
 
 
+def test_a_function_that_hangs_is_given_up_also_when_its_lease_was_lost_before(bus, caplog, monkeypatch):
+    monkeypatch.setattr("flowlord.worker.handler.HANG_GRACE_NS", 0)
+    gate = threading.Event()
+
+    def hang(context):
+        if context.info == "hangs":
+            [run] = [slot.current for slot in running.worker._slots if slot.current]
+            run.stop.set(Why.LOST)
+            gate.wait()
+
+    with working(bus, {"load": Function(hang)}, concurrency=1, timeout_ns=2 * SECOND) as running:
+        running.worker._hanging._limit = 2  # else the worker leaves
+        bus.publish([message("load", "hangs")])
+        await_that(lambda: "another worker has its task" in caplog.text)
+        bus.publish([message("load", "after")])
+        await_that(lambda: done_messages(bus))
+        assert [each.info for each in done_messages(bus)] == ["after"], "whoever has it tells what came of it"
+        gate.set()
+        running.end()
+
+
 def test_a_worker_whose_slots_all_hang_says_so_and_leaves(bus, caplog, monkeypatch):
     monkeypatch.setattr("flowlord.worker.handler.HANG_GRACE_NS", 0)
     monkeypatch.setattr("flowlord.worker.runtime.KILL_GRACE_NS", 0)

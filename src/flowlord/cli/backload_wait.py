@@ -25,6 +25,7 @@ def wait_for(bus: Bus, id_: str, topic: str, after: int) -> int:
     ours: set[str] = set()
     failed: set[str] = set()
     again: set[str] = set()  # sent again by somebody after they had failed, and not ended since
+    resent: set[str] = set()  # all of these: a retry of one that fails is to be waited for, too
     told = ""
     try:
         while True:
@@ -40,9 +41,10 @@ def wait_for(bus: Bus, id_: str, topic: str, after: int) -> int:
                         fact.kind is FactKind.PUBLISHED and fact.batch == id_ and how != "dead"
                     ):  # no dead letter
                         ours.add(fact.key)
-                        if how == "retry" and before in failed:
+                        if how == "retry" and (before in failed or before in resent):
                             failed.discard(before)
                             again.add(fact.key)
+                            resent.add(fact.key)
                     elif fact.kind is FactKind.DONE:
                         again.discard(fact.key)
                     elif fact.kind in _IN_VAIN and fact.key in ours:

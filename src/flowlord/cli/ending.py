@@ -12,6 +12,8 @@ from typing import TextIO
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, INTERRUPTED, NOT_WRITTEN
 
 _IMPORTING = "<frozen importlib._bootstrap>"
+LINGER_S = 5.0
+"""How long threads that are none of ours may go on when all is done."""
 
 
 class Interrupt:
@@ -73,6 +75,18 @@ class _Answer(io.TextIOWrapper):
             raise
 
 
+def linger(code: int) -> None:
+    """End this process with `code` in a while: the interpreter waits for threads that somebody's functions began.
+
+    A coroutine that was ended leaves what it had handed to a thread, and that may never return.
+    """
+    from threading import Timer
+
+    timer = Timer(LINGER_S, os._exit, (code,))
+    timer.daemon = True
+    timer.start()
+
+
 def streams() -> TextIO:
     """Return standard output, watched over; puts something in place of a stream that was closed before.
 
@@ -107,7 +121,10 @@ def finished(code: int, out: TextIO, failed: OSError | None = None) -> int:
     broken = _flushed(out)
     if isinstance(out, _Answer):
         broken = out.failed or broken
-        out.detach()  # else it closes the descriptor under what others still have to say
+        try:
+            out.detach()  # else it closes the descriptor under what others still have to say
+        except (OSError, ValueError):  # it flushes once more, and nothing could be put in its place
+            pass
         sys.stdout = sys.__stdout__
     if failed is not None and (broken is None or broken.errno != failed.errno):
         raise failed

@@ -19,6 +19,7 @@ from flowlord.bus.port import Bus, Presence
 from flowlord.cli import printer
 from flowlord.cli.alerting import alerter_of
 from flowlord.cli.buses import bus_at
+from flowlord.cli.ending import linger
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, WRONG_USE
 from flowlord.cli.historian import backups_of, beside, follower_of, place_of
 from flowlord.cli.lasting import rarely_look_for_garbage
@@ -105,9 +106,11 @@ def run(
             return _refusal(loaded, around, strict)
 
         code = _until_told(Work(taskmaster, begin, once=once))
-        return (
-            ANSWER_IS_BAD if not code and once and (around.counters.dead or around.counters.halted) else code
-        )
+        if not code and once and (around.counters.dead or around.counters.halted):
+            code = ANSWER_IS_BAD
+        if app:
+            linger(code)
+        return code
     finally:
         bus.close()
 

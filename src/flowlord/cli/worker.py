@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flowlord.cli.ending import linger
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE
 from flowlord.cli.signals import Signals
 
@@ -83,6 +84,8 @@ def run(settings: Settings, options: Options) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+    if options.apps:
+        linger(code)
     return code
 
 

@@ -260,6 +260,11 @@ def _from_file(found: _Collected, path: str, key: str, value: object, line: int,
             return
     if plain in TAKEN:
         setting = next(each for each in SETTINGS if each.name == TAKEN[plain])
+        given = found.values.get(setting.name)
+        if not value or (given and given[2].startswith(f"{path}:")):
+            text = "is empty" if not value else f"is not read, since {setting.name} is set"
+            found.note(path, f"{key} {text}", "leave it out", line, column)
+            return
         found.take(setting, value, f"{path}:{line}", Problem(path, line, column, ""))
         hint = "name a file that is not there yet: the database of the Go program is another kind"
         found.note(path, f"{key} is read as {setting.name}", hint, line, column)

@@ -46,7 +46,7 @@ class Supervisor:
         would be known only after that.
         """
         self.steps[name] = self._clock.monotonic_ns()
-        thread = threading.Thread(target=self._run, args=(name, step), name=f"flowlord-{name}", daemon=True)
+        thread = threading.Thread(target=self._run, args=(name, step), name=_thread(name), daemon=True)
         thread.start()
         with self._changed:
             self._threads = [each for each in self._threads if each.is_alive()] + [thread]
@@ -69,9 +69,11 @@ class Supervisor:
         with self._changed:
             self._changed.notify_all()
         end_s = self._clock_s() + timeout_s
-        for thread in self._threads:
+        let_go = {_thread(name) for name in tuple(self._ended)}  # nobody waits for these
+        threads = [each for each in self._threads if each.name not in let_go]
+        for thread in threads:
             thread.join(max(end_s - self._clock_s(), 0.0))
-        return [thread.name for thread in self._threads if thread.is_alive()]
+        return [thread.name for thread in threads if thread.is_alive()]
 
     def _clock_s(self) -> float:
         return self._clock.monotonic_ns() / 1e9
@@ -144,3 +146,7 @@ class Supervisor:
                 ),
                 pause_s,
             )
+
+
+def _thread(name: str) -> str:
+    return f"flowlord-{name}"

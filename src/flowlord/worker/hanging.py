@@ -29,8 +29,9 @@ class Hanging:
         self._limit = len(slots)
 
     def look(self, slot: Slot, run: Run, now_ns: int) -> None:
-        """Give a run up when its time, and that to return, is over."""
-        if not run.given_up_ns or now_ns < run.given_up_ns or run.stop.why is not Why.TIMEOUT:
+        """Give a run up when its time, and that to return, is over; also one whose task another worker has by now."""
+        why = run.stop.why
+        if not run.given_up_ns or now_ns < run.given_up_ns or why not in (Why.TIMEOUT, Why.LOST):
             return
         ran = overran(run.timeout_ns, _where(slot.thread))
         with self._desk.changed:
@@ -45,8 +46,9 @@ class Hanging:
         self._crew.add()
         self._desk.pass_on(behind)
         log.error(
-            "%s %s and has not returned %d s later: its task is ended, its thread is left behind (%d of %d)",
-            run.task.name, ran.msg, HANG_GRACE_NS // 1_000_000_000, self.count, self._limit,
+            "%s %s and has not returned %d s later: %s, its thread is left behind (%d of %d)",
+            run.task.name, ran.msg, HANG_GRACE_NS // 1_000_000_000,
+            "its task is ended" if why is Why.TIMEOUT else "another worker has its task", self.count, self._limit,
             extra={"action": "hangs", "task": run.task.id},
         )  # fmt: skip
         if self.is_stuck:

@@ -162,13 +162,15 @@ class Slot:
     def give_up(self, run: Run, ran: Ran) -> list[Delivery] | None:
         """Tell what came of a run that does not return, and leave its thread; returns what waited behind it.
 
-        None when it came back by now, or was given up before. The caller holds the desk's lock.
+        Of a run whose lease is lost the next worker tells. None when it came back by now, or was given up before. The
+        caller holds the desk's lock.
         """
         if self.current is not run or self.abandoned:
             return None
         self.abandoned = True
-        commit = self._done(run.delivery, run.task, ran, run.started)
-        self._desk.outbox.append(Finished(run.delivery, commit, run.task, run.started))
+        if run.stop.why is not Why.LOST:
+            commit = self._done(run.delivery, run.task, ran, run.started)
+            self._desk.outbox.append(Finished(run.delivery, commit, run.task, run.started))
         return self.take_back()
 
     def _done(self, delivery: Delivery, task: Task, ran: Ran, started: datetime) -> Commit:
