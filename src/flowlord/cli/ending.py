@@ -6,10 +6,13 @@ import io
 import os
 import sys
 from importlib import import_module
-from types import FrameType
-from typing import TextIO
 
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, INTERRUPTED, NOT_WRITTEN
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # `typing` takes longer to load than the rest of `--version`
+    from types import FrameType
+    from typing import TextIO
 
 _IMPORTING = "<frozen importlib._bootstrap>"
 LINGER_S = 5.0
