@@ -45,9 +45,17 @@ def many(attempts: int) -> list[JournalEntry]:
     )
 
 
-def follower_of(bus: Bus, clock: VirtualClock, keep: timedelta = timedelta(days=9_999)) -> Follower:
-    historian = Historian(None, clock)
-    return Follower(bus, clock, lambda: historian, keep)  # type: ignore[arg-type]
+def follower_of(
+    bus: Bus, clock: VirtualClock, keep: timedelta = timedelta(days=9_999), historian: Historian | None = None
+) -> Follower:
+    here = historian or Historian(None, clock)
+    return Follower(bus, clock, lambda: here, keep)  # type: ignore[arg-type]
+
+
+def reset_to(follower: Follower, bus: Bus, generation: str = "g2") -> None:
+    """Let the follower find other data where its bus was."""
+    bus._generation = generation
+    follower._bus = bus  # type: ignore[assignment]
 
 
 def test_a_follower_takes_what_is_there_and_more_at_a_time_when_that_is_not_all():
@@ -72,7 +80,7 @@ def test_steps_that_take_long_become_smaller_again():
         return follow(entries)
 
     historian.follow = slowly  # type: ignore[method-assign]
-    follower = Follower(bus, clock, lambda: historian, timedelta(days=9_999))  # type: ignore[arg-type]
+    follower = follower_of(bus, clock, historian=historian)
     while follower.step(0.5):
         pass
     limits = [limit for limit, _ in bus.asked]
@@ -138,8 +146,7 @@ def test_a_reset_of_the_bus_after_a_file_took_the_place_of_another_loses_nothing
         assert follower.step() == 20, "the bus has it all"
         assert History(historian.connection).gaps() == []
     second = Bus(journal([published(f"b{n}", task(n=n)) for n in range(10)]))
-    second._generation = "g2"
-    follower._bus = second  # type: ignore[assignment]
+    reset_to(follower, second)
     while follower.step():
         pass
     there = historian.connection.execute(
@@ -171,7 +178,7 @@ def test_a_reset_between_the_damage_and_the_next_start_is_noticed(tmp_path, capl
     second = Bus(journal([published(f"b{n}", task(n=n)) for n in range(10)]))
     second._generation = "g2"
     again = Historian(path, clock)
-    follower = Follower(second, clock, lambda: again, timedelta(days=9_999))  # type: ignore[arg-type]
+    follower = follower_of(second, clock, historian=again)
     assert follower.step() == 10
     assert "history.reset" in [record.action for record in caplog.records]
     assert again.connection.execute("SELECT count(*) FROM tasks WHERE key LIKE 'b%'").fetchone() == (10,)
@@ -193,10 +200,7 @@ def test_what_waited_on_a_bus_that_was_reset_is_lost_in_every_history_and_told_o
     clock = VirtualClock()
     first = Bus(journal([published("ended"), done("ended"), published("open"), published("again")]))
     several = [Historian(None, clock) for _ in range(2)]
-    followers = [
-        Follower(first, clock, lambda each=each: each, timedelta(days=9_999))  # type: ignore[arg-type]
-        for each in several
-    ]
+    followers = [follower_of(first, clock, historian=each) for each in several]
     second = Bus(journal([published("new"), published("again")]))
     second._generation = "g2"
     for follower in followers:
@@ -221,11 +225,10 @@ def test_what_came_again_after_a_reset_and_ended_before_anybody_looked_is_not_lo
     clock = VirtualClock()
     first = Bus(journal([published("again"), published("open")]))
     historian = Historian(None, clock)
-    follower = Follower(first, clock, lambda: historian, timedelta(days=9_999))  # type: ignore[arg-type]
+    follower = follower_of(first, clock, historian=historian)
     follower.step()
     second = Bus(many(BATCH) + journal([published("again"), done("again")], first=2 * BATCH + 1))
-    second._generation = "g2"
-    follower._bus = second  # type: ignore[assignment]
+    reset_to(follower, second)
     while follower.step():
         pass
     found = states(historian)
@@ -240,11 +243,11 @@ def test_what_is_still_there_after_a_reset_is_not_lost_and_a_result_that_comes_c
     clock = VirtualClock()
     first = Bus(journal([published("kept"), published("worked")]))
     historian = Historian(None, clock)
-    follower = Follower(first, clock, lambda: historian, timedelta(days=9_999))  # type: ignore[arg-type]
+    follower = follower_of(first, clock, historian=historian)
     follower.step()
     second = Bus([])
-    second._generation, second.there = "g2", {"kept"}
-    follower._bus = second  # type: ignore[assignment]
+    second.there = {"kept"}
+    reset_to(follower, second)
     follower.step()
     assert states(historian) == {"kept": "waiting", "worked": "lost"}
     second.entries = journal([done("worked")])
@@ -257,10 +260,10 @@ def test_a_bus_that_lost_its_newest_data_while_nobody_followed_is_read_from_its_
     clock = VirtualClock()
     historian = Historian(None, clock)
     entries = journal([published("a"), done("a"), published("b"), published("c")])
-    Follower(Bus(entries), clock, lambda: historian, timedelta(days=9_999)).step()  # type: ignore[arg-type]
+    follower_of(Bus(entries), clock, historian=historian).step()
     less = Bus(entries[:3])
     less.there = {"b"}
-    follower = Follower(less, clock, lambda: historian, timedelta(days=9_999))  # type: ignore[arg-type]
+    follower = follower_of(less, clock, historian=historian)
     follower.step()
     less.entries += journal([published("d")], first=4)
     follower.step()
@@ -271,14 +274,14 @@ def test_another_bus_than_the_one_that_is_followed_loses_nothing(tmp_path):
     clock = VirtualClock()
     path = tmp_path / "tasks.db"
     here = Historian(path, clock, of="redis://here")
-    follower = Follower(Bus(journal([published("a")])), clock, lambda: here, timedelta(days=9_999))  # type: ignore[arg-type]
+    follower = follower_of(Bus(journal([published("a")])), clock, historian=here)
     follower.step()
     follower.step()
     follower.finish()
     elsewhere = Bus([])
     elsewhere._generation = "g2"
     there = Historian(path, clock, of="redis://there")
-    Follower(elsewhere, clock, lambda: there, timedelta(days=9_999)).step()  # type: ignore[arg-type]
+    follower_of(elsewhere, clock, historian=there).step()
     assert states(there) == {"a": "waiting"}
     there.close()
 
@@ -286,9 +289,9 @@ def test_another_bus_than_the_one_that_is_followed_loses_nothing(tmp_path):
 def test_a_journal_of_which_nothing_is_kept_after_quiet_days_lost_nothing(caplog):
     clock = VirtualClock()
     historian = Historian(None, clock)
-    Follower(Bus(journal([published("a")])), clock, lambda: historian, timedelta(days=9_999)).step()  # type: ignore[arg-type]
+    follower_of(Bus(journal([published("a")])), clock, historian=historian).step()
     quiet = Bus([])
-    follower = Follower(quiet, clock, lambda: historian, timedelta(days=9_999))  # type: ignore[arg-type]
+    follower = follower_of(quiet, clock, historian=historian)
     follower.step()
     quiet.entries = journal([published("b")], first=2)
     follower.step()
