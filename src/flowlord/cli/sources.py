@@ -175,11 +175,9 @@ class Sources:
         return self._cache_path is None or self._clock.now().timestamp() - _told(self._cache_path) > FRESH_S
 
     def _may_be_behind(self) -> bool:
-        """Looking at the times of files spares opening the bus: a daemon leaves word when history has everything."""
-        if self._cache_path is None:
+        """Looking at the times of files spares opening the bus; a server has none, and is asked."""
+        if self._cache_path is None or not self._address.startswith(_SQLITE):
             return True
-        if not self._address.startswith(_SQLITE):
-            return self._is_followed_by_nobody()
         # Written last does not mean that it has everything: what was told while it wrote comes with its next step.
         told_ns = int(_told(self._cache_path) * 1e9) - COARSE_NS
         written = _written(self._file())
