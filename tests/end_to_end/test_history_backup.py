@@ -2,7 +2,9 @@
 
 import shutil
 import signal
+import threading
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -39,6 +41,57 @@ def test_a_history_that_was_lost_with_everything_comes_back_at_the_start(kind, t
             [found] = until(lambda: flowlord(*asked, cwd=home).data, "the task in history")
             assert found["result"] == "complete"
             assert daemon.end() == 0, daemon.err
+
+
+class Bad(BaseHTTPRequestHandler):
+    """A bucket that answers nothing but faults, or nothing at all."""
+
+    asked: threading.Event
+    is_mute = False
+
+    def do_GET(self):
+        self.asked.set()
+        if self.is_mute:
+            self.rfile.read(1)  # until the other side gives up
+        self.send_error(500)
+
+    def log_message(self, *args):
+        pass
+
+
+@contextmanager
+def bad_bucket(*, is_mute: bool):
+    kind = type("Bad", (Bad,), {"asked": threading.Event(), "is_mute": is_mute})
+    with ThreadingHTTPServer(("127.0.0.1", 0), kind) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", kind.asked
+        finally:
+            server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("is_mute", "words"),
+    [(False, "answered 500"), pytest.param(True, "did not answer in time", marks=pytest.mark.full)],
+)
+def test_a_bucket_that_answers_nothing_but_500_or_hangs_at_the_start_keeps_no_task_waiting(
+    is_mute, words, tmp_path
+):
+    home = write(tmp_path, {"workflows/a.toml": FLOW})
+    with bad_bucket(is_mute=is_mute) as (endpoint, asked):
+        env = {
+            "AWS_ENDPOINT_URL": endpoint, "AWS_REGION": "r", "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s",
+            "FLOWLORD_BACKUP_PATH": "s3://bucket/history",
+        }  # fmt: skip
+        with running("run", "workflows", "--worker", "slow=true", cwd=home, env=env) as daemon:
+            assert asked.wait(60.0), "the bucket is asked for backups of the history that is missing"
+            assert flowlord("send", "slow", "--wait", cwd=home).code == 0
+            daemon.says("the history is missing, and backups cannot be listed: s3://bucket/history/: ")
+            assert daemon.end() == 0, daemon.err
+        assert words in daemon.err
+        assert "Traceback" not in daemon.err
+        assert "the history is not complete" in daemon.err, "told, and the next start goes on where it stood"
+        assert not (home / ".flowlord/tasks.db").exists(), "one begun anew would lack what the backups have"
 
 
 def test_a_place_that_refuses_makes_health_yellow_and_an_alert_and_tasks_go_on(tmp_path):

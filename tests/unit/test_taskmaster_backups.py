@@ -15,7 +15,7 @@ from flowlord.cache.schema import CacheUnusable
 from flowlord.model.errors import BusUnavailable
 from flowlord.model.plan import Fact, FactKind
 from flowlord.storage.open import Storage
-from flowlord.taskmaster.backups import PATIENCE_S, Backups, Restorer
+from flowlord.taskmaster.backups import PATIENCE_S, REST_S, Backups, Restorer
 from flowlord.taskmaster.copying import How, State
 from support.clock import VirtualClock
 from support.journal import BEGIN_US, done, journal, published, task
@@ -64,8 +64,10 @@ class Away(Place):
     """A place that can be switched off."""
 
     is_away = True
+    asked = 0
 
     def generations(self):
+        self.asked += 1
         if self.is_away:
             raise CacheUnusable("backups cannot be listed: the bucket refuses")
         return super().generations()
@@ -215,6 +217,21 @@ def test_backups_that_are_out_of_reach_are_waited_for_but_not_for_ever(home, cap
     assert "begun anew" in caplog.text
 
 
+def test_a_place_that_was_out_of_reach_is_not_asked_again_at_once(home):
+    away = Away(Storage(), home.place.path)
+    home.historian.close()
+    home.path.unlink()
+    restorer = Restorer(away, home.clock)
+    for _ in range(3):
+        with pytest.raises(CacheUnusable, match="the history is missing, and"):
+            Historian(home.path, home.clock, restore=restorer)
+    assert away.asked == 1, "one that hangs takes half a minute to say nothing, also at the end of a daemon"
+    home.clock.advance(REST_S)
+    with pytest.raises(CacheUnusable):
+        Historian(home.path, home.clock, restore=restorer)
+    assert away.asked == 2
+
+
 def test_a_historian_whose_file_is_removed_under_it_waits_for_the_backup_and_goes_on(home):
     home.backups().step()
     away = Away(Storage(), home.place.path)
@@ -224,6 +241,7 @@ def test_a_historian_whose_file_is_removed_under_it_waits_for_the_backup_and_goe
         with pytest.raises(CacheUnusable):
             historian.cursor()
     away.is_away = False
+    home.clock.advance(REST_S)
     assert historian.cursor() == 2
 
 

@@ -4,6 +4,7 @@ import sys
 import threading
 
 from flowlord.bus.clock import SystemClock
+from flowlord.cache.schema import CacheUnusable
 from flowlord.model.errors import BusUnavailable
 from flowlord.taskmaster.chronicle import Chronicle
 from flowlord.taskmaster.copying import FEW, GATHER_S, How, State, copy
@@ -42,6 +43,18 @@ def test_a_state_is_told_when_it_changes_and_the_rest_is_copied_at_the_end(monke
         State(How.WORKS),
     ]
     assert script.is_finished
+
+
+def test_a_history_that_cannot_be_used_is_told_in_a_sentence_and_a_fault_of_ours_with_its_lines(
+    caplog, monkeypatch
+):
+    monkeypatch.setattr("flowlord.taskmaster.copying.FIRST_PAUSE_S", 0.001)
+    script = Script(CacheUnusable("its backups cannot be listed"), ValueError("no"), 0)
+    assert copy(lambda: script, lambda state: None, script.ending)
+    sentence, fault = [each for each in caplog.records if each.action == "history.failed"]
+    assert sentence.getMessage() == "its backups cannot be listed; it is tried again"
+    assert not sentence.exc_info
+    assert fault.exc_info
 
 
 class Watched(threading.Event):

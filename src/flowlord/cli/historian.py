@@ -22,6 +22,7 @@ from flowlord.bus.port import Bus
 from flowlord.bus.trap import VARIABLE as TRAP
 from flowlord.cache.backup import Place
 from flowlord.cache.historian import Historian
+from flowlord.cache.schema import Restore
 from flowlord.cli.buses import bus_at, name_of
 from flowlord.cli.lasting import rarely_look_for_garbage
 from flowlord.cli.logs import set_up
@@ -86,13 +87,12 @@ def follower_of(
     where: BusSettings,
     clock: Clock,
     cache: CacheSettings,
-    place: Place | None,
+    restore: Restore | None = None,
     at_end: Callable[[], object] | None = None,
     inspector: Inspector | None = None,
 ) -> Follower:
-    """Return what copies from that bus, which is at `where`, to that file; a backup is restored when it is missing."""
+    """Return what copies from that bus, which is at `where`, to that file; `restore` is asked for a missing one."""
     keep = timedelta(microseconds=cache.retention_ns // 1000)
-    restore = Restorer(place, clock) if place else None
 
     def opened() -> Historian:
         return Historian(cache.path, clock, restore=restore, of=name_of(where))
@@ -142,11 +142,12 @@ def main() -> int:
     clock = SystemClock()
     place = place_of(charge.cache, charge.storage) if charge.cache.enabled else None
 
+    restore = Restorer(place, clock) if place else None
     inspector = Inspector(Path(charge.cache.path))
 
     def begin() -> Follower:
         bus = bus_at(charge.bus, by=charge.by)
-        return follower_of(bus, charge.bus, clock, charge.cache, place, inspector=inspector)
+        return follower_of(bus, charge.bus, clock, charge.cache, restore, inspector=inspector)
 
     alerts = threading.Thread(target=_alert, args=(charge, clock, ending), name="flowlord-alerts")
     alerts.start()

@@ -37,6 +37,7 @@ from flowlord.storage.address import is_remote
 from flowlord.storage.open import Storage
 from flowlord.taskmaster.alerting import SUBJECT as ALERTS
 from flowlord.taskmaster.alerting import Together
+from flowlord.taskmaster.backups import Restorer, left_to_the_next_start
 from flowlord.taskmaster.chance import Chance, Stamps
 from flowlord.taskmaster.daemon import Follows, Pace, Taskmaster
 from flowlord.taskmaster.files import Watching
@@ -242,11 +243,8 @@ def _follower(settings: Settings, around: Surroundings, *, is_short: bool) -> Fo
     alerter = alerter_of(bus, clock, settings.alerts, settings.taskmaster.zone, owner, undelivered)
     if is_short or bus.address.startswith("memory:"):
         return Together(_history(settings, around, is_short=is_short), alerter) if cache.enabled else alerter
-    here = (
-        follower_of(bus, settings.bus, clock, cache, place_of(cache, settings.storage))
-        if cache.enabled
-        else alerter
-    )
+    restore = left_to_the_next_start if cache.backup_path else None
+    here = follower_of(bus, settings.bus, clock, cache, restore) if cache.enabled else alerter
     return beside(settings, around, here)
 
 
@@ -255,12 +253,13 @@ def _history(settings: Settings, around: Surroundings, *, is_short: bool) -> Fol
     cache, bus, clock = settings.cache, around.bus, around.clock
     place = place_of(cache, settings.storage)
     if place is None:
-        return follower_of(bus, settings.bus, clock, cache, None)
+        return follower_of(bus, settings.bus, clock, cache)
     backups = backups_of(
         place, cache, around.consumer, clock,
         tell=lambda state: None, fact=lambda fact: bus.commit(Plan(facts=(fact,))),
     )  # fmt: skip
-    return follower_of(bus, settings.bus, clock, cache, place, backups.step if is_short else backups.finish)
+    at_end = backups.step if is_short else backups.finish
+    return follower_of(bus, settings.bus, clock, cache, Restorer(place, clock), at_end)
 
 
 def _heartbeat(alerts: AlertSettings, clock: Clock) -> Heartbeat | None:

@@ -33,6 +33,8 @@ LONGEST_PAUSE_S: Final = 3_600.0
 TOLD_AGAIN_S: Final = 86_400.0
 PATIENCE_S: Final = 120.0
 """How long a missing history waits for a place of backups that is out of reach, before one is begun anew."""
+REST_S: Final = 5.0
+"""How long a place that was out of reach is not asked again: one that hangs takes half a minute to say nothing."""
 
 
 class Backups:
@@ -179,10 +181,14 @@ class Restorer:
     def __init__(self, place: Place, clock: Clock) -> None:
         self._place, self._clock = place, clock
         self._since_ns: int | None = None
+        self._rest_until_ns = 0
+        self._failed = ""
 
     def __call__(self, path: Path) -> None:
         """Restore; raises CacheUnusable for as long as it pays to wait."""
         now_ns = self._clock.monotonic_ns()
+        if self._failed and now_ns < self._rest_until_ns:
+            raise CacheUnusable(self._failed)
         if self._since_ns is None:
             self._since_ns = now_ns
         try:
@@ -190,13 +196,20 @@ class Restorer:
                 log.info("there is no backup in %s", self._place.path, extra={"action": "backup.none"})
         except CacheUnusable as error:
             if now_ns - self._since_ns < PATIENCE_S * 1e9:
-                raise CacheUnusable(f"the history is missing, and {error}") from error
+                self._failed = f"the history is missing, and {error}"
+                self._rest_until_ns = self._clock.monotonic_ns() + int(REST_S * 1e9)
+                raise CacheUnusable(self._failed) from error
             log.error(
                 "the history is begun anew, since its backups are out of reach: %s; "
                 "flowlord cache restore --force brings them back later",
                 error, extra={"action": "backup.given-up"},
             )  # fmt: skip
-        self._since_ns = None
+        self._since_ns, self._failed = None, ""
+
+
+def left_to_the_next_start(path: Path) -> None:
+    """Raise CacheUnusable: at the end of a daemon there is no time for a missing history, and the journal keeps it."""
+    raise CacheUnusable(f"the history {path} is missing; the next start restores its backup")
 
 
 def _size(count: int) -> str:

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 import msgspec
 
+from flowlord.cache.schema import CacheUnusable
 from flowlord.model.errors import BusUnavailable
 from flowlord.taskmaster.follower import Follower
 
@@ -58,6 +59,10 @@ def copy(begin: Callable[[], Follower], tell: Callable[[State], None], ending: t
             state = State(How.WORKS)
         except BusUnavailable as error:
             state = State(How.AWAY, str(error))
+        except CacheUnusable as error:  # a sentence for people: the lines of our code would only hide it
+            state = State(How.FAILED, str(error))
+            if state != known:
+                log.error("%s; it is tried again", error, extra={"action": "history.failed"})
         except Exception as error:  # the loop never ends by itself: told, and tried again
             state = State(How.FAILED, f"{type(error).__name__}: {error}")
             if state != known:
