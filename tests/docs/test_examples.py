@@ -7,7 +7,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from shutil import copytree
+from shutil import copytree, ignore_patterns
 
 import pytest
 
@@ -118,30 +118,22 @@ def test_the_heartbeat_of_the_schedules_goes_one_by_one_and_what_follows_from_it
 
 
 def test_the_files_start_what_they_say(tmp_path):
-    day = tmp_path / "in" / "2026" / "08" / "01"
-    for path in (day / "users.csv", day / "users_old.csv", tmp_path / "in" / "prices" / "now.json"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("x", "utf-8")
-    for name in (
-        "big/dump.bin",
-        "big/dump.bin.done",
-        "big/half.bin",
-        *(f"parts/0515/part-{n}" for n in range(4)),
-    ):
-        path = tmp_path / "in" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("x", "utf-8")
-    work = [
-        word for name in ("load", "join", "unpack", "spread") for word in ("--worker", f"{name}=builtin:noop")
-    ]
-    assert flowlord("run", str(EXAMPLES / "files"), "--once", *work, cwd=tmp_path).code == 0
-    assert sorted(task["info"] for task in tasks(tmp_path)) == [
+    home = tmp_path / "files"
+    copytree(EXAMPLES / "files", home, ignore=ignore_patterns("in", ".flowlord"))
+    work = ("--worker", "load,join,unpack,spread=builtin:echo")
+    with running("run", "arrivals.toml", *work, cwd=home) as daemon:
+        daemon.says("there is no folder in/ yet")
+        told = script("arrive.sh", home)
+        until(lambda: len(tasks(home, "--state", "complete")) >= 5, "what the files start", every_s=0.5)
+        assert daemon.end() == 0
+    assert sorted(task["info"] for task in tasks(home)) == [
         "in/2026/08/01/users.csv?day=2026-08-01",
         "in/big/dump.bin",
         "in/parts/0515?parts=4",
         "in/prices/now.json?region=eu",
         "in/prices/now.json?region=us",
     ]
+    assert "exit code 1: it starts nothing" in told
 
 
 def test_the_retries_wait_as_they_say():

@@ -106,7 +106,18 @@ def test_a_reload_reaches_every_daemon_and_waits_until_each_runs_what_it_found(t
         assert late.code == 124
         assert "did not answer within 0.5 s" in late.err
         assert flowlord("reload", "--no-wait", cwd=tmp_path, env=env).code == 0
-        assert (one.end(), two.end()) == (0, 0)
+        two.process.kill()
+        two.process.wait()
+        told = flowlord("reload", "-o", "json", cwd=tmp_path, env=env)
+        assert told.code == 0, told.err
+        assert {row["pid"]: row["state"] for row in told.data} == {
+            one.process.pid: "reloaded", two.process.pid: "gone"
+        }  # fmt: skip
+        one.process.kill()
+        one.process.wait()
+        nobody = flowlord("reload", cwd=tmp_path, env=env)
+        assert (nobody.code, nobody.out) == (5, ""), "not waited for until its lease lapses"
+        assert "ended without a word" in nobody.err
 
 
 def test_tasks_carry_the_digest_of_their_file_and_the_commit_of_its_folder(tmp_path):

@@ -12,7 +12,7 @@ from flowlord.cli.values import values_of
 from flowlord.cli.workflows import run as workflows
 from flowlord.config import resolve
 from flowlord.model.errors import FlowlordError
-from flowlord.model.plan import Fact, FactKind, PhaseText
+from flowlord.model.plan import BROKEN, Fact, FactKind, PhaseText
 from flowlord.spec.parse import parse
 from support.clock import VirtualClock
 from support.journal import done, journal, published, task, told
@@ -179,7 +179,8 @@ def test_a_workflow_that_is_not_there_is_no_such_thing(tmp_path, capsys):
 
 
 def broken(path: str, text: str = "line 3 is wrong") -> Fact:
-    return Fact(FactKind.ALERT, phase=path, cause=f"file:{path}", text=text)
+    key = BROKEN + path.removeprefix("flows/")
+    return Fact(FactKind.ALERT, key, phase=path, cause=f"file:{path}", text=text)
 
 
 def reloaded(name: str, text: str, revision: str = "4f1c2ab9@1") -> Fact:
@@ -231,6 +232,13 @@ def test_a_version_that_is_restored_beside_the_alert_leaves_the_file_broken(tmp_
     kept(tmp_path, [(reloaded("a.toml", "is broken; its last good version runs"), broken("flows/a.toml"))])
     [row] = listed(tmp_path, capsys)
     assert (row["workflow"], bool(row["broken"])) == ("a.toml", True)
+
+
+def test_a_broken_file_below_a_folder_is_not_the_good_one_of_the_same_name(tmp_path, capsys):
+    kept(tmp_path, [reloaded("a.toml", "loaded"), broken("flows/sub/a.toml")])
+    good, below = listed(tmp_path, capsys)
+    assert (good["workflow"], good["broken"]) == ("a.toml", None)
+    assert (below["workflow"], below["revision"], bool(below["broken"])) == ("flows/sub/a.toml", "", True)
 
 
 def test_nothing_loaded_and_no_files_is_an_empty_list(tmp_path, capsys):

@@ -392,3 +392,22 @@ def test_what_ends_a_send_in_the_middle_leaves_it_said_how_many_were_sent(
         "only 500 of 1200 tasks were sent, the first ones; another time with --key" in capsys.readouterr().err
     )
     assert waiting(settings) == 500
+
+
+@pytest.mark.parametrize(
+    ("info", "note"),
+    [
+        ('{"path": "in/a.csv"}', "note: what its file starts is told by: flowlord files"),
+        ("in/a.csv", "note: it is no notice about a file, and goes to quarantine: the message is not JSON"),
+        ('{"pat": "in/a.csv"}', "the message names no file"),
+    ],
+)
+def test_what_becomes_of_a_notice_is_said_when_it_is_sent(tmp_path, monkeypatch, capsys, info, note):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "workflows").mkdir()
+    (tmp_path / "workflows" / "w.toml").write_text(FLOW)
+    settings = resolve({}, {"FLOWLORD_FILE_TOPIC": "files"}, tmp_path)
+    assert run(settings, "files", info, Options()) == 0
+    told = capsys.readouterr().err
+    assert note in told
+    assert "no workflow has a phase" not in told

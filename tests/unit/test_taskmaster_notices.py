@@ -55,6 +55,17 @@ def test_half_a_character_in_a_name_is_set_aside_and_the_next_notice_is_heard() 
     assert reason
 
 
+def test_a_notice_that_was_sent_as_a_task_has_an_end_that_tells_what_it_started() -> None:
+    farm = Farm()
+    heard(farm, '{"path": "gs://b/x.csv"}', '{"path": "gs://b/x.txt"}')
+    facts = [fact for entry in farm.bus.journal(0, 100) for fact in entry.facts]
+    first, second = (
+        fact.task for fact in facts if fact.kind is FactKind.DONE and fact.topic == "files" and fact.task
+    )
+    assert (first.result, first.msg) == ("complete", "gs://b/x.csv started load")
+    assert (second.result, second.msg[:30]) == ("complete", "no phase matches gs://b/x.txt:")
+
+
 def told_by(server: ObjectServer, path: str) -> str:
     """What Google tells of an object: its resource, as the JSON interface has it."""
     bucket, _, name = path.removeprefix("gs://").partition("/")

@@ -394,5 +394,19 @@ def test_a_file_that_was_broken_from_its_first_moment_is_over_when_it_is_removed
     assert incident.good_us
 
 
+def test_a_good_file_ends_no_alert_of_a_broken_one_of_the_same_name_in_a_folder(home):
+    here = home(a=ON_FILE.format(name="load"))
+    here.write("sub/a.toml", BAD)
+    here.reloader.step()
+    here.write("a.toml", ON_FILE.format(name="load") + "retry = 1\n")
+    here.reloader.step()
+    [incident] = take(State(), heard(here), Policy()).incidents.values()
+    assert (incident.subject, incident.good_us) == ("file:sub/a.toml", 0)
+    here.write("sub/a.toml", ON_FILE.format(name="load"))
+    here.reloader.step()
+    [incident] = take(State(), heard(here), Policy()).incidents.values()
+    assert incident.good_us
+
+
 def heard(here):
     return happenings(here.farm.bus.journal(0, 100), ())

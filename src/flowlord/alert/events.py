@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import Final, Protocol
 
 from flowlord.alert.state import Act, ActKind, Ending, Event, EventKind, Happening, Mode, Tried, Trying
-from flowlord.model.plan import Fact, FactKind
+from flowlord.model.plan import BROKEN, Fact, FactKind
 from flowlord.model.task import Result
 from flowlord.rules.metastring import parse_meta
 from flowlord.rules.moments import time_of_task
@@ -82,7 +82,7 @@ def happenings(
     for entry in entries:
         at = entry.at_us
         alerts = [each for each in entry.facts if each.kind is _ALERT]
-        broken = [each.phase for each in alerts if each.cause[:5] == "file:"]
+        broken = {each.key for each in alerts if each.cause[:5] == "file:"}
         beside = _beside(entry.facts) if alerts else {}
         starts = {each.key: each.batch for each in entry.facts if each.batch} if alerts else {}
         for fact in entry.facts:
@@ -116,8 +116,7 @@ def happenings(
                 if event.kind is EventKind.PROCESS and fact.topic == "taskmaster":
                     found.append(Ending(event.subject, at))  # another one is there: it told of this one
             elif kind is FactKind.RELOAD:
-                # Of a file that is broken, an older version may run; it is named by its path where it is broken.
-                if not any(f"/{path}".endswith(f"/{fact.phase}") for path in broken):
+                if BROKEN + fact.phase not in broken:  # else an older version of the file runs
                     found.append(Ending(_bounded(f"file:{fact.phase}"), at))
             elif kind is FactKind.BACKUP:
                 found.append(Ending(EventKind.BACKUP.value, at))
@@ -152,7 +151,8 @@ def _event(fact: Fact, at_us: int, beside: _Beside, starts: Mapping[str, str]) -
     subject = fact.phase or name
     if kind is EventKind.WORKFLOW:
         name = fact.phase or fact.cause.partition(":")[2]
-        subject = f"file:{name}"
+        # The alert tells the path of the file, and its key the name below the folder, by which it ends.
+        subject = f"file:{fact.key.removeprefix(BROKEN) or name}"
     elif kind is EventKind.PROCESS and fact.key:
         subject = name = fact.key  # host and number
     elif kind in (EventKind.PROCESS, EventKind.BUS, EventKind.BACKUP) or not subject:

@@ -138,11 +138,7 @@ class _Desk:
                 and not incident.good_us
                 and (incident.kind in ENDS or incident.kind is EventKind.PROCESS)
             ):
-                is_it = incident.subject == ending.subject or (
-                    # The file is named by its path where it is broken, and by its name where it is loaded.
-                    incident.kind is EventKind.WORKFLOW
-                    and incident.subject.endswith("/" + ending.subject[5:])
-                )
+                is_it = incident.subject == ending.subject
                 is_sibling = ending.batch != "" and ending.batch == incident.batch
                 if is_it and not is_sibling and ending.at_us >= incident.last_us:
                     self._incidents[id_] = replace(incident, good_us=ending.at_us)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from flowlord.cache.decided import Load, loads
+from flowlord.model.plan import BROKEN
 
 if TYPE_CHECKING:
     from flowlord.cache.queries import History
@@ -24,26 +25,23 @@ class Broken(msgspec.Struct, frozen=True):
 def broken_files(history: History) -> list[Broken]:
     """Return the files of which daemons told an alert, and since then neither that they load nor that they are gone."""
     last: dict[str, Load] = {each.name: each for each in loads(history)}
-    sql = "SELECT at_us, phase, text FROM alerts WHERE phase <> '' AND cause = 'file:' || phase ORDER BY n"
-    told = [(int(str(at)), str(path), str(text)) for at, path, text in history.rows(sql, ())]
+    sql = (
+        "SELECT at_us, key, phase, text FROM alerts WHERE phase <> '' AND cause = 'file:' || phase ORDER BY n"
+    )
+    told = [(int(str(at)), str(key), str(path), str(text)) for at, key, path, text in history.rows(sql, ())]
     told += [
-        (int(str(row[0])), str(row[7]), str(row[9]))
+        (int(str(row[0])), str(row[1]), str(row[7]), str(row[9]))
         for row in history.newer_alerts
         if row[7] and row[8] == f"file:{row[7]}"
     ]
     found: dict[str, Broken] = {}
-    for at_us, path, text in told:
-        name = _name(path, last)
+    for at_us, key, path, text in told:
+        name = key.removeprefix(BROKEN)
+        loaded = last.get(name)
         # What is loaded in the same step as the alert is the last good version.
-        if name and last[name].at_us > at_us:
+        if loaded is not None and loaded.at_us > at_us:
             continue
         before = found.get(path)
-        runs = name if name and last[name].revision else ""
+        runs = name if loaded is not None and loaded.revision else ""
         found[path] = Broken(path, runs, before.since_us if before else at_us, text)
     return list(found.values())
-
-
-def _name(path: str, names: dict[str, Load]) -> str:
-    """Return the workflow that a path means: a file is named by its path where it is broken, else below its folder."""
-    some = [name for name in names if f"/{path}".endswith(f"/{name}")]
-    return max(some, key=len, default="")

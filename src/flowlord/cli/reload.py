@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from socket import gethostname
 from typing import TYPE_CHECKING, Final
 
 from flowlord.bus.clock import SystemClock
@@ -14,6 +16,7 @@ from flowlord.cli.printer import Look
 from flowlord.cli.sources import opened
 from flowlord.cli.table import GREEN, YELLOW, Column
 from flowlord.cli.texts import some
+from flowlord.cli.times import relative
 from flowlord.model.clock import Clock
 from flowlord.taskmaster.chance import Chance
 from flowlord.taskmaster.looking import ask
@@ -24,7 +27,10 @@ if TYPE_CHECKING:
     from flowlord.config import BusSettings
 
 FIELDS: Final = ("consumer", "host", "pid", "state", "revision", "health")
+HINT: Final = "flowlord run reads its workflows when it starts"
 LOOK_S: Final = 0.1
+GONE_S: Final = 2.0
+"""So long even one is waited for whose process is not seen here: each looks once a second whether it was asked."""
 
 
 def run(
@@ -43,9 +49,7 @@ def run(
             bus = sources.bus()
             alive = _masters(bus)
             if bus is None or not alive:
-                printer.error(
-                    "no taskmaster is alive", hint="flowlord run reads its workflows when it starts"
-                )
+                printer.error("no taskmaster is alive", hint=HINT)
                 return NO_SUCH_THING
             token = Chance().token()
             ask(bus, token)
@@ -53,18 +57,26 @@ def run(
                 printer.say(f"{some(len(alive), 'taskmaster')} asked")
                 return DONE
             found = _wait(bus, token, clock, timeout_s)
+            gone = [each for each in found if each.reload != token and _is_gone(each)]
+            if len(gone) == len(found):
+                why = f": {_ended(gone, bus.now_us())}" if gone else ""
+                printer.error(f"no taskmaster is alive{why}", hint=HINT)
+                return NO_SUCH_THING
             printer.rows(
                 [_record(each, token) for each in found], FIELDS, columns=_columns(), look=look or Look()
             )
-            for finding in differences(found, bus):
+            there = [each for each in found if each not in gone]
+            for finding in differences(there, bus):
                 printer.say(f"note: {finding.text}")
-            late = [each.consumer for each in found if each.reload != token]
+            if gone:
+                printer.say(f"note: {_ended(gone, bus.now_us())}")
+            late = [each.consumer for each in there if each.reload != token]
             if late:
                 printer.error(
                     f"{', '.join(late)} did not answer within {timeout_s:g} s", hint="flowlord doctor workers"
                 )
                 return TIMED_OUT
-            return ANSWER_IS_BAD if any(map(_keeps_old, found)) else DONE
+            return ANSWER_IS_BAD if any(map(_keeps_old, there)) else DONE
 
     return printer.quietly(body)
 
@@ -77,14 +89,29 @@ def _masters(bus: Bus | None) -> list[Presence]:
 
 
 def _wait(bus: Bus, token: str, clock: Clock, timeout_s: float) -> list[Presence]:
-    """Return all living taskmasters once each has looked, or as they are when the time is over."""
-    end_ns = clock.monotonic_ns() + int(timeout_s * 1e9)
+    """Return all that count as living once each has looked, or as they are when the time is over.
+
+    One that was killed counts as living until its lease lapses; when its process is not here, it is not waited for.
+    """
+    begin_ns = clock.monotonic_ns()
     pause = threading.Event()
     while True:
         found = _masters(bus)
-        if all(each.reload == token for each in found) or clock.monotonic_ns() >= end_ns:
+        late = [each for each in found if each.reload != token]
+        waited_s = (clock.monotonic_ns() - begin_ns) / 1e9
+        if waited_s >= timeout_s or (all(map(_is_gone, late)) if waited_s >= GONE_S else not late):
             return found
         pause.wait(LOOK_S)
+
+
+def _is_gone(found: Presence) -> bool:
+    """Whether it ran on this machine and its process is there no more; a hint only: containers may share a name."""
+    return found.host in (gethostname(), os.uname().nodename) and not os.path.exists(f"/proc/{found.pid}")
+
+
+def _ended(gone: Sequence[Presence], now_us: int) -> str:
+    told = [f"{each.consumer}, last heard {relative(each.beat_us, now_us)}" for each in gone]
+    return f"{'; '.join(told)}, ended without a word: there is no such process here"
 
 
 def _keeps_old(found: Presence) -> bool:
@@ -94,7 +121,15 @@ def _keeps_old(found: Presence) -> bool:
 
 
 def _record(found: Presence, token: str) -> Mapping[str, object]:
-    state = "late" if found.reload != token else "older" if _keeps_old(found) else "reloaded"
+    state = (
+        "gone"
+        if found.reload != token and _is_gone(found)
+        else "late"
+        if found.reload != token
+        else "older"
+        if _keeps_old(found)
+        else "reloaded"
+    )
     return {
         "consumer": found.consumer,
         "host": found.host,

@@ -102,7 +102,10 @@ def run(settings: Settings, name: str, info: str, options: Options) -> int:
                 raise WrongUse(f"--workflows: there is no file or folder {options.workflows}")
             known = load_known(options.workflows or settings.taskmaster.workflows, bus)
             _note_odd({ask.topic for ask in asks})
-            asks = [with_workflow(ask, options.workflow, known) for ask in asks]
+            if name.partition(":")[0] == settings.watch.file_topic:
+                _note_notices(asks)
+            else:
+                asks = [with_workflow(ask, options.workflow, known) for ask in asks]
         except WrongUse as error:
             printer.error(str(error), hint=error.hint)
             return WRONG_USE
@@ -293,6 +296,23 @@ def _note_odd(topics: Collection[str]) -> None:
     for topic in sorted(topics):
         if odd := odd_in(topic):
             printer.say(f"note: the topic {topic[:LONGEST_NAME]!r} holds {odd[:8]!r}; {SAFE_LETTERS}")
+
+
+def _note_notices(asks: Sequence[Ask]) -> None:
+    """Say what becomes of notices about files, and of what is none: a mistyped one ends in quarantine."""
+    from flowlord.watch.notices import NoNotice, read_notices
+
+    told, why = 0, ""
+    for ask in asks:
+        try:
+            told += bool(read_notices(ask.info.encode(errors="surrogatepass")))
+        except NoNotice as error:
+            why = why or str(error)
+    if told:
+        printer.say("note: what its file starts is told by: flowlord files")
+    if why:
+        which = "it is no notice" if len(asks) == 1 else f"{len(asks) - told} are no notices"
+        printer.say(f"note: {which} about a file, and goes to {QUARANTINE}: {why}")
 
 
 def _asks(name: str, info: str, options: Options, now: datetime) -> Iterator[Ask]:

@@ -14,6 +14,13 @@ PUT_BACK = "put back"
 """What the text of an AGAIN fact begins with."""
 
 
+BROKEN = "workflow:"
+"""What the key of an alert begins with that tells of a broken file; then comes the name of the workflow.
+
+The alert's `phase` is the path of the file, which tells people where. The key is empty for a place that is no file.
+"""
+
+
 class FactKind(StrEnum):
     """What the journal may tell."""
 

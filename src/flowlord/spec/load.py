@@ -80,6 +80,11 @@ class Loaded:
         return {shown(file.path): name for name, file in self._known.items() if file.stamp is not None}
 
     @property
+    def names(self) -> dict[str, str]:
+        """The name of every file, those that cannot be read included, by its path as problems tell it."""
+        return {shown(file.path): name for name, file in self._known.items()}
+
+    @property
     def parsed(self) -> tuple[Parsed, ...]:
         """What was made of each file, in the order of their names."""
         return tuple(file.parsed for file in self._known.values())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 
+import msgspec
+
 from flowlord.decide.file import FileEvent, marks_of, merged, on_deleted
 from flowlord.decide.files import FilePhase, Match
 from flowlord.decide.keys import dispatch_key
@@ -13,6 +15,7 @@ from flowlord.model.crashpoint import crashpoint
 from flowlord.model.errors import InvalidTask, Refused
 from flowlord.model.message import Delivery
 from flowlord.model.plan import Commit, Committed, Fact, FactKind, Plan, Seen
+from flowlord.model.task import Result, Task
 from flowlord.rules.places import folder_of
 from flowlord.storage.port import Listed, Unavailable
 from flowlord.taskmaster.filedesk import TRIES, FileDesk, Ready, combined
@@ -26,6 +29,7 @@ log = logging.getLogger("flowlord.files")
 BATCH = 200
 WAIT_S = 0.5
 LONGEST_VERSION = 200
+LONGEST_WORDS = 500
 ADOPT_NS = 60_000_000_000
 """How often the groups that wait on the bus are looked for: those of a daemon that is no more."""
 
@@ -202,6 +206,8 @@ class NoticeLoop:
                         decided.append(commit)
             plan = merged([*parts, *(commit.plan for commit in decided)])
             plan, guards = combined(decided, plan)
+            if ended := _ended(delivery, plan):
+                plan = msgspec.structs.replace(plan, facts=(*plan.facts, *ended))
             commits.append(Commit(plan, acknowledge=(delivery,), marks=guards))
         again = []
         crashpoint("notices.decided")
@@ -233,11 +239,27 @@ def _short(version: str) -> str:
 
 def _payload(delivery: Delivery) -> bytes:
     """Return the notice: the message itself, or what a task that was sent with `flowlord send` has as its info."""
+    sent = _sent(delivery)
+    return sent.info.encode() if sent else delivery.payload
+
+
+def _sent(delivery: Delivery) -> Task | None:
+    """Return the task that `flowlord send` made of a notice; None for a bare one."""
     try:
         task = delivery.task()
     except InvalidTask:
-        return delivery.payload
-    return task.info.encode() if task.type and task.info.lstrip().startswith("{") else delivery.payload
+        return None
+    return task if task.type and task.info.lstrip().startswith("{") else None
+
+
+def _ended(delivery: Delivery, plan: Plan) -> tuple[Fact, ...]:
+    """Return that a notice which was sent as a task has come to its end: the history and `send --wait` follow it."""
+    sent = _sent(delivery) if delivery.key else None
+    if sent is None:
+        return ()
+    words = "; ".join(fact.text for fact in plan.facts if fact.kind is FactKind.FILE)[:LONGEST_WORDS]
+    task = msgspec.structs.replace(sent, result=Result.COMPLETE.value, msg=words)
+    return (Fact(FactKind.DONE, key=delivery.key, topic=delivery.topic, cause=delivery.cause, task=task),)
 
 
 def _waits(event: FileEvent, match: Match) -> Plan:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 
 from flowlord.bus.port import Bus
-from flowlord.model.plan import ANY, Fact, FactKind, Mark, PhaseText, Plan
+from flowlord.model.plan import ANY, BROKEN, Fact, FactKind, Mark, PhaseText, Plan
 from flowlord.model.problem import Problem, Severity
 from flowlord.model.revision import mark_of
 from flowlord.model.workflow import Workflow, Workflows
@@ -195,8 +195,9 @@ class Reloader:
     def _news(self, broken: Mapping[str, str]) -> list[Fact]:
         """Return one alert for each broken file, once for each version of it."""
         known = self._around.health.faults()
+        keys = {path: BROKEN + name for path, name in self._loaded.names.items()} if broken else {}
         return [
-            Fact(FactKind.ALERT, phase=path, cause=f"file:{path}", text=text)
+            Fact(FactKind.ALERT, keys.get(path, ""), phase=path, cause=f"file:{path}", text=text)
             for path, text in broken.items()
             if known.get(f"{SUBJECT}{path}") != text
         ]
