@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Final
 
 from flowlord.rules.errors import Unreadable, quote
@@ -13,6 +14,7 @@ _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep",
 _WEEKDAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _NUMBER: Final = re.compile(r"\+?[0-9]+", re.ASCII)
 _ITEM: Final = re.compile(r"[^,]+")
+_PART: Final = re.compile(r"\S+")
 _LONGEST_DAY: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
@@ -85,7 +87,7 @@ def read_fields(text: str, start: int = 0) -> Fields:
     Source:
         docs/reference.md, "Cron".
     """
-    parts = [(found[0], found.start()) for found in re.finditer(r"\S+", text[start:])]
+    parts = text[start:].split()
     if len(parts) not in (5, 6):
         has = f"has {len(parts)} field{'s' * (len(parts) != 1)}" if parts else "is empty"
         raise Unreadable(
@@ -94,14 +96,17 @@ def read_fields(text: str, start: int = 0) -> Fields:
             offset=start,
         )
     kinds = _KINDS[-len(parts) :]
-    fields = [_read_field(part, start + at, kind) for (part, at), kind in zip(parts, kinds, strict=True)]
-    if len(fields) == 5:
-        fields.insert(0, _FIRST_SECOND)
-    found = Fields(*fields)
+    fields = []
+    for number, (part, kind) in enumerate(zip(parts, kinds, strict=True)):
+        try:
+            fields.append(_field(part, kind))
+        except Unreadable as error:
+            raise error.moved(_begin(text, start, number)) from None
+    found = Fields(_FIRST_SECOND, *fields) if len(fields) == 5 else Fields(*fields)
     if not found.either_day and not _some_day_comes(found):
         raise Unreadable(
             f"{quote(text[start:])} never comes: no such month has day {found.day}",
-            offset=start + parts[-3][1],
+            offset=_begin(text, start, len(parts) - 3),
         )
     return found
 
@@ -110,11 +115,9 @@ def _some_day_comes(fields: Fields) -> bool:
     return any(fields.day.numbers[0] <= _LONGEST_DAY[month - 1] for month in fields.month.numbers)
 
 
-def _read_field(text: str, start: int, kind: _Kind) -> Field:
-    try:
-        return _field(text, kind)
-    except Unreadable as error:
-        raise error.moved(start) from None
+def _begin(text: str, start: int, number: int) -> int:
+    """Return where in `text` the field of that number begins, counted from 0 behind `start`."""
+    return next(islice(_PART.finditer(text, start), number, None)).start()
 
 
 @lru_cache(maxsize=1024)  # schedules have the same fields over and over

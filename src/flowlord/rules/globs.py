@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from flowlord.rules.errors import TooLong, Unreadable, quote
 
 LONGEST_PATTERN: Final = 4096
+_WELL_FORMED: Final = re.compile(
+    r"(?:[^\[\\]++|\\.|\[\^?+(?:(?:[^\]\\-]|\\.)(?:-(?:[^\]\\-]|\\.))?+)++\])*+", re.DOTALL
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,12 @@ class Glob:
     _deep: int  # places where `**` may stay
     _last: int  # places behind the last `/` that the pattern asks for, and before it where that is of a whole `**/`
     _starts: tuple[int, ...]  # where in the pattern the text for each place begins
+
+    @classmethod
+    def check(cls, pattern: str) -> None:
+        """Raise what `compile` does, and else do nothing: for most patterns that is told at a glance."""
+        if len(pattern) > LONGEST_PATTERN or _WELL_FORMED.fullmatch(pattern) is None:
+            cls.compile(pattern)
 
     @classmethod
     def compile(cls, pattern: str) -> Glob:
@@ -216,49 +227,46 @@ def _read_member(pattern: str, at: int, start: int) -> tuple[str, int]:
 def share(one: str, other: str) -> bool:
     """Tell whether some path may match both patterns; classes are taken for any character that one of them has.
 
-    Walks over pairs of places in both, so it takes no longer than the product of their lengths.
+    Walks along `one` with the set of places in `other` that are reached: bit j is the j-th thing that it asks for.
 
     Raises:
         Unreadable: as `Glob.compile`.
     """
     first, second = _asked(one), _asked(other)
-    seen: set[tuple[int, int]] = set()
-    todo = [(0, 0)]
-    while todo:
-        pair = todo.pop()
-        if pair in seen:
+    places: dict[str | _Class, int] = {}
+    for j, b in enumerate(second):
+        places[b] = places.get(b, 0) | 1 << j
+    stars, deep = places.pop("*", 0), places.pop("**", 0)
+    ordinary = (1 << len(second)) - 1 & ~(stars | deep)
+    level = ordinary & ~places.get("\\/", 0)
+    meets: dict[str | _Class, int] = {}
+    reached = 1
+    for a in first:
+        if a in _STARS:  # it stands for nothing, or for what the other one asks for
+            reached = _flood(reached, stars | deep | (ordinary if a == "**" else level))
             continue
-        seen.add(pair)
-        i, j = pair
-        if i == len(first) and j == len(second):
-            return True
-        a = first[i] if i < len(first) else None
-        b = second[j] if j < len(second) else None
-        if a in _STARS:
-            todo.append((i + 1, j))
-        if b in _STARS:
-            todo.append((i, j + 1))
-        if a is None or b is None:
-            continue
-        if a in _STARS and b in _STARS:
-            continue  # whatever both stay for, one of them may as well end
-        if a in _STARS:
-            if _fits(b, a):
-                todo.append((i, j + 1))
-        elif b in _STARS:
-            if _fits(a, b):
-                todo.append((i + 1, j))
-        elif _meet(a, b):
-            todo.append((i + 1, j + 1))
-    return False
+        reached = _flood(reached, stars | deep)
+        if a not in meets:
+            meets[a] = sum(bits for b, bits in places.items() if _meet(a, b))
+        stays = stars | deep if a != "\\/" else deep
+        reached = (reached & stays) | (reached & meets[a]) << 1
+        if not reached:
+            return False
+    return bool(_flood(reached, stars | deep) >> len(second))
+
+
+def _flood(reached: int, through: int) -> int:
+    """Add to each bit the ones above it, as far as those below them are all in `through`."""
+    return reached | (through ^ (through + (reached & through)))
 
 
 _STARS: Final = ("*", "**")
 
 
-def _asked(pattern: str) -> list[str | _Class]:
+@lru_cache(maxsize=256)
+def _asked(pattern: str) -> tuple[str | _Class, ...]:
     """Return what a pattern asks for, place by place: `*`, `**`, `?`, classes, and `\\x` for an ordinary x."""
-    Glob.compile(pattern)
+    Glob.check(pattern)
     found: list[str | _Class] = []
     at = 0
     while at < len(pattern):
@@ -275,12 +283,7 @@ def _asked(pattern: str) -> list[str | _Class]:
             at += pattern[at] == "\\"
             found.append(f"\\{pattern[at]}")
             at += 1
-    return found
-
-
-def _fits(asked: str | _Class, star: str | _Class) -> bool:
-    """Tell whether a star may stand for what is asked here."""
-    return star == "**" or asked != "\\/"
+    return tuple(found)
 
 
 def _meet(one: str | _Class, other: str | _Class) -> bool:

@@ -130,6 +130,7 @@ class _Reader:
         self.names: set[str] = set()
         self.counts: dict[str, int] = {}  # of names that came more than once
         self.strays: dict[tuple[str, tuple[str, ...]], tuple[str, str, str | None]] = {}
+        self.has_strays_left_out = False
         self.rules: dict[str, tuple[Rule, tuple[Finding, ...]]] = {"": (EMPTY, ())}
 
     def tell(
@@ -171,9 +172,10 @@ class _Reader:
         told = self.strays.get((key, known))
         if told is None:
             if len(self.strays) == MAX_KEYS:
-                if self.findings.wants("FL003"):
+                if not self.has_strays_left_out:
                     text = f"the file has more than {MAX_KEYS:,} different unknown keys"
                     self.tell("FL003", path, text, on_key=True)
+                self.has_strays_left_out = True  # told once
                 return
             told = self.strays[key, known] = stray_key(key, known, hinted=not self.findings.is_full("FL013"))
         code, hint, better = told

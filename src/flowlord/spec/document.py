@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, NamedTuple, TypeAlias
 
-from msgspec.structs import replace
-
 from flowlord.model.problem import Edit, Fix, Problem, Severity
 from flowlord.spec.codes import CODES, SAFE
 from flowlord.spec.source import Source
@@ -172,16 +170,15 @@ class Document:
         start, end = (
             (node.key, node.key_end) if found.on_key and node.key < node.key_end else (node.start, node.end)
         )
-        text = self.value(found.path)
-        if found.start >= 0 and not found.on_key and isinstance(text, str):
+        if found.start >= 0 and not found.on_key and isinstance(text := self.value(found.path), str):
             spelt = self.spelt(found.path, node, text)
             last = len(spelt) - 1
             start = spelt[min(found.start, last)]
             end = spelt[min(max(found.end, found.start), last)]
             if end <= start:
                 end = start + 1
-        told = self.source.problem(found.code, start, end, found.text, found.hint)
-        return told if found.better is None else replace(told, fix=self._fix(found, node, start, end))
+        fix = None if found.better is None else self._fix(found, node, start, end)
+        return self.source.problem(found.code, start, end, found.text, found.hint, fix)
 
     def _fix(self, found: Finding, node: Node, start: int, end: int) -> Fix:
         """Return the least edit that makes what stands from `start` to `end` into what should."""
@@ -193,10 +190,14 @@ class Document:
             spelt = self.spelt(found.path, node, value)
             first, last = (found.start, found.end) if found.start >= 0 else (0, len(spelt))
             start, end = spelt[min(first, len(spelt) - 1)], spelt[min(last, len(spelt) - 1)]
-        while start < end and better and source[start] == better[0]:
-            start, better = start + 1, better[1:]
-        while start < end and better and source[end - 1] == better[-1]:
-            end, better = end - 1, better[:-1]
+        same, most = 0, min(end - start, len(better))
+        while same < most and source[start + same] == better[same]:
+            same += 1
+        start, better, most = start + same, better[same:], most - same
+        same = 0
+        while same < most and source[end - 1 - same] == better[-1 - same]:
+            same += 1
+        end, better = end - same, better[: len(better) - same]
         return Fix((Edit(start, end, better),), CODES[found.code].fix == SAFE)
 
 

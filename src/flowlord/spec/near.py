@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import lru_cache
 from operator import itemgetter
-from typing import Final
+from typing import Final, TypeAlias
 
 _LONGEST: Final = 64  # characters of words that are compared at all
 _SHORTEST: Final = 4  # letters of known words; nothing is a near miss of a shorter one
 _LONG: Final = 7  # from here on two letters may be wrong
 _MOST: Final = 3  # wrong letters of what is still a hint
+_MISSED: Final = -1  # in place of a number of wrong letters: what is a near miss depends on the known word
 _MOST_TRIES: Final = 100  # known words that one word is compared with letter by letter, the likeliest first
+
+_Word: TypeAlias = tuple[int, int, str, str]
+"""A known word: its letters as bits, its place among all, in lower case, and as it is."""
 
 
 def distance(one: str, other: str, most: int = _LONGEST) -> int:
@@ -77,44 +81,43 @@ class Names:
 
     def __init__(self, known: Iterable[str], tries: int = 10**9) -> None:
         self.tries = tries
-        self._by_length: dict[
-            int, list[tuple[int, int, str, str]]
-        ] = {}  # letters, place, in lower case, as it is
+        self._by_length: dict[int, list[_Word]] = {}
         for place, word in enumerate(known):
             if len(word) <= _LONGEST + _MOST:
                 low = word.lower()
                 self._by_length.setdefault(len(low), []).append((_letters(low), place, low, word))
+        # By the length of a word and how far a like one may be, -1 for near misses: nearly always the same few.
+        self._reached: dict[tuple[int, int], list[tuple[list[_Word], int]]] = {}
 
     def near_miss(self, word: str) -> str:
         """Return what `near_miss` does."""
-        return self._best(word, _most_missed)
+        return self._best(word, _MISSED)
 
     def nearest(self, word: str, but: str = "") -> str:
         """Return what `nearest` does, but never `but`."""
         most = min(max(1, len(word) // 3), _MOST)
-        return self._best(word, lambda _: most, but)
+        return self._best(word, most, but)
 
-    def _best(self, word: str, most_of: Callable[[int], int], but: str = "") -> str:
+    def _best(self, word: str, allowed: int, but: str = "") -> str:
         if not 0 < len(word) <= _LONGEST or self.tries <= 0:
             return ""
         word = word.lower()
         size, letters = len(word), _letters(word)
+        reached = self._reached.get((size, allowed))
+        if reached is None:
+            reached = self._reached[size, allowed] = self._within(size, allowed)
         chosen: list[tuple[int, int, str, str, int]] = []
-        for length in range(size - _MOST, size + _MOST + 1):
-            known = self._by_length.get(length)
-            if known is None or abs(length - size) > (most := most_of(length)):
-                continue
-            chosen += [
-                (max((letters & ~bits).bit_count(), (bits & ~letters).bit_count()), place, low, each, most)
-                for bits, place, low, each in known
-                if (letters & ~bits).bit_count() <= most
-                and (bits & ~letters).bit_count() <= most
-                and each != but
-            ]
-        if len(chosen) > 1:
-            chosen.sort(key=itemgetter(0, 1))
+        for known, most in reached:
+            for bits, place, low, each in known:
+                apart = letters ^ bits
+                extra = (apart & letters).bit_count()
+                lacking = apart.bit_count() - extra
+                if extra <= most >= lacking and each != but:
+                    chosen.append((max(extra, lacking), place, low, each, most))
         if not chosen:
             return ""
+        if len(chosen) > 1:
+            chosen.sort(key=itemgetter(0, 1))
         found, best, first, marks = "", _MOST + 1, 0, _marks(word)
         for least, place, low, each, most in chosen[:_MOST_TRIES]:
             if least > best or self.tries <= 0:
@@ -124,6 +127,15 @@ class Names:
             if far <= most and (far, place) < (best, first):
                 found, best, first = each, far, place
         return found
+
+    def _within(self, size: int, allowed: int) -> list[tuple[list[_Word], int]]:
+        """Return the known words whose length lets them be like one of `size` letters, and how far each may be."""
+        reached: list[tuple[list[_Word], int]] = []
+        for length in range(size - _MOST, size + _MOST + 1):
+            most = _most_missed(length) if allowed == _MISSED else allowed
+            if length in self._by_length and abs(length - size) <= most:
+                reached.append((self._by_length[length], most))
+        return reached
 
 
 def near_miss(word: str, known: Iterable[str]) -> str:

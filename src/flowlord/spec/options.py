@@ -130,7 +130,8 @@ class Options:
     ) -> None:
         """Note that something is wrong with the option of that number."""
         if self.before.is_full(code):  # it will be counted, and nobody reads it
-            text, hint, better = "", "", None
+            self.remarks.append(Remark(code, number, ""))
+            return
         self.remarks.append(Remark(code, number, text, hint, on_key, start, end, better))
 
     def complain(self, code: str, number: int, value: str, error: Unreadable) -> None:
@@ -158,11 +159,13 @@ class Options:
             return
         self.unknown.append((key, value))
         if name not in self.strangers:
-            if len(self.strangers) == MOST_STRANGERS:
+            if len(self.strangers) > MOST_STRANGERS:
+                return  # told once
+            self.strangers.add(name)
+            if len(self.strangers) > MOST_STRANGERS:
                 text = f"the file has more than {MOST_STRANGERS:,} different unknown rule options"
                 self.say("FL003", number, text, "take out what nobody reads", on_key=True)
                 return
-            self.strangers.add(name)
         meant, is_the_one = ("", False) if name in NO_MISSES else _meant(name)
         if meant:
             better, hint = meant if is_the_one else None, f"did you mean {meant!r}?"
@@ -229,7 +232,7 @@ class Options:
             self.say("FL070", number, "'files' names no pattern", "write files=/in/**/*.csv", on_key=True)
             return
         try:
-            Glob.compile(value)
+            Glob.check(value)
             self.given["files"] = (*patterns, value)
         except Unreadable as error:
             self.complain("FL070", number, value, error)
@@ -255,7 +258,7 @@ class Options:
         patterns = self.given.get("ignore", ())
         assert isinstance(patterns, tuple)
         try:
-            Glob.compile(value)
+            Glob.check(value)
             self.given["ignore"] = (*patterns, value)
         except Unreadable as error:
             self.complain("FL070", number, value, error)

@@ -8,8 +8,8 @@ from itertools import accumulate, count
 from operator import add
 from typing import Final
 
-from flowlord.model.problem import Problem
-from flowlord.spec.codes import problem, shown
+from flowlord.model.problem import Fix, Problem
+from flowlord.spec.codes import CODES, problem, shown
 
 MAX_BYTES: Final = 1 << 20  # of one file
 MAX_LINE: Final = 64 * 1024  # characters
@@ -84,13 +84,16 @@ class Source:
             return len(self.text)
         return min(self.starts[line - 1] + column - 1, len(self.text))
 
-    def problem(self, code: str, start: int, end: int, text: str, hint: str = "") -> Problem:
+    def problem(
+        self, code: str, start: int, end: int, text: str, hint: str = "", fix: Fix | None = None
+    ) -> Problem:
         """Return a problem with the characters from `start` to `end`, cut at the end of their first line."""
         start = min(start, len(self.text))
         line, column = self.place(start)
         stop = self.text.find("\n", start)
         end = min(end, stop if stop >= 0 else len(self.text))
-        return problem(code, self.path, line, column, text=text, hint=hint, end=column + max(end - start, 0))
+        last = column + max(end - start, 0)
+        return Problem(self.path, line, column, text, hint, code, CODES[code].severity, last, fix)
 
 
 def _place_of_byte(data: bytes, at: int) -> tuple[int, int]:

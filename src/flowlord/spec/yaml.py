@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeAlias
 
 import yaml
 
@@ -47,6 +47,43 @@ def read(source: Source) -> Document:
     document = Document(source, data, lambda: root, lambda node, text: spell(source.text, node, text))
     document.items = _items(document)
     return document
+
+
+_Spot: TypeAlias = Node | tuple[Any, Any]
+"""Where a part of a list or table stands: its place, or the events of its key and of its text; few are asked for."""
+
+
+def _place_of(spot: _Spot) -> Node:
+    if isinstance(spot, Node):
+        return spot
+    name, event = spot
+    start, end = _span(event)
+    return Node(start, end, *_span(name)) if name else Node(start, end, start, start)
+
+
+class _Part(Node):
+    """A list or table, the places of whose parts are found when somebody asks."""
+
+    __slots__ = ("_found", "spots")
+
+    def __init__(self, start: int, end: int) -> None:
+        self._found: dict[str, Node] | list[Node] | None = None
+        self.spots: dict[str, _Spot] | list[_Spot] = []
+        self.start, self.end, self.key, self.key_end = start, end, start, start
+
+    @property
+    def inside(self) -> dict[str, Node] | list[Node] | None:
+        if self._found is None:
+            if isinstance(self.spots, dict):
+                self._found = {key: _place_of(spot) for key, spot in self.spots.items()}
+            else:
+                self._found = list(map(_place_of, self.spots))
+            self.spots = []
+        return self._found
+
+    @inside.setter
+    def inside(self, value: dict[str, Node] | list[Node] | None) -> None:
+        self._found = value
 
 
 class _Compose:
@@ -90,18 +127,19 @@ class _Compose:
             return self.scalar(event), Node(start, end, start, start)
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event)
-        node = Node(start, end, start, start)
+        part = _Part(start, end)
+        node: Node = part
         if event.anchor is not None:
             self.anchors[event.anchor] = None
         data: object
         if isinstance(event, yaml.ScalarEvent):
-            data = self.scalar(event)
+            node, data = Node(start, end, start, start), self.scalar(event)
         elif depth >= MAX_DEPTH:
             self.refuse("FL004", event, f"lists and tables more than {MAX_DEPTH} deep", FLAT)
         elif isinstance(event, yaml.SequenceStartEvent):
-            data = self.sequence(event, node, depth)
+            data = self.sequence(event, part, depth)
         else:
-            data = self.mapping(event, node, depth)
+            data = self.mapping(event, part, depth)
         if event.anchor is not None:
             self.anchors[event.anchor] = data, node, self.nodes - before
         return data, node
@@ -125,53 +163,58 @@ class _Compose:
         self.count(event, nodes)  # as if it were written out
         return data, node
 
-    def sequence(self, opening: Any, node: Node, depth: int) -> list[object]:
+    def sequence(self, opening: Any, node: _Part, depth: int) -> list[object]:
         self.tagged(opening, "seq")
         data: list[object] = []
-        places: list[Node] = []
+        word: object
+        spots: list[_Spot] = []
         following, end_of_list, text = self.next, yaml.SequenceEndEvent, yaml.ScalarEvent
         while not isinstance(event := following(), end_of_list):
             if isinstance(event, text) and event.anchor is None:  # as nearly all are
                 self.nodes += 1
                 if self.nodes > MAX_NODES:
                     self.count(event, 0)
-                start, end = _span(event)
-                data.append(self.scalar(event))
-                places.append(Node(start, end, start, start))
+                word = event.value
+                if event.tag or word in _WORDS or (not event.style and word[0] in _DIGITS):
+                    word = self.scalar(event)
+                data.append(word)
+                spots.append((None, event))
                 continue
             value, place = self.value(event, depth + 1)
             data.append(value)
-            places.append(place)
+            spots.append(place)
         node.end = _span(event)[1]
-        node.inside = places
+        node.spots = spots
         return data
 
-    def mapping(self, opening: Any, node: Node, depth: int) -> Table:
+    def mapping(self, opening: Any, node: _Part, depth: int) -> Table:
         self.tagged(opening, "map")
         data: Table = {}
-        places: dict[str, Node] = {}
+        spots: dict[str, _Spot] = {}
         following, end_of_table, text = self.next, yaml.MappingEndEvent, yaml.ScalarEvent
         while not isinstance(event := following(), end_of_table):
             key = self.key(event)
             if key in data:
-                line = self.source.place(places[key].key)[0]
+                line = self.source.place(_place_of(spots[key]).key)[0]
                 self.refuse(
                     "FL008", event, f"the key {named(key)} is repeated", f"line {line} has it already"
                 )
-            start, end = _span(event)
-            event = following()
+            name, event = event, following()
             if isinstance(event, text) and event.anchor is None:
                 self.nodes += 1
                 if self.nodes > MAX_NODES:
                     self.count(event, 0)
                 data[key] = self.scalar(event)
-                places[key] = Node(*_span(event), start, end)
+                spots[key] = name, event
                 continue
-            value, place = self.value(event, depth + 1)
-            data[key] = value
-            places[key] = Node(place.start, place.end, start, end, place.inside)
+            data[key], place = self.value(event, depth + 1)
+            if event.anchor is None:
+                place.key, place.key_end = _span(name)
+            else:  # what stands behind an anchor has several keys
+                place = Node(place.start, place.end, *_span(name), place.inside)
+            spots[key] = place
         node.end = _span(event)[1]
-        node.inside = places
+        node.spots = spots
         return data
 
     def key(self, event: Any) -> str:

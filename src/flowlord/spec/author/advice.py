@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -48,11 +47,14 @@ class Advice:
         """The file itself."""
         return self.examined.document
 
-    def ruled(self) -> Iterator[tuple[int, Phase, Rule]]:
-        """Yield number, phase and rule of every phase whose rule says what it was meant to."""
-        for number, phase in enumerate(self.phases):
-            if phase.rule_text and (not self.misread or self.fields[number].path not in self.misread):
-                yield number, phase, phase.rule
+    @cached_property
+    def ruled(self) -> list[tuple[int, Phase, Rule]]:
+        """Number, phase and rule of every phase whose rule says what it was meant to."""
+        return [
+            (number, phase, phase.rule)
+            for number, phase in enumerate(self.phases)
+            if phase.rule_text and (not self.misread or self.fields[number].path not in self.misread)
+        ]
 
     def at_field(
         self,

@@ -31,7 +31,7 @@ class RowSource:
 def check(advice: Advice) -> list[RowSource]:
     """Tell what is odd about the batches of a file; return the sources of rows that lie elsewhere."""
     sources: list[RowSource] = []
-    for number, phase, rule in advice.ruled():
+    for number, phase, rule in advice.ruled:
         if not rule.is_batch:
             continue
         dates = dates_of(rule)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from typing import Final
 
 from flowlord.model.problem import Problem
 from flowlord.spec.author import batches, ignores, times, tokens, use, watch, words
@@ -18,6 +20,8 @@ from flowlord.spec.document import Finding
 from flowlord.spec.known import Known
 from flowlord.spec.parse import is_yaml, read_document, revision_of
 from flowlord.spec.source import Refused
+
+MOST_PLACED: Final = 200  # patterns of one file whose places are found before anybody asks
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ def inspect(data: bytes, name: str, path: str, now: datetime, known: Known | Non
             parsed.orphans,
             parsed.phases,
             parsed.draft,
-            tuple(_watched(advice, *each) for each in patterns),
+            tuple(_watched(advice, *each, later=len(patterns) > MOST_PLACED) for each in patterns),
             tuple(_rows(advice, each) for each in sources),
             ignored,
         )
@@ -101,9 +105,10 @@ def verdict(
     return told
 
 
-def _watched(advice: Advice, pattern: str, number: int, nth: int) -> Watched:
-    at = advice.option_problem("FL073", number, "files", nth=nth)
-    return Watched(pattern, advice.phases[number].name, at.path, at.line, at.column, at.end)
+def _watched(advice: Advice, pattern: str, number: int, nth: int, *, later: bool) -> Watched:
+    at = partial(advice.option_problem, "FL073", number, "files", nth=nth)
+    path = advice.document.source.path
+    return Watched(pattern, advice.phases[number].name, path, number, at if later else at())
 
 
 def _rows(advice: Advice, source: RowSource) -> Rows:

@@ -10,8 +10,8 @@ from typing import Final
 
 from flowlord.model.workflow import Rule
 from flowlord.rules.bounds import first_instant, last_instant
-from flowlord.rules.cron import Cron
-from flowlord.rules.cronfields import Fields, read_fields
+from flowlord.rules.cron import Cron, parsed
+from flowlord.rules.cronfields import Fields
 from flowlord.rules.durations import SECOND as SECOND_NS
 from flowlord.rules.durations import parse_duration, short_duration
 from flowlord.rules.errors import Unreadable
@@ -61,7 +61,7 @@ _WHOLE: Final = {
 def check(advice: Advice) -> None:
     """Tell what is surprising about the schedules of a file."""
     known = _Known()
-    for number, _, rule in advice.ruled():
+    for number, _, rule in advice.ruled:
         if rule.until:
             _until(advice, number, rule)
         if not rule.cron:
@@ -73,7 +73,7 @@ def check(advice: Advice) -> None:
             _beat(advice, number, text)
         parts = text.split()
         if len(parts) >= 5 and not {parts[-1], parts[-3]} & {"*", "?"}:
-            _days(advice, number, text)
+            _days(advice, number, text, rule.tz)
         if rule.tz or text.startswith(("TZ=", "CRON_TZ=")):
             _clocks(advice, number, rule, known)
         if rule.jitter_ns or rule.first or rule.until:
@@ -134,19 +134,19 @@ def _beat(advice: Advice, number: int, text: str) -> None:
     )
 
 
-def _fields(rule: Rule) -> tuple[Fields, tzinfo, str, int] | None:
-    """Return the fields of a schedule, its zone, the name of that and where the fields begin; None without fields."""
-    found = _ZONED.match(rule.cron)
-    name, at = (found[1], found.end()) if found else (rule.tz, 0)
+def _fields(text: str, zone: str) -> Cron | None:
+    """Return a schedule that has fields; None for one that has none or cannot be read."""
     try:
-        return read_fields(rule.cron, at), zone_of(name), name, at
+        cron = parsed(text, zone)
     except Unreadable:
         return None
+    return None if cron.fields is None else cron
 
 
-def _days(advice: Advice, number: int, text: str) -> None:
-    read = _fields(Rule(cron=text))
-    if read is None or not read[0].either_day or read[0].day.full or read[0].weekday.full:
+def _days(advice: Advice, number: int, text: str, zone: str) -> None:
+    cron = _fields(text, zone)
+    fields = cron.fields if cron else None
+    if fields is None or not fields.either_day or fields.day.full or fields.weekday.full:
         return
     parts = [(found.start(), found.end()) for found in re.finditer(r"\S+", text)]
     told = "day of the month and day of the week are both given: either of them is enough"
@@ -155,12 +155,12 @@ def _days(advice: Advice, number: int, text: str) -> None:
 
 
 def _clocks(advice: Advice, number: int, rule: Rule, known: _Known) -> None:
-    read = _fields(rule)
-    if read is None or read[1] is UTC:
+    cron = _fields(rule.cron, rule.tz)
+    if cron is None or cron.fields is None or cron.tz is UTC:
         return
-    fields, zone, name, at = read
+    fields, name = cron.fields, cron.zone
     if name not in known.jumps:
-        known.jumps[name] = list(_jumps(zone, advice.now))
+        known.jumps[name] = _jumps(cron.tz, advice.now)
     for jump in known.jumps[name]:
         if jump.length > _LONGEST_JUMP or not _takes(fields, jump.wall):
             continue
@@ -171,6 +171,7 @@ def _clocks(advice: Advice, number: int, rule: Rule, known: _Known) -> None:
         if named is None or (not fields.fixed and (fields.hour.full or len(fields.hour.numbers) > 6)):
             continue  # what comes all day long is not missed for an hour
         day = jump.wall.date().isoformat()
+        begin = _ZONED.match(rule.cron)
         then = f"runs {end:%H:%M}" if fields.fixed else "nothing starts then"
         told = f"{named:%H:%M} {name} does not exist on {day}; {then}"
         advice.at_option(
@@ -179,7 +180,7 @@ def _clocks(advice: Advice, number: int, rule: Rule, known: _Known) -> None:
             "cron",
             told,
             "choose a time that exists each day, or UTC",
-            start=at,
+            start=begin.end() if begin else 0,
             end=len(rule.cron),
         )
         return
@@ -232,7 +233,7 @@ def _until(advice: Advice, number: int, rule: Rule) -> None:
 def _bounds(advice: Advice, number: int, rule: Rule, known: _Known) -> None:
     """Look at the next starts: whether some lie within the bounds, and whether jitter carries one past the next."""
     try:
-        cron, zone = Cron.parse(rule.cron, rule.tz), zone_of(rule.tz)
+        cron, zone = parsed(rule.cron, rule.tz), zone_of(rule.tz)
         first = first_instant(rule.first, zone) if rule.first else None
         last = last_instant(rule.until, zone) if rule.until else None
     except Unreadable:

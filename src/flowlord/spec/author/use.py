@@ -33,7 +33,7 @@ _WRAPPED: Final = re.compile(r"\{(?:meta:)?([0-9A-Za-z_]+)\}|meta:([0-9A-Za-z_]+
 def check(advice: Advice) -> None:
     """Tell every option that changes nothing."""
     names = advice.known.options
-    for number, phase, rule in advice.ruled():
+    for number, phase, rule in advice.ruled:
         options: set[str] = set()
         for key, _ in rule.pairs:
             name = names.get(key)

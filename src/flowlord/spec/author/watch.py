@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -36,6 +36,9 @@ _TOKEN: Final = re.compile(
     r"(?i)(?<![\\$])\{(?:yyyy|yy|mm|dd|hh|min|ts|slug|(?:hour|day|month)_slug|meta:\w+)\}", re.ASCII
 )
 _COMMA: Final = re.compile(r",(?=\s*(?:/|\*\.|[a-z][a-z0-9]*://))")
+_SUSPECT: Final = re.compile(
+    r"[:$~{,]|//|(?:^|/)\.\.?(?:/|\Z)|/\Z"
+)  # some of this is in all that is told of one pattern
 _TAIL: Final = re.compile(r"[^*?\[\]\\]*\Z")
 MOST_COMPARED: Final = 20_000  # pairs of patterns of one tree
 _MOST_PLACES: Final = 10_000  # pairs of characters, and more the more patterns there are
@@ -43,20 +46,28 @@ _MOST_PLACES: Final = 10_000  # pairs of characters, and more the more patterns 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A pattern of one phase and where it stands; `line` 0 when nobody asked for the place."""
+    """A pattern of one phase; `number` counts the phases of the file at `path`, `at` is a problem where it stands.
+
+    Finding a place costs as much as everything else about a pattern, so of many it is found when it is asked for;
+    until then it keeps the whole file in memory.
+    """
 
     pattern: str
     phase: str
     path: str
-    line: int
-    column: int
-    end: int
+    number: int
+    at: Problem | Callable[[], Problem]
+
+    @property
+    def place(self) -> Problem:
+        """Return a problem without words where the pattern stands."""
+        return self.at if isinstance(self.at, Problem) else self.at()
 
 
 def check(advice: Advice) -> list[tuple[str, int, int]]:
     """Tell what is odd about the patterns of a file; return each with its phase and its number in the rule."""
     found: list[tuple[str, int, int]] = []
-    for number, _, rule in advice.ruled():
+    for number, _, rule in advice.ruled:
         for nth, pattern in enumerate(rule.files):
             found.append((pattern, number, nth))
             _pattern(advice, number, nth, pattern)
@@ -96,6 +107,8 @@ def _spelling(pattern: str) -> str:
 
 
 def _pattern(advice: Advice, number: int, nth: int, pattern: str) -> None:
+    if _SUSPECT.search(pattern) is None:  # as in nearly all
+        return
     scheme = _SCHEME.match(pattern)
     begin = len(
         place_of(pattern).root
@@ -182,7 +195,7 @@ def shared(watched: Iterable[Watched]) -> list[Problem]:
 
     Patterns are compared with those whose beginning fits, as long as that is no great work.
     """
-    known = sorted(watched, key=lambda each: (_head(each.pattern), each.path, each.line, each.column))
+    known = sorted(watched, key=lambda each: (_head(each.pattern), each.path, each.number))
     told: list[Problem] = []
     compared = 0
     places = _MOST_PLACES + sum(len(each.pattern) for each in known) // 4
@@ -202,13 +215,12 @@ def shared(watched: Iterable[Watched]) -> list[Problem]:
             if not _share(each.pattern, other.pattern):
                 continue
             later, earlier = (
-                (each, other) if (each.path, each.line) >= (other.path, other.line) else (other, each)
+                (each, other) if (each.path, each.number) >= (other.path, other.number) else (other, each)
             )
             text = f"a file may match this and {named(earlier.pattern)}, too: both phases start"
-            hint = f"that is {named(earlier.phase)} ({earlier.path}:{earlier.line})"
-            told.append(
-                problem("FL073", later.path, later.line, later.column, text=text, hint=hint, end=later.end)
-            )
+            hint = f"that is {named(earlier.phase)} ({earlier.path}:{earlier.place.line})"
+            at = later.place
+            told.append(problem("FL073", at.path, at.line, at.column, text=text, hint=hint, end=at.end))
             break
         open_.append(each)
     return told

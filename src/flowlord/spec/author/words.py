@@ -40,10 +40,11 @@ _SIGNS: Final = (
     "akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "glpat-", "xox", "aiza", "sk_live_", "eyj",
     "hooks.slack.com", "private key", "pass", "pwd", "secret", "key=", "token", "sig",
 )  # fmt: skip
-_OF_ISSUED: Final = (
+_OF_ISSUED: Final = (  # with what the alternatives above begin, behind what they only look back at
     "AKIA", "ASIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "glpat-", "xox", "AIza", "sk_live_", "eyJ",
-    "hooks.slack.com", "PRIVATE KEY",
+    "hooks.slack.com/services/", "-----BEGIN ",
 )  # fmt: skip
+_OF_GIVEN: Final = ("password=", "passwd=", "pwd=", "secret=", "key=", "token=", "sig=", "signature=")
 _CREDENTIALS: Final = re.compile(r"://[^\s/]*@")
 _NAMES: Final = {
     "password": "a password",
@@ -85,8 +86,17 @@ def check(advice: Advice) -> None:
 
 
 def _may_hold_secrets(text: str) -> bool:
+    """Tell whether one of the values of a file may hold a secret, by a look at the text as a whole.
+
+    A value stands in it as it is unless it has escapes, for no secret goes over a line's end.
+    """
     low = text.lower()
-    return any(sign in low for sign in _SIGNS) or _CREDENTIALS.search(text) is not None
+    if "\\" in text:
+        return any(sign in low for sign in _SIGNS) or _CREDENTIALS.search(text) is not None
+    issued = any(sign in text for sign in _OF_ISSUED)
+    if not issued and not any(sign in low for sign in _OF_GIVEN) and _CREDENTIALS.search(text) is None:
+        return False
+    return bool(_secrets(text, issued=issued))
 
 
 def _secrets(text: str, *, issued: bool = True) -> list[tuple[str, int, int]]:
@@ -99,9 +109,7 @@ def _secrets(text: str, *, issued: bool = True) -> list[tuple[str, int, int]]:
     if "://" in text:
         found += [(*each.span("password"), "password") for each in _ADDRESS.finditer(text)]
     if issued:
-        for each in _ISSUED.finditer(text):
-            kind = each.lastgroup or "token"
-            found.append((*each.span(kind), kind))
+        found += _issued(text)
     if "=" in text:
         found += [(*span, "value") for span in _given(text)]
     found.sort()
@@ -112,6 +120,17 @@ def _secrets(text: str, *, issued: bool = True) -> list[tuple[str, int, int]]:
             told.append((kind, start, end))
             reached = end
     return told
+
+
+def _issued(text: str) -> Iterator[tuple[int, int, str]]:
+    """Yield where something that somebody issued stands, and its kind; looks only where one begins."""
+    for sign in _OF_ISSUED:
+        at = text.find(sign)
+        while at >= 0:
+            if each := _ISSUED.match(text, at):
+                kind = each.lastgroup or "token"
+                yield *each.span(kind), kind
+            at = text.find(sign, at + 1)
 
 
 def _given(text: str) -> Iterator[tuple[int, int]]:
