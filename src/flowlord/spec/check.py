@@ -130,7 +130,6 @@ class _Reader:
         self.names: set[str] = set()
         self.counts: dict[str, int] = {}  # of names that came more than once
         self.strays: dict[tuple[str, tuple[str, ...]], tuple[str, str, str | None]] = {}
-        self.has_strays_left_out = False
         self.rules: dict[str, tuple[Rule, tuple[Finding, ...]]] = {"": (EMPTY, ())}
 
     def tell(
@@ -162,9 +161,8 @@ class _Reader:
                 )
                 self.tell("FL010", (key,), text, hint, on_key=True)
         if not self.document.items and not self.findings.kept:
-            self.tell(
-                "FL017", (), "the file has no phases", 'a phase is [[phase]] and task = "TOPIC" below it'
-            )
+            hint = 'a phase is [[phase]] and task = "TOPIC" below it'
+            self.tell("FL017", (), "the file has no phases", hint)
         return [phase for item in self.document.items if (phase := self.phase(item)) is not None]
 
     def stray(self, key: str, path: Path, known: tuple[str, ...]) -> None:
@@ -172,10 +170,10 @@ class _Reader:
         told = self.strays.get((key, known))
         if told is None:
             if len(self.strays) == MAX_KEYS:
-                if not self.has_strays_left_out:
-                    text = f"the file has more than {MAX_KEYS:,} different unknown keys"
-                    self.tell("FL003", path, text, on_key=True)
-                self.has_strays_left_out = True  # told once
+                self.strays["", ()] = "", "", None
+                text = f"the file has more than {MAX_KEYS:,} different unknown keys"
+                self.tell("FL003", path, text, on_key=True)
+            if len(self.strays) > MAX_KEYS:  # told once
                 return
             told = self.strays[key, known] = stray_key(key, known, hinted=not self.findings.is_full("FL013"))
         code, hint, better = told
