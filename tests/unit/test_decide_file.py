@@ -69,6 +69,19 @@ def test_a_version_starts_a_phase_once_and_a_new_version_again():
     assert ledger.starts("/d/y", "v1") == ["/d/y"]
 
 
+@pytest.mark.parametrize("rule", ["files=/in/**", "files=/in/**&meta=k:1,2"])
+def test_time_tokens_that_a_path_cannot_fill_stay_and_are_told(rule):
+    ledger = Ledger(rule, template="{yyyy}")
+    dated, other = ledger.commit("/in/2026/08/01/x.csv"), ledger.commit("/in/x.csv")
+    assert {message.task.info for message in dated.plan.messages} == {"2026"}
+    assert {message.task.info for message in other.plan.messages} == {"{yyyy}"}
+    skipped = [[fact for fact in each.plan.facts if fact.kind is FactKind.SKIPPED] for each in (dated, other)]
+    assert skipped[0] == []
+    [told] = skipped[1]
+    assert "without a known time" in told.text
+    assert told.key == other.plan.messages[0].key
+
+
 def test_with_on_rewrite_ignore_a_path_starts_once():
     ledger = Ledger("files=/d/*&on_rewrite=ignore")
     assert ledger.starts("/d/x", "v1") == ["/d/x"]

@@ -109,6 +109,7 @@ LOUD = {
     "the zone of no machine beside one that counts": (
         rule("cron=TZ=Local 0 6 * * *&tz=Asia/Tokyo"),
         "the zone of this schedule is that of tz, 'Asia/Tokyo'"),
+    "the offset of a file": (rule("files=/in/*.csv&offset=-24h"), "'offset' does nothing"),
     "a zone given twice": (rule("cron=TZ=Asia/Tokyo 0 6 * * *&tz=Europe/Berlin"), "'tz' does nothing"),
     "a job given twice": (rule("cron=@daily&job=b", task="load:a"), "the task names its job"),
     "a window that is not used": (rule("cron=@daily&catchup=none&catchup_window=2h"), "with catchup=none"),

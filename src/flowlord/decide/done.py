@@ -11,7 +11,7 @@ import msgspec
 
 from flowlord.decide.alert import PLAIN, alert_of
 from flowlord.decide.context import Context
-from flowlord.decide.expand import CHUNK, Made, Start, child_messages
+from flowlord.decide.expand import CHUNK, Made, Start, child_messages, unknown_time
 from flowlord.decide.keys import created, dispatch_key
 from flowlord.decide.recipe import compiled
 from flowlord.decide.tick import failed
@@ -179,7 +179,7 @@ def _children(done: Done, origin: Origin, flows: Workflows, ctx: Context, stamps
             messages += made
             stamps += len(made)
         if time is None and (isinstance(made, OpenBatch) or made):
-            facts += _unknown_time(phase, start.slot, cause)
+            facts += unknown_time(phase, start.slot, cause)
     if len(messages) <= CHUNK:
         return Plan(tuple(messages), (), (), (), tuple(opened), (), tuple(facts))
     frozen = FrozenBatch(dispatch_key(cause), tuple(messages))
@@ -225,15 +225,6 @@ def _skipped(phase: Phase, done: Done, reason: str) -> Fact:
     return Fact(
         FactKind.SKIPPED, key=done.key, topic=phase.topic, phase=phase.identity, cause=cause, text=text
     )
-
-
-def _unknown_time(phase: Phase, slot: str, cause: str) -> list[Fact]:
-    """Time tokens that stay in an info are told, since a worker will hardly know what to do with them."""
-    if not compiled(phase.template).has_time:
-        return []
-    text = f"{phase.base_name} was started without a known time: the time tokens of its template stay as they are"
-    key = dispatch_key(slot)  # of the first task
-    return [Fact(FactKind.SKIPPED, key=key, topic=phase.topic, phase=phase.identity, cause=cause, text=text)]
 
 
 def _failure(done: Done, origin: Origin, phase: Phase | None, ctx: Context, stamps: int) -> Plan:

@@ -27,7 +27,7 @@ from flowlord.decide.recipe import (
     own_meta,
 )
 from flowlord.model.message import Message
-from flowlord.model.plan import FrozenBatch, OpenBatch, Plan
+from flowlord.model.plan import Fact, FactKind, FrozenBatch, OpenBatch, Plan
 from flowlord.model.task import Task
 from flowlord.model.workflow import Phase
 from flowlord.rules.batch import rows_of_lists
@@ -367,3 +367,12 @@ def _message(
         None,
         start.holds,
     )
+
+
+def unknown_time(phase: Phase, slot: str, cause: str) -> list[Fact]:
+    """Return that time tokens stayed in an info, if so: a worker will hardly know what to do with them."""
+    if not compiled(phase.template).has_time:
+        return []
+    text = f"{phase.base_name} was started without a known time: the time tokens of its template stay as they are"
+    key = dispatch_key(slot)  # of the first task
+    return [Fact(FactKind.SKIPPED, key=key, topic=phase.topic, phase=phase.identity, cause=cause, text=text)]

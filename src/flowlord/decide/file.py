@@ -11,7 +11,7 @@ import msgspec
 
 from flowlord.decide.absent import came, came_mark
 from flowlord.decide.context import Context
-from flowlord.decide.expand import Start, as_plan, root_messages
+from flowlord.decide.expand import Start, as_plan, root_messages, unknown_time
 from flowlord.decide.files import FilePhase, FilePhases, Match, Timing
 from flowlord.decide.group import GROUP, Group, group_key, read_group, write_group
 from flowlord.decide.keys import after, created, dispatch_key, run_id, short_token
@@ -325,12 +325,14 @@ def _started(
     time = time_of_path(event.path)
     try:
         due = _due(match.rules, ctx, timing)
+        told = unknown_time(phase, slot, f"file:{event.path}:{event.version}") if time is None else ()
         if not phase.rule.is_batch:
-            return _at(Plan(publish=(_message(match, slot, values, time, ctx, made),)), due)
+            message = _message(match, slot, values, time, ctx, made)
+            return _at(Plan(publish=(message,), facts=tuple(told)), due)
         ahead = msgspec.structs.replace(ctx, now=after(ctx.now, made)) if made else ctx
-        return _at(
-            as_plan(root_messages(phase, Start(slot), time, ahead, revision, carried=values), slot), due
-        )
+        found = root_messages(phase, Start(slot), time, ahead, revision, carried=values)
+        plan = as_plan(found, slot)
+        return _at(msgspec.structs.replace(plan, facts=tuple(told)) if found else plan, due)
     except (ValueError, OverflowError) as error:
         text = f"{phase.base_name} could not start: {error}"
         return Plan(facts=(failed(phase, slot, text, revision),))
