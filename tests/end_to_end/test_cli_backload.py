@@ -258,3 +258,32 @@ def test_a_bad_row_is_told_before_anything_is_sent(home: Path) -> None:
     assert "rows.json" in ended.err
     assert "line 701" in ended.err
     assert not (home / ".flowlord").exists()
+
+
+def test_it_tells_what_to_expect_and_stops_when_too_many_fail(home: Path) -> None:
+    only_june = "load=test {info} = ?day=2026-06-01"
+    with running("run", "workflows", "--worker", only_june, cwd=home) as daemon:
+        flowlord("backload", "load:users", "--at", "2026-06-01", "-y", "--wait", cwd=home)
+        shown = until(lambda: _expected(home), "the history", every_s=0.3)
+        assert shown["takes_s"] >= 31 / shown["slots"] * shown["each_s"]
+        assert (shown["children"], shown["most_waiting"]) == (["report"], 0)
+        stopped = backload(home, "--rate", "1/s", "--stop-at-failures", "2", "-y", code=1)
+        assert "tasks that have ended failed" in stopped.err
+        now = status(home, stopped.out.strip())
+        assert now["state"] == "paused"
+        assert 2 <= now["sent"] < 31
+        assert "--stop-at-failures 2" in now["why"]
+        assert daemon.end() == 0
+
+
+def _expected(home: Path) -> dict[str, Any] | None:
+    shown = backload(home, "--max-active", "2", "-o", "json").data
+    return shown if shown["each_s"] else None
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [(("--stop-at-failures", "10%"), "stops nothing"), (("--serial", "--stop-at-failures", "0"), "is none")],
+)
+def test_a_limit_of_failures_that_means_nothing_is_refused(home: Path, more: list[str], words: str) -> None:
+    assert words in backload(home, *more, code=2).err

@@ -5,6 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from flowlord.cli import backload_wait
+from flowlord.cli.backload_limit import limit_of
+from flowlord.cli.flag_values import WrongUse
 from flowlord.model.plan import Fact, FactKind
 from support.journal import journal
 
@@ -51,6 +53,21 @@ def sent(monkeypatch):
     standing = SimpleNamespace(state="published", holds="h", why="")
     monkeypatch.setattr(backload_wait, "standing", lambda bus, id_: standing)
     monkeypatch.setattr(backload_wait, "lonely", lambda bus, topics: [])
+
+
+@pytest.mark.parametrize(
+    ("text", "failed", "ended", "is_passed"),
+    [("2", 1, 9, False), ("2", 2, 2, True), ("10%", 9, 9, False), ("10%", 1, 10, False), ("10%", 2, 10, True),
+     ("0%", 0, 50, False), ("0%", 1, 50, True), ("2.5%", 3, 100, True)],
+)  # fmt: skip
+def test_a_share_counts_once_some_have_ended(text, failed, ended, is_passed):
+    assert limit_of(text).is_passed(failed, ended) is is_passed
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "x", "100%", "%", "nan%", "1e9%", "1.5", "٣", " 5 %5"])
+def test_what_is_no_limit_is_refused(text):
+    with pytest.raises(WrongUse):
+        limit_of(text)
 
 
 @pytest.mark.parametrize("last", [(*FAILED, RETRIED), (RETRIED, *FAILED)])

@@ -79,6 +79,9 @@ def backload(
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait until all have ended; 1 if some failed.")
     ] = False,
+    stop_at: Annotated[
+        str, _text("--stop-at-failures", metavar="N|N%", help="Wait, and pause it when so many failed.")
+    ] = "",
     output: Output = "",
     bus: BusAddress = "",
     namespace: Namespace = "",
@@ -140,6 +143,7 @@ def backload(
         yes=yes,
         again=again,
         wait=wait,
+        stop_at=stop_at,
         output=output,
         quiet=quiet,
     )

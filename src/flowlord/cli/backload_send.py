@@ -15,11 +15,13 @@ import msgspec
 from flowlord.bus.clock import SystemClock
 from flowlord.bus.port import Bus
 from flowlord.cli import printer
+from flowlord.cli.backload_limit import limit_of
 from flowlord.cli.backload_show import show, words_of
 from flowlord.cli.buses import bus_at
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, NO_SUCH_THING, NOT_CONFIRMED, WRONG_USE
 from flowlord.cli.flag_values import WrongUse, priority_of
 from flowlord.cli.origin import load_known
+from flowlord.cli.outlook import outlook
 from flowlord.cli.people import who
 from flowlord.cli.progress import Progress
 from flowlord.cli.sources import Sources
@@ -76,6 +78,7 @@ class Options:
     yes: bool = False
     again: bool = False
     wait: bool = False
+    stop_at: str = ""
     output: str = ""
     quiet: bool = False
 
@@ -122,7 +125,9 @@ def run(settings: Settings, options: Options) -> int:
         id_ = identity_of(request, recipe, Chance().token() if options.again else "")
         found = msgspec.structs.replace(found, recipe=named(recipe, id_))
         if not options.execute:
-            return printer.quietly(lambda: show(found, seen, options, storage))
+            now_us = int(clock.now().timestamp() * 1e6)
+            ahead = outlook(found.recipe, seen.count, known.flows, history, sources, now_us)
+            return printer.quietly(lambda: show(found, seen, ahead, options, storage))
         total = seen.count
         if not total:
             printer.say("there is nothing to send")
@@ -144,18 +149,20 @@ def _send(around: Surroundings, found: Backload, total: int, options: Options) -
     from flowlord.cli.backload_wait import wait_for
 
     recipe, id_ = found.recipe, found.recipe.batch
+    limit = limit_of(options.stop_at) if options.stop_at else None
+    waits = options.wait or limit is not None
     _, before = around.bus.journal_bounds()
     asked = Asked(recipe.base_name, total, who(), around.bus.now_us(), words_of(found, options))
     if not ask(around.bus, recipe, asked):
         _tell_again(standing(around.bus, id_))
-        return wait_for(around.bus, id_, recipe.topic, 0) if options.wait else DONE
+        return wait_for(around.bus, id_, recipe.topic, 0, limit) if waits else DONE
     printer.lines([id_])
     if recipe.pace is not None:
         printer.say(
             f"{id_}: {some(total, 'task')} of {recipe.base_name} to send at their pace, by a daemon (flowlord run)\n"
             f"how far: flowlord backload status {id_}"
         )
-        return wait_for(around.bus, id_, recipe.topic, before) if options.wait else DONE
+        return wait_for(around.bus, id_, recipe.topic, before, limit) if waits else DONE
     try:
         with Progress("tasks", total, around.clock, quiet=options.quiet) as progress:
             _publish(around, id_, progress)
@@ -165,7 +172,7 @@ def _send(around: Surroundings, found: Backload, total: int, options: Options) -
     now = standing(around.bus, id_)
     if now.state == "published":
         printer.say(f"sent {some(now.at.sent, 'task')} to {recipe.topic} as {id_}")
-        return wait_for(around.bus, id_, recipe.topic, before) if options.wait else DONE
+        return wait_for(around.bus, id_, recipe.topic, before, limit) if waits else DONE
     printer.error(
         f"{id_} is {now.state} after {now.at.sent:,} of {some(total, 'task')}: {now.why}",
         hint=f"mend it, then: flowlord backload resume {id_}" if now.state == "stopped" else "",
@@ -220,6 +227,13 @@ def _request(options: Options) -> Request:
         raise WrongUse("--meta and --meta-file exclude each other")
     if options.order not in ("", "newest", "oldest"):
         raise WrongUse(f"--order {options.order!r} is none", "write newest or oldest")
+    if options.stop_at:
+        limit_of(options.stop_at)
+        if not (options.rate or options.max_active or options.serial):
+            raise WrongUse(
+                "--stop-at-failures without a pace stops nothing: all is sent before anything can fail",
+                "give --rate, --max-active or --serial",
+            )
     if not options.name.partition(":")[0]:
         raise WrongUse("the type is empty", "write TYPE or TYPE:JOB")
     return Request(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from flowlord.cli import printer
 from flowlord.cli.exits import DONE
+from flowlord.cli.outlook import Outlook
 from flowlord.cli.printer import Column, Look, Sheet
 from flowlord.cli.survey import KINDS, Survey, tasks_of
 from flowlord.cli.texts import json_text, some
@@ -25,7 +26,7 @@ PART = 500
 Record = dict[str, object]
 
 
-def show(found: Backload, seen: Survey, options: Options, storage: Storage) -> int:
+def show(found: Backload, seen: Survey, ahead: Outlook, options: Options, storage: Storage) -> int:
     """Print what would be sent, in a table the ends of it only, and tell about the whole; returns the exit code."""
     recipe, look = found.recipe, Look(options.output)
     every = (
@@ -48,6 +49,7 @@ def show(found: Backload, seen: Survey, options: Options, storage: Storage) -> i
             "count": seen.count,
             "ranges": seen.ranges(),
             "known": dict(seen.known) if seen.known is not None else None,
+            **ahead.record(),
             "notes": list(found.notes),
         }
         _document(whole, every)
@@ -63,6 +65,8 @@ def show(found: Backload, seen: Survey, options: Options, storage: Storage) -> i
     if seen.known is not None:
         told = ", ".join(f"{seen.known[kind]:,} {kind}" for kind in KINDS if seen.known[kind])
         printer.say(f"  history  {told or 'knows none of them'}")
+    for line in ahead.lines() if seen.count else ():
+        printer.say(f"  {line}")
     printer.say(
         "nothing was sent; the same with --execute sends it" if seen.count else "there is nothing to send"
     )

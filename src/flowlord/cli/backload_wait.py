@@ -6,19 +6,23 @@ from typing import Final
 
 from flowlord.bus.port import Bus
 from flowlord.cli import printer
+from flowlord.cli.backload_limit import Limit
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE
+from flowlord.cli.people import who
 from flowlord.cli.texts import some
 from flowlord.cli.wait import PAGE, STEP_S, lonely
 from flowlord.model.plan import FactKind
-from flowlord.taskmaster.backloads import standing
+from flowlord.model.task import Result
+from flowlord.taskmaster.backloads import pause, standing
 
 _IN_VAIN: Final = frozenset({FactKind.DEAD, FactKind.CANCELLED, FactKind.QUARANTINED})
 
 
-def wait_for(bus: Bus, id_: str, topic: str, after: int) -> int:
+def wait_for(bus: Bus, id_: str, topic: str, after: int, limit: Limit | None = None) -> int:
     """Wait until the batch is published and none of its tasks is open; returns the exit code: 1 when some failed.
 
-    `after` is where the journal ended before anything of it was sent, 0 when nobody knows.
+    `after` is where the journal ended before anything of it was sent, 0 when nobody knows. With a `limit` it pauses
+    the batch, and waits no longer, once more of its tasks failed than that.
     """
     for words in lonely(bus, [topic]):
         printer.say(f"note: {words}")
@@ -27,6 +31,7 @@ def wait_for(bus: Bus, id_: str, topic: str, after: int) -> int:
     again: set[str] = set()  # sent again by somebody after they had failed, and not ended since
     resent: set[str] = set()  # all of these: a retry of one that fails is to be waited for, too
     told = ""
+    well: set[str] = set()
     try:
         while True:
             # The bus is asked before the journal is read to its present end: what ended until then is told there.
@@ -47,9 +52,13 @@ def wait_for(bus: Bus, id_: str, topic: str, after: int) -> int:
                             resent.add(fact.key)
                     elif fact.kind is FactKind.DONE:
                         again.discard(fact.key)
+                        if limit and fact.key in ours and fact.task and fact.task.result != Result.ERROR:
+                            well.add(fact.key)
                     elif fact.kind in _IN_VAIN and fact.key in ours:
                         again.discard(fact.key)
                         failed.add(fact.key)
+            if limit and now.state == "running" and limit.is_passed(len(failed), len(failed) + len(well)):
+                return _stopped(bus, id_, limit, len(failed), len(well))
             if now.state in ("stopped", "cancelled"):
                 printer.error(f"{id_} is {now.state}: {now.why}", hint=f"flowlord backload status {id_}")
                 return ANSWER_IS_BAD
@@ -70,3 +79,14 @@ def wait_for(bus: Bus, id_: str, topic: str, after: int) -> int:
         return ANSWER_IS_BAD
     printer.say(f"every task of {id_} is complete")
     return DONE
+
+
+def _stopped(bus: Bus, id_: str, limit: Limit, failed: int, well: int) -> int:
+    """Let the batch rest, since too many of its tasks failed."""
+    now = pause(bus, id_, f"--stop-at-failures {limit} of {who()}")
+    rest = f"{now.total - now.at.sent:,} were not sent" if now.total >= 0 else "the rest was not sent"
+    printer.error(
+        f"{id_} is {now.state}: {failed:,} of {some(failed + well, 'task')} that have ended failed; {rest}",
+        hint=f"flowlord tasks --failed; mended, then: flowlord backload resume {id_}",
+    )
+    return ANSWER_IS_BAD
