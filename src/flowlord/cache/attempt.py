@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cache
 
 import msgspec
 
@@ -167,8 +169,19 @@ def told_by(task: Task) -> tuple[int, str]:
     has_file = "file=" in task.meta
     if not has_file and _YEAR.search(task.info) is None:  # cheap: the historian asks this of every task
         return number, ""
+    parse_meta, format_hour, time_of_task = _rules_of_times()
+    time = time_of_task(task.info, parse_meta(task.meta) if has_file else {})
+    return number, format_hour(time) if time else ""
+
+
+@cache
+def _rules_of_times() -> tuple[
+    Callable[[str], dict[str, list[str]]],
+    Callable[[datetime], str],
+    Callable[[str, Mapping[str, list[str]]], datetime | None],
+]:
+    """Readers of the history, which have to be quick, need none of this; to import it for each task takes as long again."""
     from flowlord.rules.metastring import parse_meta
     from flowlord.rules.moments import format_hour, time_of_task
 
-    time = time_of_task(task.info, parse_meta(task.meta) if has_file else {})
-    return number, format_hour(time) if time else ""
+    return parse_meta, format_hour, time_of_task

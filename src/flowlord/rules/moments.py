@@ -25,6 +25,9 @@ _HOUR_PARAMETER: Final = re.compile(
 )
 _DAY_PARAMETER: Final = re.compile(r"(?:day|date)[=:](\d{4})-(\d\d)-(\d\d)", re.ASCII)
 
+_PARAMETERS: Final = ("day", "date", "time", "hour")
+"""One of them is in the name of each parameter above."""
+
 _CRON: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d?)", re.ASCII)
 _CRON_LENGTH: Final = len("2026-01-31T23")  # longer texts are no hour, and not worth the memory of a cache
 _HOUR: Final = re.compile(_CRON.pattern + f"(?:{_ZONE})?", re.ASCII)
@@ -109,6 +112,8 @@ def _time_of_cron(text: str) -> datetime | None:
 
 
 def _of_parameters(text: str) -> Iterator[datetime]:
+    if not any(map(text.__contains__, _PARAMETERS)):  # a look costs less than three searches
+        return
     for found in _FULL_PARAMETER.finditer(text):
         *fields, zulu, sign, hours, minutes = found.groups()
         zone = _offset(zulu, sign, hours, minutes)
@@ -120,6 +125,7 @@ def _of_parameters(text: str) -> Iterator[datetime]:
                 yield time
 
 
+@lru_cache(maxsize=1024)  # most tasks of an hour tell that hour, and the texts are a few digits each
 def _time(
     year: str, month: str, day: str = "1", hour: str = "0", minute: str = "0", second: str = "0",
     *, zone: timezone = UTC,
