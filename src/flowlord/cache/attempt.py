@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 
 import msgspec
 
@@ -15,7 +15,6 @@ from flowlord.model.task import Task
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _META = re.compile(r"(?:^|&)(cron|retry|retried)=([^&]*)")
 _CRON = re.compile(r"(?:^|&)cron=([^&]*)")
-_YEAR = re.compile(r"[0-9]{4}")
 
 
 class State(StrEnum):
@@ -166,12 +165,9 @@ def told_by(task: Task) -> tuple[int, str]:
     number, moment = told_by_meta(task.meta)
     if moment:
         return number, moment
-    has_file = "file=" in task.meta
-    if not has_file and _YEAR.search(task.info) is None:  # cheap: the historian asks this of every task
-        return number, ""
-    parse_meta, format_hour, time_of_task = _rules_of_times()
-    time = time_of_task(task.info, parse_meta(task.meta) if has_file else {})
-    return number, format_hour(time) if time else ""
+    parse_meta, hour_of, time_of_task = _rules_of_times()
+    time = time_of_task(task.info, parse_meta(task.meta) if "file=" in task.meta else {})
+    return number, hour_of(time) if time else ""
 
 
 @cache
@@ -180,8 +176,9 @@ def _rules_of_times() -> tuple[
     Callable[[datetime], str],
     Callable[[str, Mapping[str, list[str]]], datetime | None],
 ]:
-    """Readers of the history, which have to be quick, need none of this; to import it for each task takes as long again."""
+    """Readers of the history, which have to be quick, need none of this; to import it for each task takes long."""
     from flowlord.rules.metastring import parse_meta
     from flowlord.rules.moments import format_hour, time_of_task
 
-    return parse_meta, format_hour, time_of_task
+    # All of them are in UTC, so what is equal is written alike.
+    return parse_meta, lru_cache(maxsize=1024)(format_hour), time_of_task

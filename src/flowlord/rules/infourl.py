@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Final
 
 from flowlord.rules.metastring import unescape_path
@@ -18,9 +17,6 @@ _HOST: Final = re.compile(
     r"""(?:[A-Za-z0-9\-._~!$&'()*+,;=:\[\]<>"]|[^\x00-\x7f]|%[89A-Fa-f][0-9A-Fa-f]|%25)*"""
 )
 
-_NAME: Final = 100
-"""Characters of an authority that is remembered; a hostile one may have a million."""
-
 
 def path_of(info: str) -> str | None:
     """Return the decoded path of `info`, or None when it does not read as a URL.
@@ -29,11 +25,8 @@ def path_of(info: str) -> str | None:
         Go's net/url, with which existing workers read infos: a bad `%` in the path, control characters, a colon in
         the first segment, a bad host or port make an info none.
     """
-    # History asks this of every task, so what nearly all infos lack is looked for in the cheapest way first.
     text, _, fragment = info.partition("#")
-    if not text.isprintable() and _CONTROL.search(text):
-        return None
-    if text.startswith(":") or (fragment and _BAD_ESCAPE.search(fragment)):
+    if _CONTROL.search(text) or text.startswith(":") or _BAD_ESCAPE.search(fragment):
         return None
     scheme = _SCHEME.match(text)
     rest = (text[scheme.end() :] if scheme else text).partition("?")[0]
@@ -44,12 +37,9 @@ def path_of(info: str) -> str | None:
             return None
     elif rest.startswith("//") and (scheme or not rest.startswith("///")):
         authority, slash, rest = rest[2:].partition("/")
-        is_one = _is_known_authority if len(authority) <= _NAME else _is_authority
-        if not is_one(authority):
+        if not _is_authority(authority):
             return None
         rest = slash + rest
-    if "%" not in rest:
-        return rest
     return None if _BAD_ESCAPE.search(rest) else unescape_path(rest)
 
 
@@ -62,6 +52,3 @@ def _is_authority(text: str) -> bool:
         return bool(bracket) and _PORT.fullmatch(port) is not None
     _, colon, port = host.rpartition(":")
     return _PORT.fullmatch(colon + port if colon else "") is not None and _HOST.fullmatch(host) is not None
-
-
-_is_known_authority = lru_cache(maxsize=256)(_is_authority)  # a bucket, a host: few, and in every info
