@@ -162,3 +162,16 @@ def test_every_pattern_is_compiled_or_told(pattern, path):
 @pytest.mark.parametrize("character", sorted(set("&=+%;#\n")))
 def test_each_character_with_a_meaning_survives(character):
     assert parse_meta(format_meta([(character, character)])) == {character: [character]}
+
+
+_PARTS = ("2026/01/02/03 /2026/13/01/05/ 2026-01-02 2026/07 20260102T030405 T x / // 4 %2F # ? : @ d é \x00 "
+          "date=2026-01-02").split(" ")  # fmt: skip
+_BEGINS = ("s3://bucket", "gs://b.c", "s3://", "file:", "")
+
+
+@given(st.sampled_from(_BEGINS), st.lists(st.sampled_from(_PARTS), max_size=8))
+def test_an_info_of_the_usual_form_tells_the_same_time_as_one_that_is_too_long_for_it(begin, parts):
+    text = begin + "/" + "".join(parts)
+    longer = text.replace("#", f"{'y' * 300}#", 1) if "#" in text else text + "y" * 300
+    if not text[-1].isdigit():
+        assert time_of_info(text) == time_of_info(longer)
