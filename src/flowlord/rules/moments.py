@@ -86,8 +86,8 @@ def time_of_info(text: str) -> datetime | None:
     """
     # The history asks this of every task: most have one hour in a plain path, or no time at all.
     if "day" in text or "date" in text or "time" in text or "hour" in text:
-        for time in _of_parameters(text):
-            return time
+        for told in _of_parameters(text):
+            return told
     elif (
         len(text) <= _USUAL_LENGTH and (usual := _USUAL.fullmatch(text)) and (time := _time(*usual.groups()))
     ):
