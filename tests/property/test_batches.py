@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,10 +20,11 @@ from flowlord.decide.batch import Part, next_part
 from flowlord.decide.context import Context, Source
 from flowlord.decide.expand import Start, child_messages, root_messages
 from flowlord.decide.keys import Numbered, created, dispatch_key, run_id
+from flowlord.decide.maker import Maker
 from flowlord.decide.recipe import (
     File,
-    Maker,
     Position,
+    Recipe,
     cells,
     decode_position,
     decode_recipe,
@@ -32,6 +34,7 @@ from flowlord.decide.recipe import (
 )
 from flowlord.model.message import Message
 from flowlord.model.plan import OpenBatch
+from flowlord.model.task import encode
 from flowlord.model.workflow import Phase, Rule
 from flowlord.rules.rows import kind_of, rows_from
 
@@ -128,7 +131,7 @@ def in_parts(
         assert recipe is not None
         part: Part = next_part(maker, recipe, at, coming, sizes[turn % len(sizes)])
         assert not part.why
-        made += part.messages
+        made += part.series.messages()
         at, turn = part.at, turn + 1
         position = encode_position(at)
         if part.ends:
@@ -193,6 +196,48 @@ def _but_batch(message: Message) -> dict[str, Any]:
     return _fields(message) | {"batch": ""}
 
 
+@given(
+    st.lists(
+        st.dictionaries(names | st.just(""), st.text(st.characters(), max_size=6) | values, max_size=3),
+        max_size=5,
+    ),
+    st.sampled_from(
+        ["{meta:a}%{meta:b}{dd}|{uuid}", "{host}{meta:file}%%{uuid}{uuid}", "\u2028é{meta:a}", "x"]
+    ),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "run": st.just("r"),
+            "holds": st.just("group"),
+            "owns_first": st.just(True),
+            "job": st.sampled_from(["j", "50%", '"']),
+            "under": st.just({"b": "of the parent"}),
+            "carried": st.just({"p%": ("1", "2&")}),
+            "chosen": st.just("7-8,10"),
+            "has_rows": st.just(True),
+        },
+    ),
+)
+def test_a_series_is_what_its_messages_are_byte_by_byte(
+    rows: list[dict[str, str]], template: str, more: dict[str, Any]
+) -> None:
+    recipe = Recipe("slot", "t", template, NOW, workflow="w.toml", host="h-1", first=3, **more)
+    maker, some = Maker(recipe), [(0, NOW, row, -1, 0, 0) for row in rows]
+    try:
+        expected = maker.messages(7, [(time, row) for _, time, row, *_ in some])
+        payloads = tuple(encode(message.task) for message in expected)
+    except ValueError:  # half a character
+        with pytest.raises(ValueError, match=r"."):
+            maker.series(7, some)
+        return
+    found = maker.series(7, some)
+    assert found.payloads == payloads
+    assert found.messages() == expected
+    assert list(found.identities) == (
+        [message.task.identity for message in expected] if "holds" in more else []
+    )
+
+
 @given(st.text(max_size=20), st.integers(0, 10**7), st.integers(0, 50))
 def test_numbered_names_are_those_of_single_tasks(slot: str, n: int, first: int) -> None:
     names = Numbered(slot, NOW, first)
@@ -220,4 +265,4 @@ def test_a_position_resumes_where_it_was(rows: list[int], taken: int) -> None:
     recipe = decode_recipe(batch.recipe)
     part = next_part(Maker(recipe), recipe, Position(), cells(recipe, Position(), reader({}, [])), taken + 1)
     rest = cells(recipe, part.at, reader({}, []))
-    assert len(part.messages) + len(list(islice(rest, 100))) == len(rows)
+    assert len(part.series.keys) + len(list(islice(rest, 100))) == len(rows)

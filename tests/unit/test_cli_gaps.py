@@ -15,7 +15,8 @@ from flowlord.cli.why import run as why
 from flowlord.config import resolve
 from flowlord.decide.backload import Request, named, on_backload
 from flowlord.decide.context import Context
-from flowlord.decide.recipe import NO_ROW, Maker
+from flowlord.decide.maker import Maker
+from flowlord.decide.recipe import NO_ROW
 from flowlord.decide.schedule import Missed
 from flowlord.decide.tick import on_missed, on_tick
 from flowlord.model.errors import FlowlordError

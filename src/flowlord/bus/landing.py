@@ -17,8 +17,8 @@ from flowlord.bus.holds import Hold, batch_hold, batch_member, digest, holds_of,
 from flowlord.bus.port import DONE, PLAN_LIMIT, QUARANTINE, Move
 from flowlord.model.errors import FlowlordError, InvalidTask
 from flowlord.model.message import BANDS, DEFAULT_PRIORITY, Message, band
-from flowlord.model.plan import Commit, Fact, FactKind, FrozenBatch, Quarantined, Rendered
-from flowlord.model.task import MAX_TASK_BYTES, decode, encode
+from flowlord.model.plan import Commit, Fact, FactKind, FrozenBatch, Quarantined, Rendered, Series
+from flowlord.model.task import MAX_TASK_BYTES, Task, decode, encode
 
 QUARANTINE_CAP = 10_000
 """Messages that the quarantine topic keeps; the oldest make room."""
@@ -30,6 +30,7 @@ _KIND = b'{"kind":"published"'
 _decode_message = msgspec.json.Decoder(Message).decode
 _USUAL = 400
 """Characters of phase, revision and batch together that are kept to be written again."""
+_NO_TASK = Task(type="", info="")
 _make = tuple.__new__
 """Makes a named tuple of all its fields at once, in a third of the time: there is one or two for each message."""
 
@@ -139,6 +140,8 @@ def prepare(commit: Commit, now_us: int) -> Landing:
     if plan.later or plan.dead:
         messages += plan.later + plan.dead
     count = len(messages) + len(plan.quarantine)
+    if plan.series:
+        count += sum(len(series.keys) for series in plan.series)
     if count > PLAN_LIMIT:
         raise FlowlordError(
             f"a plan of {count} messages is more than the {PLAN_LIMIT} that land at once",
@@ -154,6 +157,8 @@ def prepare(commit: Commit, now_us: int) -> Landing:
     if plan.frozen:
         frozen = tuple((batch, [_freeze(message) for message in batch.messages]) for batch in plan.frozen)
     holds = holds_of(messages)
+    for series in plan.series:
+        holds += _arrive_together(series, now_us, rows, commons, facts)
     for batch, _ in frozen:
         holds += batch_hold(batch)
     for opened in plan.opened:
@@ -197,6 +202,33 @@ def arrive(messages: Iterable[Message], now_us: int) -> tuple[list[Row], list[by
         if message.topic != DONE:
             facts.append(_published(message, due_us, payload, common))
     return rows, commons, facts
+
+
+def _arrive_together(
+    series: Series, now_us: int, rows: list[Row], commons: list[bytes], facts: list[bytes]
+) -> list[Hold]:
+    """Do what `arrive` does for a series, with what all have in common worked out once; returns what they hold."""
+    topic, priority, timeout_ns = series.topic, series.priority, series.timeout_ns
+    phase, revision, cause, batch = series.phase, series.revision, series.cause, series.batch
+    payload_of(Message(topic, _NO_TASK, "", priority, None, timeout_ns, phase, revision, cause, batch))
+    common, order, is_told = common_of(phase, revision, cause, batch, priority), rank(priority), topic != DONE
+    form = b'{"kind":"published","key":%%b,"topic":%b,"task":%%b}' % (_encode(topic) + common).replace(
+        b"%", b"%%"
+    )
+    for key, payload in zip(series.keys, series.payloads, strict=True):
+        if len(payload) > MAX_TASK_BYTES:
+            raise _too_large(topic, payload)
+        row = (
+            topic, order, 0, now_us, payload, key, priority, timeout_ns, phase, revision, cause, batch, "", None
+        )  # fmt: skip
+        rows.append(_make(Row, row))
+        if is_told:
+            facts.append(form % (_encode(key), payload))
+    commons += [common] * len(series.keys)
+    return [
+        Hold(digest(identity), series.holds, key)
+        for identity, key in zip(series.identities, series.keys, strict=False)
+    ]
 
 
 def common_of(phase: str, revision: str, cause: str, batch: str, priority: int) -> bytes:
@@ -262,11 +294,13 @@ def payload_of(message: Message) -> bytes:
             f"the message for {message.topic!r} holds text that is no Unicode: {error}", b""
         ) from error
     if len(payload) > MAX_TASK_BYTES:
-        raise InvalidTask(
-            f"the task for topic {message.topic!r} has {len(payload)} bytes, more than {MAX_TASK_BYTES}",
-            payload,
-        )
+        raise _too_large(message.topic, payload)
     return payload
+
+
+def _too_large(topic: str, payload: bytes) -> InvalidTask:
+    text = f"the task for topic {topic!r} has {len(payload)} bytes, more than {MAX_TASK_BYTES}"
+    return InvalidTask(text, payload)
 
 
 def thaw(frozen: Sequence[bytes]) -> list[Message]:

@@ -81,9 +81,15 @@ def pack(
     guards = [key for own in marks for key in own[::5]]
     rows = [row for landing in landings for row in landing.rows]
     texts: list[bytes] = []
+    plain, last = b"", b""
     for landing in landings:
         for row, common in zip(landing.rows, landing.commons, strict=True):
-            texts += (row.payload, about_of(row, common))
+            if row.timeout_ns or row.origin or row.report is not None:
+                texts += (row.payload, about_of(row, common))
+                continue
+            if common is not last:  # rows of a series have one and the same
+                plain, last = about_of(row, common), common
+            texts += (row.payload, plain)
     packed = _pack(
         (
             FORM,

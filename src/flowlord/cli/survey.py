@@ -12,7 +12,8 @@ import msgspec
 
 from flowlord.cache.attempt import FAILED, OPEN, State
 from flowlord.cache.queries import History
-from flowlord.decide.recipe import Cell, Maker, Position, Recipe, cells, text_of_numbers
+from flowlord.decide.maker import Maker
+from flowlord.decide.recipe import Cell, Position, Recipe, cells, text_of_numbers
 from flowlord.model.errors import FlowlordError
 from flowlord.model.message import Message
 from flowlord.model.task import Task

@@ -14,7 +14,8 @@ import msgspec
 from flowlord.decide.alert import manner_of
 from flowlord.decide.context import Context
 from flowlord.decide.expand import HELD, Rows, TooMany, rows_of, with_rows
-from flowlord.decide.recipe import NO_ROW, Maker, Pace, Recipe, Row, Span
+from flowlord.decide.maker import Maker
+from flowlord.decide.recipe import NO_ROW, Pace, Recipe, Row, Span
 from flowlord.model.message import DEFAULT_PRIORITY
 from flowlord.model.workflow import Phase, Rule, Workflows
 from flowlord.rules.batch import STEPS

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import islice
 
 import msgspec
 
+from flowlord.decide.maker import Maker
 from flowlord.decide.recipe import (
     Cell,
-    Maker,
     Position,
     Recipe,
     behind,
     encode_position,
     encode_recipe,
 )
-from flowlord.model.message import Message
-from flowlord.model.plan import ANY, Commit, Fact, FactKind, Mark, Plan
+from flowlord.model.plan import ANY, Commit, Fact, FactKind, Mark, Plan, Series
 
 OPEN = "batch:"
 """Prefix of the mark that says how far a batch is, as long as it goes on; the bus sets it when the batch is opened."""
@@ -52,7 +51,7 @@ class Ended(msgspec.Struct, frozen=True, omit_defaults=True):
 class Part(msgspec.Struct, frozen=True):
     """The next tasks of a batch, and the position behind them; `ends` with the last. `why` it cannot go on, if so."""
 
-    messages: tuple[Message, ...]
+    series: Series
     at: Position
     ends: bool = False
     why: str = ""
@@ -72,16 +71,11 @@ def next_part(maker: Maker, recipe: Recipe, at: Position, coming: Iterable[Cell]
         some.pop()
         ends, why = False, f"it makes more than {recipe.limit:,} tasks; batch_limit= in the rule allows more"
     try:
-        messages = _made(maker, at, some)
+        series = maker.series(at.made, some)
     except ValueError as error:  # one of them: up to it they are good
-        messages, ends, why = [], False, str(error)
-        for n, cell in enumerate(some):
-            try:
-                messages += maker.messages(at.made + n, [cell[1:3]])
-            except ValueError:
-                some = some[:n]
-                break
-    return Part(tuple(messages), behind(at, some, len(messages)), ends, why)
+        some, ends, why = _good(maker, at, some), False, str(error)
+        series = maker.series(at.made, some)
+    return Part(series, behind(at, some, len(series.keys)), ends, why)
 
 
 def _taken(maker: Maker, at: Position, coming: Iterable[Cell], most: int) -> tuple[list[Cell], bool]:
@@ -98,8 +92,14 @@ def _taken(maker: Maker, at: Position, coming: Iterable[Cell], most: int) -> tup
     return some, True
 
 
-def _made(maker: Maker, at: Position, some: Sequence[Cell]) -> list[Message]:
-    return maker.messages(at.made, [(time, row) for _, time, row, _, _, _ in some])
+def _good(maker: Maker, at: Position, some: list[Cell]) -> list[Cell]:
+    """Return the cells in front of the first that makes no task."""
+    for n, cell in enumerate(some):
+        try:
+            maker.series(at.made + n, [cell])
+        except ValueError:
+            return some[:n]
+    return some
 
 
 def part_commit(key: str, recipe: Recipe, at: Position, part: Part) -> Commit:
@@ -107,7 +107,7 @@ def part_commit(key: str, recipe: Recipe, at: Position, part: Part) -> Commit:
     seen = encode_position(at)
     if not part.ends:
         marks: tuple[Mark, ...] = (Mark(OPEN + key, seen, encode_position(part.at)),)
-        return Commit(Plan(publish=part.messages), marks=marks)
+        return Commit(Plan(series=(part.series,)), marks=marks)
     marks = (
         Mark(OPEN + key, seen, None),
         Mark(RECIPE + key, ANY, None),
@@ -116,7 +116,7 @@ def part_commit(key: str, recipe: Recipe, at: Position, part: Part) -> Commit:
     told = batch_fact(recipe, f"all {part.at.sent:,} tasks of the batch are published")
     # With its outcome it holds no group open any more, only its tasks do.
     outcomes = (f"{OPEN}{key}",) if recipe.holds_itself else ()
-    return Commit(Plan(publish=part.messages, facts=(told,)), marks=marks, outcomes=outcomes)
+    return Commit(Plan(series=(part.series,), facts=(told,)), marks=marks, outcomes=outcomes)
 
 
 def ended(key: str, recipe: Recipe, how: Ended) -> tuple[Mark, ...]:

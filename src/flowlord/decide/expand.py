@@ -12,11 +12,11 @@ import msgspec
 from flowlord.decide.alert import manner_of
 from flowlord.decide.context import Context, Source
 from flowlord.decide.keys import created, dispatch_key, run_id, short_token
+from flowlord.decide.maker import Maker
 from flowlord.decide.recipe import (
     NO_ROW,
     OURS,
     File,
-    Maker,
     Position,
     Recipe,
     Row,

@@ -1,8 +1,4 @@
-"""What all tasks of one start have in common, and the tasks themselves, made a few at a time from there.
-
-A batch is dates x rows. Whether it is made at once or bit by bit, over days, by one daemon or by many, it is made
-here and comes out the same: everything about a task follows from the recipe and its number.
-"""
+"""What all tasks of one start have in common: a recipe, from which they are made; and how far that has come."""
 
 from __future__ import annotations
 
@@ -13,12 +9,8 @@ from itertools import islice
 
 import msgspec
 
-from flowlord.decide.keys import Numbered, short_token
-from flowlord.model.message import DEFAULT_PRIORITY, Message
-from flowlord.model.task import Task
+from flowlord.model.message import DEFAULT_PRIORITY
 from flowlord.rules.batch import steps
-from flowlord.rules.metastring import escape_key, escape_value, format_meta
-from flowlord.rules.moments import format_hour
 from flowlord.rules.template import Template
 from flowlord.rules.zones import zone_of
 
@@ -185,124 +177,6 @@ def behind(at: Position, some: list[Cell], sent: int) -> Position:
         return at
     turn, _, _, file, offset, line = some[-1]
     return Position(at.made + len(some), turn, file, offset, line, at.sent + sent, at.next_us)
-
-
-class Maker:
-    """Makes the tasks of one recipe."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        self._recipe = recipe
-        self._names = Numbered(recipe.slot, recipe.now, recipe.first)
-        self._template = compiled(recipe.template)
-        self._chosen = None if not recipe.chosen else frozenset(numbers_of(recipe.chosen))
-        self._lenient = recipe.owns_first or bool(recipe.carried)
-        self._kept = [name for name in self._template.meta_names if not self._is_ours(name)]
-        self._time: datetime | None = None
-        self._for_time(None)
-
-    def messages(self, n: int, some: Iterable[tuple[datetime | None, Row]]) -> list[Message]:
-        """Return the messages of consecutive cells, the first of which has the number `n`.
-
-        Raises:
-            TooLong: a template that becomes longer than 64 KiB.
-        """
-        recipe, names, chosen = self._recipe, self._names, self._chosen
-        has_unique = self._template.has_unique
-        topic, job, run, cause = recipe.topic, recipe.job, recipe.run, recipe.cause or recipe.slot
-        found: list[Message] = []
-        for n, (time, row) in enumerate(some, n):  # noqa: B020 - counts on from where it begins
-            if time is not self._time:
-                self._for_time(time)
-            if chosen is not None and n not in chosen:
-                continue
-            key = names.dispatch_key(n)
-            task = Task(
-                type=topic,
-                info=self._half.render(row, short_token(key) if has_unique else ""),
-                job=job,
-                created=names.created(n),
-                id=run or names.run_id(n),
-                meta=self._meta(row),
-            )
-            found.append(
-                Message(
-                    topic,
-                    task,
-                    key,
-                    recipe.priority,
-                    None,
-                    recipe.timeout_ns,
-                    recipe.phase,
-                    recipe.revision,
-                    cause,
-                    recipe.batch,
-                    None,
-                    recipe.holds,
-                )
-            )
-        return found
-
-    @property
-    def has_unique(self) -> bool:
-        """Whether no two infos are the same."""
-        return self._template.has_unique
-
-    @property
-    def chooses(self) -> bool:
-        """Whether some tasks are left out."""
-        return self._chosen is not None
-
-    def is_chosen(self, n: int) -> bool:
-        """Tell whether the task with this number is made."""
-        return self._chosen is None or n in self._chosen
-
-    def _is_ours(self, name: str) -> bool:
-        return name in (RESERVED if self._lenient else OURS)
-
-    def _for_time(self, time: datetime | None) -> None:
-        """Work out what the tasks of one time have in common."""
-        recipe = self._recipe
-        self._time = time
-        cron = format_hour(time) if recipe.tells_time and time is not None else recipe.cron
-        own = own_meta(recipe.workflow, cron, recipe.job)
-        self._half = self._template.half(time, {**recipe.under, **own}, recipe.host)
-        constant = dict(recipe.carried)
-        self._lead = ""
-        if recipe.owns_first:
-            self._lead = format_meta(own.items())
-        else:
-            constant |= {name: (value,) for name, value in own.items()}
-        self._constant = constant
-        names = self._kept if recipe.has_rows else []
-        self._always = frozenset(names)
-        pieces: list[tuple[str, str]] = []
-        text = f"{self._lead}&" if self._lead else ""
-        for name in sorted({*constant, *names}):
-            if name in self._always:
-                pieces.append((f"{text}{escape_key(name)}=", name))
-                text = "&"
-            elif constant[name]:
-                text += format_meta((name, value) for value in constant[name]) + "&"
-        self._pieces, self._end = pieces, text.removesuffix("&")
-
-    def _meta(self, row: Row) -> str:
-        if not self._pieces:
-            return self._end
-        if self._lenient and not self._always <= row.keys():
-            return self._meta_of_some(row)
-        parts: list[str] = []
-        for before, name in self._pieces:
-            parts.append(before)
-            parts.append(escape_value(row.get(name, "")))
-        parts.append(self._end)
-        return "".join(parts)
-
-    def _meta_of_some(self, row: Row) -> str:
-        """The meta of a task that goes by its parent or file, whose row lacks values: they are left out, not empty."""
-        values: dict[str, tuple[str, ...]] = {**self._constant}
-        values |= {name: (row[name],) for name in self._always if name in row}
-        more = format_meta((name, value) for name in sorted(values) for value in values[name])
-        return f"{self._lead}&{more}" if self._lead and more else self._lead or more
 
 
 def own_meta(workflow: str, cron: str, job: str) -> dict[str, str]:

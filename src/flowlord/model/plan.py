@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from flowlord.model.message import Delivery, Message, Report
-from flowlord.model.task import Task
+from flowlord.model.message import DEFAULT_PRIORITY, Delivery, Message, Report
+from flowlord.model.task import Task, decode
 
 PUT_BACK = "put back"
 """What the text of an AGAIN fact begins with."""
@@ -147,6 +147,46 @@ class Quarantined(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Series(msgspec.Struct, frozen=True, gc=False):
+    """Messages of one start for one topic, in the form in which they travel: they differ in task and key alone.
+
+    `payloads` are their tasks as `model.task.encode` writes them, and the fields between are those of `Message`.
+    `identities` are what the tasks hold the group `holds` under, one for each; none when that is empty.
+    """
+
+    topic: str
+    keys: tuple[str, ...]
+    payloads: tuple[bytes, ...]
+    priority: int = DEFAULT_PRIORITY
+    timeout_ns: int = 0
+    phase: str = ""
+    revision: str = ""
+    cause: str = ""
+    batch: str = ""
+    holds: str = ""
+    identities: tuple[str, ...] = ()
+
+    def messages(self) -> list[Message]:
+        """Return the messages."""
+        return [
+            Message(
+                self.topic,
+                decode(payload),
+                key,
+                self.priority,
+                None,
+                self.timeout_ns,
+                self.phase,
+                self.revision,
+                self.cause,
+                self.batch,
+                None,
+                self.holds,
+            )
+            for key, payload in zip(self.keys, self.payloads, strict=True)
+        ]
+
+
 class FrozenBatch(msgspec.Struct, frozen=True):
     """A large batch, expanded once and then published chunk by chunk by the bus (`Bus.advance`)."""
 
@@ -174,7 +214,8 @@ class Plan(msgspec.Struct, frozen=True):
     """What must land together with the acknowledgement of what caused it.
 
     `publish` goes to topics now, `later` waits for its `due`, `dead` goes to the topic that its messages name and
-    is told as dead in the journal, `frozen` is published in chunks, `opened` is made while it is published.
+    is told as dead in the journal, `frozen` is published in chunks, `opened` is made while it is published. `series`
+    go to their topics now, as `publish` does: the tasks of a part of a batch.
     """
 
     publish: tuple[Message, ...] = ()
@@ -184,16 +225,20 @@ class Plan(msgspec.Struct, frozen=True):
     opened: tuple[OpenBatch, ...] = ()
     quarantine: tuple[Quarantined, ...] = ()
     facts: tuple[Fact, ...] = ()
+    series: tuple[Series, ...] = ()
 
     @property
     def messages(self) -> tuple[Message, ...]:
         """Every message of this plan that is made already."""
-        return self.publish + self.later + self.dead + tuple(m for b in self.frozen for m in b.messages)
+        found = self.publish + self.later + self.dead + tuple(m for b in self.frozen for m in b.messages)
+        return found + tuple(message for series in self.series for message in series.messages())
 
     @property
     def size(self) -> int:
         """How many messages that are."""
         found = len(self.publish) + len(self.later) + len(self.dead)
+        if self.series:
+            found += sum(len(series.keys) for series in self.series)
         return found + sum(len(batch.messages) for batch in self.frozen) if self.frozen else found
 
     @property

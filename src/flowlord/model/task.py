@@ -73,9 +73,17 @@ _LONE_SURROGATE = re.compile(
 def encode(task: Task) -> bytes:
     """Return the task as one line of JSON, as every worker reads it (docs/reference.md, "Wire")."""
     data = _encoder.encode(task)
-    if b"\xe2\x80" in data:  # line separators end a line in some readers
-        data = data.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")
-    return data
+    return _on_one_line(data) if b"\xe2\x80" in data else data
+
+
+def encode_text(text: str) -> str:
+    """Return a text as `encode` writes it, without quotes; raises UnicodeEncodeError when it is none."""
+    return _on_one_line(_encoder.encode(text))[1:-1].decode()
+
+
+def _on_one_line(data: bytes) -> bytes:
+    """Line separators end a line in some readers."""
+    return data.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")
 
 
 def decode(payload: bytes) -> Task:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final, Literal, NoReturn
+from typing import Any, Final, Literal, NoReturn
 
 import msgspec
 
@@ -22,7 +22,9 @@ MOST_EMPTY: Final = 100_000
 """Empty lines that may follow each other."""
 _SMALL: Final = 1 << 63
 # Rows of texts, whole numbers and booleans are nearly all there are; what else there is, or wrong, goes the long way.
-_decode_plain = msgspec.json.Decoder(dict[str, str | int | bool | None]).decode
+_decode_plain: Final[Callable[[str], dict[str, Any]]] = msgspec.json.Decoder(
+    dict[str, str | int | bool | None]
+).decode
 _WORDS: Final[Mapping[object, str]] = {True: "true", False: "false", None: ""}
 
 
@@ -64,16 +66,18 @@ def _of_json(lines: Iterator[tuple[str, int]], number: int) -> Iterator[Placed]:
             line = line.removeprefix("\ufeff")
         try:
             row = _decode_plain(line)
-            values = {key: value if type(value) is str else _text(value) for key, value in row.items()}
+            for key, value in row.items():
+                if type(value) is not str:
+                    row[key] = _text(value)
         except (msgspec.MsgspecError, RecursionError, ValueError):
             text = line.rstrip("\r\n")
             if not text:
                 empty += 1
                 _check_empty(empty, number)
                 continue
-            values = _read_json(text, number)
+            row = _read_json(text, number)
         empty = 0
-        yield values, end, number
+        yield row, end, number
 
 
 def _text(value: object) -> str:

@@ -24,7 +24,7 @@ def stamp_of_micros(micros: int) -> str:
     """Return the stamp of that many microseconds since 1970."""
     # `isoformat` costs more than all else about a short task: stamps of one second share what comes before the point.
     seconds, micros = divmod(micros, 1_000_000)
-    return f"{_second(seconds)}{micros:06d}Z"
+    return f"{_second(seconds)}{str(micros + 1_000_000)[1:]}Z"  # a third of what `:06d` takes
 
 
 @lru_cache(maxsize=64)

@@ -171,7 +171,12 @@ class HalfRendered:
     _pieces: tuple[
         tuple[str, str, str], ...
     ]  # ordinary text, the name of the value behind it, what stands for it
-    _tail: str
+    tail: str
+
+    @property
+    def gaps(self) -> tuple[tuple[str, str], ...]:
+        """Ordinary text and the name of the value behind it, which is empty for `{uuid}`."""
+        return tuple((before, name) for before, name, _ in self._pieces)
 
     def render(self, values: Mapping[str, str], unique: str = "") -> str:
         """Return the text as `Template.render` does."""
@@ -179,7 +184,7 @@ class HalfRendered:
         for before, name, otherwise in self._pieces:
             parts.append(before)
             parts.append(values.get(name, otherwise) if name else unique or otherwise)
-        parts.append(self._tail)
+        parts.append(self.tail)
         return _not_too_long("".join(parts), self.text)
 
 

@@ -60,14 +60,22 @@ def lines(chunks: Iterable[bytes], path: str, offset: int = 0, limit: int = 0) -
             offset += len(part) + 1
             if limit and offset > limit:
                 raise _too_much(path, limit)
-            yield _decoded(part + b"\n", path, offset), offset
+            try:
+                line = (part + b"\n").decode()
+            except UnicodeDecodeError as error:
+                raise _no_text(error, path, offset) from error
+            yield line, offset
         if limit and offset + len(rest) > limit:
             raise _too_much(path, limit)
         if len(rest) > LONGEST_LINE:
             raise Unavailable(f"{path} has a line of more than {LONGEST_LINE >> 20} MiB at byte {offset:,}")
     if rest:
         offset += len(rest)
-        yield _decoded(rest, path, offset), offset
+        try:
+            line = rest.decode()
+        except UnicodeDecodeError as error:
+            raise _no_text(error, path, offset) from error
+        yield line, offset
 
 
 def skipped(chunks: Iterable[bytes], offset: int, path: str) -> Iterator[bytes]:
@@ -87,9 +95,7 @@ def _too_much(path: str, limit: int) -> Unavailable:
     return Unavailable(f"{path} holds more than {limit >> 20} MiB")
 
 
-def _decoded(line: bytes, path: str, end: int) -> str:
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        at = end - len(line) + error.start
-        raise Unavailable(f"{path} cannot be read: byte {at:,} is not UTF-8") from error
+def _no_text(error: UnicodeDecodeError, path: str, end: int) -> Unavailable:
+    """Return what tells where a line that ends at `end` is no text."""
+    at = end - len(error.object) + error.start
+    return Unavailable(f"{path} cannot be read: byte {at:,} is not UTF-8")

@@ -15,10 +15,10 @@ from functools import partial
 import msgspec
 
 from flowlord.decide.batch import CHUNK, OPEN, RECIPE, halt_commit, next_part, part_commit
+from flowlord.decide.maker import Maker
 from flowlord.decide.pace import allowance, next_after
 from flowlord.decide.recipe import (
     Cell,
-    Maker,
     Pace,
     Position,
     Read,
@@ -216,7 +216,7 @@ class Batches:
         while len(commits) < parts and not why:
             part = next_part(batch.maker, batch.recipe, at, reading, most)
             if pace is not None:
-                next_us = next_after(pace, at, now_us, len(part.messages))
+                next_us = next_after(pace, at, now_us, len(part.series.keys))
                 part = msgspec.structs.replace(part, at=msgspec.structs.replace(part.at, next_us=next_us))
             why = part.why or str(reading.error or "")
             if why:
@@ -259,7 +259,7 @@ class Batches:
                 self._forget(batch)
                 batch.left_until_ns = self._around.clock.monotonic_ns() + LEAVE_NS
                 break
-            sent += len(commit.plan.publish)
+            sent += commit.plan.size
             batch.mark = commit.marks[0].new or ""
             batch.at = decode_position(batch.mark) or batch.at
         else:
@@ -298,15 +298,14 @@ class _Reading:
     """Cells up to the first that cannot be read; `error` then tells why."""
 
     def __init__(self, found: Iterator[Cell]) -> None:
-        self._found = found
         self.error: Exception | None = None
+        self._cells = self._up_to_an_error(found)
 
     def __iter__(self) -> Iterator[Cell]:
-        return self
+        return self._cells
 
-    def __next__(self) -> Cell:
+    def _up_to_an_error(self, found: Iterator[Cell]) -> Iterator[Cell]:
         try:
-            return next(self._found)
+            yield from found
         except (Unavailable, ValueError) as error:
             self.error = error
-            raise StopIteration from error
