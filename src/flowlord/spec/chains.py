@@ -134,4 +134,12 @@ def _circle(circle: list[Phase], path: Path) -> Finding:
     names = [phase.base_name for phase in circle]
     shown = names if len(names) <= 12 else [*names[:6], "…", *names[-5:]]
     text = f"the phases start each other for ever: {' -> '.join([*shown, names[0]])}"
-    return Finding("FL100", path, text, "take one dependsOn out")
+    return Finding("FL100", path, text, _way_out(circle))
+
+
+def _way_out(circle: list[Phase]) -> str:
+    for phase, before in zip(circle, [circle[-1], *circle], strict=False):
+        if before.job and not phase.parent_job and before.topic == phase.topic:
+            every = f"dependsOn = {named(phase.parent)} means every job of that topic, {named(before.base_name)} too"
+            return f"{every}: name the job that is meant"
+    return "take one dependsOn out"

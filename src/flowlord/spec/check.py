@@ -24,7 +24,7 @@ from flowlord.spec.document import (
     named,
 )
 from flowlord.spec.elsewhere import token_for
-from flowlord.spec.keys import FIELDS, KNOWN_KEYS, stray_key
+from flowlord.spec.keys import AUTHORS_OWN, FIELDS, KNOWN_KEYS, stray_key
 from flowlord.spec.known import Known
 from flowlord.spec.near import nearest
 from flowlord.spec.options import Options
@@ -103,9 +103,7 @@ def conclude(examined: Examined, revision: str) -> Parsed:
     )
     told += [each.problem for each in lost]
     told.sort(key=lambda each: (each.line, each.column, each.code))
-    told = [
-        each for each, _ in groupby(told)
-    ]  # what stands behind an alias of YAML is met again, where it stands
+    told = [each for each, _ in groupby(told)]  # behind an alias of YAML it is met again, where it stands
     more = findings.lost + len(examined.lost) - len(lost)
     if more:
         verb = "problem is" if more == 1 else "problems are"
@@ -167,6 +165,8 @@ class _Reader:
 
     def stray(self, key: str, path: Path, known: tuple[str, ...]) -> None:
         """A key that nobody reads: misspelt, or just unknown."""
+        if key.startswith(AUTHORS_OWN):
+            return
         told = self.strays.get((key, known))
         if told is None:
             if len(self.strays) == MAX_KEYS:
@@ -212,7 +212,7 @@ class _Reader:
             if rule.cron and "{meta:" in template:
                 self.empty_tokens(fields.where("template"), template, rule)
             if not rule.cron and not rule.files and task and not self.is_meant(before):
-                hint = "give it a cron or files in its rule, or dependsOn"
+                hint = "give it a cron or files in its rule, or dependsOn; ignore FL101 if send and backload start it"
                 self.tell("FL101", fields.where("task"), f"nothing starts {named(task)} by itself", hint)
         name = f"{topic}:{job}" if job else topic
         if name in self.names:

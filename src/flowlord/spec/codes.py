@@ -75,7 +75,7 @@ CODES: Final[dict[str, Code]] = {
     "FL047": Code("minutes where only hours are handed on", _WARNING),
     "FL048": Code("an hour under the name of a day", _NOTE, UNSAFE),
     "FL049": Code("a time token behind a #", _WARNING),
-    "FL050": Code("the duration cannot be read", _ERROR),
+    "FL050": Code("the duration cannot be read", _ERROR, SAFE),
     "FL051": Code("the duration is negative", _ERROR),
     "FL052": Code("an interval that is cut", _WARNING, SAFE),
     "FL053": Code("minutes that a batch cuts off", _NOTE),

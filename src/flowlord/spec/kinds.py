@@ -19,6 +19,7 @@ YES: Final = ("", "true", "yes", "on", "1")
 NO: Final = ("false", "no", "off", "0")
 NUMBER: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
 MOST: Final = 10_000_000
+PRIORITIES: Final = {"low": 2, "normal": 5, "high": 7, "critical": 9}
 ALERTS: Final = ("every", "edge", "digest", "none")
 _CHANNEL: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _FACTOR: Final = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6})?", re.ASCII)
@@ -114,6 +115,29 @@ def factor(options: Reader, number: int, value: str) -> None:
         options.given["backoff"] = found
     else:
         options.say("FL023", number, f"{quote(value)} is no factor from 1 to 1000, such as 2 or 1.5")
+
+
+def priority(options: Reader, number: int, value: str) -> None:
+    """Take which tasks of a topic go first: a number, or a word for one."""
+    word = PRIORITIES.get(value.lower())
+    if word is not None:
+        options.given["priority"] = word
+    elif NUMBER.fullmatch(value) and int(value) <= 10:
+        options.given["priority"] = int(value)
+    else:
+        like = nearest(value.lower(), PRIORITIES)
+        hint = f"did you mean {like!r}?" if like else ""
+        text = f"{quote(value)} is no priority: 0 to 10 are, and {', '.join(PRIORITIES)}"
+        options.say("FL023", number, text, hint, better=like or None)
+
+
+def marker(options: Reader, number: int, value: str) -> None:
+    """Take what tells that a file is complete: an ending behind its name, or a file beside it."""
+    if not value or "/" in value or value == ".":
+        text = f"{quote(value)} is no marker: write '.done' for a suffix, or the name of a file beside it"
+        options.say("FL023", number, text)
+    else:
+        options.given["marker"] = value
 
 
 def size(options: Reader, number: int, value: str) -> None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from flowlord.rules.batch import STEPS
-from flowlord.spec.kinds import ALERTS
-from flowlord.spec.options import CATCHUPS, OVERLAPS, PRIORITIES, REWRITES
+from flowlord.spec.kinds import ALERTS, PRIORITIES
+from flowlord.spec.options import CATCHUPS, OVERLAPS, REWRITES
 
 Kind: TypeAlias = Literal[
     "text", "duration", "signed duration", "number", "factor", "word", "priority", "time", "size", "switch",

@@ -24,7 +24,6 @@ from flowlord.spec.near import is_sure, near_miss, nearest
 MOST_STRANGERS: Final = 1_000  # names of unknown options in one file
 _MOST_HINTS: Final = 200  # of one file, about options that nobody knows
 NO_MISSES: Final = frozenset(("file", "filename", "tags"))
-PRIORITIES: Final = {"low": 2, "normal": 5, "high": 7, "critical": 9}
 CATCHUPS: Final = ("none", "last", "all")
 OVERLAPS: Final = ("allow", "skip", "queue")
 REWRITES: Final = ("run", "ignore")
@@ -188,13 +187,14 @@ class Options:
         """Return nanoseconds; None when the value is no duration, which is noted."""
         known = self.known.durations.get(value)
         if known is None:
-            try:
-                known = parse_duration(value)
-            except Unreadable as error:
-                known = error.with_traceback(None)  # which would keep this file in memory
-            self.known.durations[value] = known
+            known = self.known.durations[value] = _duration(value)
         if isinstance(known, Unreadable):
-            self.complain("FL050", number, value, known)
+            bare = value.strip()
+            if bare == value or isinstance(_duration(bare), Unreadable):
+                self.complain("FL050", number, value, known)
+            else:
+                text = f"{quote(value)} is no duration: there are blanks around it"
+                self.say("FL050", number, text, "take them out", start=0, end=len(value), better=bare)
             return None
         if known < 0 and not negative:
             text = f"{quote(value)} is negative"
@@ -236,23 +236,6 @@ class Options:
             self.given["files"] = (*patterns, value)
         except Unreadable as error:
             self.complain("FL070", number, value, error)
-
-    def _priority(self, number: int, value: str) -> None:
-        word = PRIORITIES.get(value.lower())
-        if word is not None:
-            self.given["priority"] = word
-        elif kinds.NUMBER.fullmatch(value) and int(value) <= 10:
-            self.given["priority"] = int(value)
-        else:
-            words = ", ".join(PRIORITIES)
-            self.say("FL023", number, f"{quote(value)} is no priority: 0 to 10 are, and {words}")
-
-    def _marker(self, number: int, value: str) -> None:
-        if not value or "/" in value or value == ".":
-            text = f"{quote(value)} is no marker: write '.done' for a suffix, or the name of a file beside it"
-            self.say("FL023", number, text)
-        else:
-            self.given["marker"] = value
 
     def _ignore(self, number: int, value: str) -> None:
         patterns = self.given.get("ignore", ())
@@ -363,7 +346,7 @@ _TAKE: Final[dict[str, _Take]] = {
     "settle": kinds.lasting("settle_ns"),
     "count": kinds.number("count", 0),
     "group": Options._group,
-    "marker": Options._marker,
+    "marker": kinds.marker,
     "ignore": Options._ignore,
     "min_size": kinds.size,
     "on_rewrite": kinds.choice("on_rewrite", REWRITES),
@@ -380,7 +363,7 @@ _TAKE: Final[dict[str, _Take]] = {
     "meta-file": Options._meta_file,
     "pass": Options._pass,
     "batch_limit": kinds.number("batch_limit", 1),
-    "priority": Options._priority,
+    "priority": kinds.priority,
     "timeout": kinds.lasting("timeout_ns"),
     "late": kinds.deadline,
     "ttl": kinds.lasting("ttl_ns", least_ns=1_000_000_000),
@@ -389,6 +372,14 @@ _REPEATED: Final = frozenset(("files", "ignore", "meta", "pass", "require"))
 KNOWN: Final = tuple(_TAKE)
 # Of four letters, and one letter away from words that hand values on in many rules: date, rate, lake.
 _MEANT: Final = tuple(name for name in KNOWN if name != "late")
+
+
+def _duration(value: str) -> int | Unreadable:
+    """Return nanoseconds, or why there are none."""
+    try:
+        return parse_duration(value)
+    except Unreadable as error:
+        return error.with_traceback(None)  # which would keep a file in memory
 
 
 @lru_cache(maxsize=1024)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from flowlord.spec.check import MOST_RETRIES, RESERVED
+from flowlord.spec.keys import AUTHORS_OWN
 from flowlord.spec.kinds import MOST
 from flowlord.spec.manual import FIELDS, OPTIONS, Field, Option
 from flowlord.spec.source import MAX_PHASES
@@ -13,6 +14,7 @@ Schema = dict[str, Any]
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 _UNITS: Final = r"(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h|d|w))+"
+_OWN: Final[Schema] = {"description": "The author's own: nobody reads it."}
 _OTHER_NAMES: Final = {"dependsOn": ("depends_on",)}
 
 
@@ -30,7 +32,7 @@ def workflow_schema() -> Schema:
         "description": "One file of phases: recipes for tasks, and what starts them.",
         "type": "object",
         "properties": {"phase": phases, "phases": phases},
-        "patternProperties": {f"^{_any_case('phase')}[sS]?$": phases},
+        "patternProperties": {f"^{_any_case('phase')}[sS]?$": phases, f"^{AUTHORS_OWN}": _OWN},
         "additionalProperties": False,
         "$defs": {
             "phases": {
@@ -56,7 +58,7 @@ def phase_schema() -> Schema:
         "type": "object",
         "description": "A recipe for tasks.",
         "properties": {field.name: field_schema(field) for field in FIELDS},
-        "patternProperties": others,
+        "patternProperties": {**others, f"^{AUTHORS_OWN}": _OWN},
         "additionalProperties": False,
         # In any case; the property names above are what an editor offers.
         "anyOf": [

@@ -31,7 +31,7 @@ _NAMES: Final = (
 )
 _SLIP: Final = re.compile(
     rf"(?i)(?P<blanks>\{{[ ]*+(?:{_NAMES}[ ]++|(?<=[ ]){_NAMES})\}})"
-    rf"|(?P<doubled>\{{\{{{_NAMES}\}}\}})(?!\}})|(?P<dollar>\$\{{{_NAMES}\}})"
+    rf"|(?P<doubled>\{{\{{{_NAMES}\}}\}})(?!\}})|(?P<dollar>(?<![0-9A-Za-z_])\$\{{{_NAMES}\}})"
     rf"|(?P<open>\{{{_NAMES}(?=[-/_{{]|$)(?![0-9A-Za-z_:.-]*+\}}))"
     r"|(?P<meta>\{meta:(?![0-9A-Za-z_:.-]*+\})[^{}\"]*+\})",
     re.ASCII,

@@ -23,8 +23,9 @@ _FILE: Final = 'rule = "cron=@daily&meta-file=rows.csv"'
 
 PAGES: Final = {
     "FL050": Page(
-        "A duration is a number with its unit: 90s, 5m, 1h30m, 2d, 1w. A bare number could be anything.",
-        _rule("cron=@daily&offset=«-6»"),
+        "A duration is a number with its unit: 90s, 5m, 1h30m, 2d, 1w. A bare number could be anything, and blanks "
+        "around it belong to it.",
+        _rule("cron=@daily&offset=« -6h»"),
         _rule("cron=@daily&offset=-6h"),
     ),
     "FL051": Page(

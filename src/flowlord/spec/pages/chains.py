@@ -12,12 +12,14 @@ _CHAIN: Final = Example(_EXTRACT + phase('dependsOn = "extract"'))
 
 PAGES: Final = {
     "FL100": Page(
-        "The phases start each other, so one task would make tasks for ever.",
+        "The phases start each other, so one task would make tasks for ever. A parent without a job means every job "
+        "of its topic, so a phase on that topic that depends on it starts itself.",
         Example(phase('task = "extract"', 'dependsOn = «"load"»') + phase('dependsOn = "extract"')),
         _CHAIN,
     ),
     "FL101": Page(
-        "The phase has no schedule, no files and no parent. It runs only when somebody sends its task.",
+        "The phase has no schedule, no files and no parent. It runs only when somebody asks for it: flowlord send and "
+        "flowlord backload do. Where that is what it is for, a comment says so: # flowlord: ignore FL101.",
         Example(phase('task = «"load"»', 'template = "users"')),
         Example(phase(_DAILY, 'template = "users"')),
     ),

@@ -30,7 +30,7 @@ PAGES: Final = {
     ),
     "FL013": Page(
         "Nobody reads this key. It may be a note of yours, or the name of something that flowlord calls "
-        "otherwise.",
+        "otherwise. A key that begins with x- is yours and never told: a place for notes and YAML anchors.",
         Example(phase(_DAILY, '«owner» = "data team"')),
         Example(phase(_DAILY, "# owner: data team")),
     ),
