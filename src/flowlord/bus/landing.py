@@ -156,7 +156,11 @@ def prepare(commit: Commit, now_us: int) -> Landing:
     frozen: tuple[tuple[FrozenBatch, list[bytes]], ...] = ()
     if plan.frozen:
         frozen = tuple((batch, [_freeze(message) for message in batch.messages]) for batch in plan.frozen)
-    holds = holds_of(messages)
+    holds: list[Hold] = []
+    for message in messages:
+        if message.holds:  # hardly any does
+            holds = holds_of(messages)
+            break
     for series in plan.series:
         holds += _arrive_together(series, now_us, rows, commons, facts)
     for batch, _ in frozen:
@@ -194,13 +198,22 @@ def arrive(messages: Iterable[Message], now_us: int) -> tuple[list[Row], list[by
         due_us = 0 if message.due is None else micros(message.due)
         if due_us <= now_us:
             due_us = 0
-        payload = payload_of(message)
-        common = common_of(message.phase, message.revision, message.cause, message.batch, message.priority)
+        topic, key = message.topic, message.key
+        try:
+            payload = encode(message.task)
+            common = common_of(
+                message.phase, message.revision, message.cause, message.batch, message.priority
+            )
+            if topic != DONE:
+                facts.append(_published(message, due_us, payload, common))
+            elif not key.isascii():  # what lands on `done` is told by the decision that follows from it
+                key.encode()
+        except UnicodeEncodeError as error:
+            raise _no_text(topic, error) from error
+        if len(payload) > MAX_TASK_BYTES:
+            raise _too_large(topic, payload)
         rows.append(_row(message, due_us, now_us, payload))
         commons.append(common)
-        # What lands on `done` is told by the decision that follows from it.
-        if message.topic != DONE:
-            facts.append(_published(message, due_us, payload, common))
     return rows, commons, facts
 
 
@@ -290,12 +303,14 @@ def payload_of(message: Message) -> bytes:
         if not beside.isascii():
             beside.encode()
     except UnicodeEncodeError as error:
-        raise InvalidTask(
-            f"the message for {message.topic!r} holds text that is no Unicode: {error}", b""
-        ) from error
+        raise _no_text(message.topic, error) from error
     if len(payload) > MAX_TASK_BYTES:
         raise _too_large(message.topic, payload)
     return payload
+
+
+def _no_text(topic: str, error: UnicodeEncodeError) -> InvalidTask:
+    return InvalidTask(f"the message for {topic!r} holds text that is no Unicode: {error}", b"")
 
 
 def _too_large(topic: str, payload: bytes) -> InvalidTask:

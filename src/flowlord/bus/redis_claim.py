@@ -8,7 +8,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from flowlord.bus.redis_core import Core, flat
-from flowlord.bus.redis_entry import delivery_of, read_entry
+from flowlord.bus.redis_entry import deliveries_of
 from flowlord.bus.redis_link import Reply, Word
 from flowlord.bus.redis_names import names_of, order_of
 from flowlord.bus.sightings import Sightings
@@ -64,12 +64,8 @@ def read_claim(reply: Reply, lease_token: str, consumer: str, *, starts: int) ->
     runs, crashed = reply[0], reply[1]
     crashes = dict(zip(crashed[::2], crashed[1::2], strict=True))
     found: list[Delivery] = []
-    for name_bytes, entries in runs:
-        name = name_bytes.decode()
-        for each in entries:
-            entry = read_entry(name, each)
-            count = int(crashes.get(entry.entry.encode(), 0)) if crashes else 0
-            found.append(delivery_of(entry, lease_token, consumer, count + starts))
+    for name, entries in runs:
+        found += deliveries_of(name.decode(), entries, lease_token, consumer, starts, crashes)
     return found
 
 

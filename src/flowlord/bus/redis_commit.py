@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from binascii import b2a_base64
 from collections.abc import Hashable, Mapping, Sequence
-from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from flowlord.bus.holds import batch_member
 from flowlord.bus.judge import Answer, marks_of
-from flowlord.bus.landing import Landing, Row
+from flowlord.bus.landing import Landing
 from flowlord.bus.lifetimes import SECOND_US, day_of
 from flowlord.bus.redis_entry import about_of
 from flowlord.bus.redis_link import Reply, Word
@@ -73,23 +72,41 @@ def pack(
         staged: where the messages of a frozen batch lie, by place of its landing and its name.
         advance: what this takes off a frozen batch.
     """
-    deliveries = [each for landing in landings for each in landing.commit.acknowledge]
-    entries = [each.entry for each in deliveries]
-    holds = _holds(deliveries)
-    digests = [digest for landing in landings for digest in landing.digests]
-    marks = [_marks(landing, now_us) for landing in landings]
-    guards = [key for own in marks for key in own[::5]]
-    rows = [row for landing in landings for row in landing.rows]
+    held, streams = _Held(), _Streams()
+    digests: list[bytes] = []
+    marks: list[object] = []
+    guards: list[object] = []
+    keys: list[str] = []
+    dues: list[int] = []
     texts: list[bytes] = []
-    plain, last = b"", b""
-    for landing in landings:
-        for row, common in zip(landing.rows, landing.commons, strict=True):
-            if row.timeout_ns or row.origin or row.report is not None:
-                texts += (row.payload, about_of(row, common))
+    told: list[bytes] = []
+    shapes: list[int] = []
+    plain, last, has_holds, has_frozen = b"", b"", advance is not None, False
+    for landing in landings:  # once through all of it: this is done for each result that there is
+        commit, own_digests, rows, commons, facts, frozen, holds = landing
+        has_holds, has_frozen = has_holds or bool(holds), has_frozen or bool(frozen)
+        if commit.acknowledge:
+            held.add(commit.acknowledge)
+        digests += own_digests
+        own = _marks(landing, now_us) if commit.marks or frozen or commit.plan.opened else ()
+        if own:
+            marks += own
+            guards += own[::5]
+        for row, common in zip(rows, commons, strict=True):
+            topic, rank, due_us, _, payload, key, _, timeout_ns, _, _, _, _, origin, report = row
+            streams.add(topic, rank)
+            keys.append(key)
+            if due_us:
+                dues += (len(keys), due_us)
+            if timeout_ns or origin or report is not None:
+                texts += (payload, about_of(row, common))
                 continue
             if common is not last:  # rows of a series have one and the same
-                plain, last = about_of(row, common), common
-            texts += (row.payload, plain)
+                plain, last = b"{%b}" % common[1:], common
+            texts += (payload, plain)
+        if facts:
+            told.append(facts)
+        shapes += (len(commit.acknowledge), len(own_digests), len(own) // 5, len(rows), len(facts))
     packed = _pack(
         (
             FORM,
@@ -97,66 +114,56 @@ def pack(
             by,
             str(now_us),
             day_of(now_us),
-            _are_apart(entries) and _are_apart(digests) and _are_apart(guards),
-            entries,
-            holds,
+            _are_apart(held.entries) and _are_apart(digests) and _are_apart(guards),
+            held.entries,
+            held.runs,
             _member_words(digests),
-            list(chain.from_iterable(marks)),
-            _streams(rows),
-            [row.key for row in rows],
+            marks,
+            streams.runs,
+            keys,
             [len(text) for text in texts],
-            [word for place, row in enumerate(rows, 1) if row.due_us for word in (place, row.due_us)],
-            _opens(landings, advance),
-            _batches(landings, staged),
+            dues,
+            _opens(landings, advance) if has_holds else (),
+            _batches(landings, staged) if has_frozen else (),
             (1, *advance[:3], int(advance.is_last)) if advance else (),
         )
     )
-    told = b"[%b]" % b",".join([landing.told for landing in landings if landing.told])
-    shapes = [
-        count
-        for landing, own in zip(landings, marks, strict=True)
-        for count in (
-            len(landing.commit.acknowledge),
-            len(landing.digests),
-            len(own) // 5,
-            len(landing.rows),
-            len(landing.told),
-        )
-    ]
-    return [packed, b"".join(texts), told, _pack(shapes)]
+    return [packed, b"".join(texts), b"[%b]" % b",".join(told), _pack(shapes)]
 
 
-def _holds(deliveries: Sequence[Delivery]) -> list[list[object]]:
-    """Return under which leases deliveries are held, and how many one after the other under each."""
-    found: list[list[object]] = []
-    last: tuple[str, str, str] | None = None
-    count = 0
-    for each in deliveries:
-        name = each.entry.rpartition("/")[0]
-        held = (name, each.token, each.consumer)
-        if held == last:
-            count += 1
-            found[-1][2] = count
+class _Held:
+    """Entries that are acknowledged, and `runs`: under which leases, and how many one after the other under each."""
+
+    def __init__(self) -> None:
+        self.entries: list[str] = []
+        self.runs: list[list[Any]] = []
+        self._name = self._token = self._consumer = ""
+
+    def add(self, deliveries: Sequence[Delivery]) -> None:
+        for each in deliveries:
+            entry, token = each.entry, each.token
+            self.entries.append(entry)
+            name = entry[: entry.rfind("/")]
+            if self.runs and name == self._name and token == self._token and each.consumer == self._consumer:
+                self.runs[-1][2] += 1
+            else:
+                self._name, self._token, self._consumer = name, token, each.consumer
+                self.runs.append([name, token_of(each), 1])
+
+
+class _Streams:
+    """`runs` tell where rows are published, and how many one after the other on each stream."""
+
+    def __init__(self) -> None:
+        self.runs: list[list[Any]] = []
+        self._topic, self._rank = "", -1
+
+    def add(self, topic: str, rank: int) -> None:
+        if topic == self._topic and rank == self._rank:
+            self.runs[-1][3] += 1
         else:
-            last, count = held, 1
-            found.append([name, token_of(each), 1])
-    return found
-
-
-def _streams(rows: Sequence[Row]) -> list[list[object]]:
-    """Return where rows are published, and how many one after the other on each."""
-    found: list[list[object]] = []
-    last: tuple[str, int] | None = None
-    count = 0
-    for row in rows:
-        where = (row.topic, row.rank)
-        if where == last:
-            count += 1
-            found[-1][3] = count
-        else:
-            last, count = where, 1
-            found.append([names_of(row.topic)[row.rank], *where, 1])
-    return found
+            self._topic, self._rank = topic, rank
+            self.runs.append([names_of(topic)[rank], topic, rank, 1])
 
 
 def _are_apart(names: Sequence[Hashable]) -> bool:
@@ -186,8 +193,6 @@ def _batches(landings: Sequence[Landing], staged: Mapping[tuple[int, str], str])
 
 def _marks(landing: Landing, now_us: int) -> list[object]:
     flat: list[object] = []
-    if not (landing.commit.marks or landing.frozen or landing.commit.plan.opened):
-        return flat
     for mark in marks_of(landing):
         seen = mark.seen
         how = _ANYTHING if seen is ANY else _ABSENT if seen is None else _VALUE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -117,25 +117,45 @@ def about_from(name: str, text: bytes) -> About:
     return about
 
 
-def delivery_of(entry: Entry, token: str, consumer: str, deliveries: int) -> Delivery:
-    """The message as its holder gets it."""
-    about = entry.about
-    return Delivery(
-        place_of(entry.name)[0],
-        f"{entry.name}/{entry.id}",
-        entry.payload,
-        token,
-        consumer,
-        deliveries,
-        entry.key,
-        about.priority,
-        about.timeout_ns,
-        about.phase,
-        about.revision,
-        about.cause,
-        about.batch,
-        about.report,
-    )
+def deliveries_of(
+    name: str, found: Sequence[Any], token: str, consumer: str, starts: int, crashes: Mapping[bytes, Any]
+) -> list[Delivery]:
+    """Return raw entries of one stream as their holder gets them; `starts` is added to the crashes of each."""
+    (topic, rank), head = place_of(name), f"{name}/"
+    is_middle = rank == rank_of(DEFAULT_PRIORITY)
+    deliveries: list[Delivery] = []
+    for each in found:
+        raw_id, fields = each
+        try:
+            # As we write them; what is not quite so is read by the slow but patient way.
+            task, payload, own, key_bytes, at, _, _, text = fields
+            about, key = _decode_about(text), key_bytes.decode()
+            is_usual = is_middle and about.priority == DEFAULT_PRIORITY and not about.timeout_ns
+            if not (is_usual and task == b"task" and own == b"key" and at == b"at"):
+                raise ValueError
+        except (ValueError, msgspec.DecodeError, RecursionError):
+            entry = read_entry(name, each)
+            payload, key, about = entry.payload, entry.key, entry.about
+        entry_name = head + raw_id.decode()
+        deliveries.append(
+            Delivery(
+                topic,
+                entry_name,
+                payload,
+                token,
+                consumer,
+                starts + int(crashes.get(entry_name.encode(), 0)) if crashes else starts,
+                key,
+                about.priority,
+                about.timeout_ns,
+                about.phase,
+                about.revision,
+                about.cause,
+                about.batch,
+                about.report,
+            )
+        )
+    return deliveries
 
 
 def peeked_of(entry: Entry, state: str, *, deliveries: int, consumer: str = "", due_us: int = 0) -> Peeked:

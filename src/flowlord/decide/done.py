@@ -151,10 +151,10 @@ def _children(done: Done, origin: Origin, flows: Workflows, ctx: Context, stamps
     opened: list[OpenBatch] = []
     cause = f"done:{done.key}"
     cron = origin.first.get("cron", "")
-    time = None
+    time, needs_time = None, False
     for phase in phases:
         if _needs_time(phase):
-            time = time_of_task(done.task.info, origin.meta)
+            time, needs_time = time_of_task(done.task.info, origin.meta), True
             break
     for phase in phases:
         if phase.rule.require and (name := missing(phase, origin.first)):
@@ -169,7 +169,7 @@ def _children(done: Done, origin: Origin, flows: Workflows, ctx: Context, stamps
             text = f"{phase.base_name} could not be started by {done.task.name}: {error}"
             facts.append(failed(phase, cause, text, flow.revision))
             continue
-        if pause := ctx.paused.phase(phase, ctx.now):
+        if ctx.paused.pauses and (pause := ctx.paused.phase(phase, ctx.now)):
             facts.append(_left_out(phase, done, made, pause))
             continue
         if isinstance(made, OpenBatch):
@@ -178,7 +178,7 @@ def _children(done: Done, origin: Origin, flows: Workflows, ctx: Context, stamps
         else:
             messages += made
             stamps += len(made)
-        if time is None and (isinstance(made, OpenBatch) or made):
+        if needs_time and time is None and (isinstance(made, OpenBatch) or made):
             facts += unknown_time(phase, start.slot, cause)
     if len(messages) <= CHUNK:
         return Plan(tuple(messages), (), (), (), tuple(opened), (), tuple(facts))

@@ -37,10 +37,18 @@ def short_token(key: str) -> str:
 
 def created(now: datetime, n: int) -> str:
     """Return the `created` of the nth task of a plan decided at `now`."""
-    return stamp_of_micros(_micros(now) + n * _STAMP_STEP_US)
+    second, micros = _begin(now)
+    micros += n * _STAMP_STEP_US
+    if micros < 1_000_000:
+        return f"{second}{str(micros + 1_000_000)[1:]}Z"
+    return stamp_of_micros(micros_of(now) + n * _STAMP_STEP_US)
 
 
-_micros = lru_cache(maxsize=16)(micros_of)  # one moment is asked for by all tasks of a plan, and of a round
+@lru_cache(maxsize=16)
+def _begin(now: datetime) -> tuple[str, int]:
+    """One moment is asked for by all tasks of a plan, and of a round: the stamp up to its point, and what is behind."""
+    text = stamp_of_micros(micros_of(now))
+    return text[:-7], int(text[-7:-1])
 
 
 def after(now: datetime, tasks: int) -> datetime:
