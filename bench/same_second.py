@@ -15,6 +15,7 @@ from table import Row
 from flowlord.bus.clock import SystemClock
 from flowlord.bus.open import open_bus
 from flowlord.bus.port import Bus
+from flowlord.cli.lasting import rarely_look_for_garbage
 from flowlord.model.workflow import Phase, Rule, Workflow, Workflows
 from flowlord.taskmaster.chance import Chance, Stamps
 from flowlord.taskmaster.scheduler import Scheduler
@@ -45,7 +46,8 @@ def redis_rows(server: Server) -> list[Row]:
 
 
 def measured(bus: Bus, where: str, goal_s: float | None) -> list[Row]:
-    """Run a scheduler through some such seconds."""
+    """Run a scheduler through some such seconds; Python looks for garbage as it does in the daemon."""
+    rarely_look_for_garbage()
     clock = SystemClock()
     around = Surroundings(bus, clock, Chance(1), Stamps(clock, 1), "bench", workflows=flows())
     scheduler = Scheduler(around, threading.Event())

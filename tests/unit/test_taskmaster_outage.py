@@ -153,3 +153,35 @@ def away(bus: MemoryBus) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bus, "journal", ask)
         yield
+
+
+def test_what_landed_is_told_although_the_bus_goes_away_before_the_rest(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lines about starts come after all that is due has landed, and are not forgotten when that goes wrong."""
+    farm = Farm()
+    phases = [{"task": f"t{n}", "rule": "cron=* * * * *"} for n in range(3)]
+    scheduler = scheduler_of(farm.daemon(flows_of({"f.toml": phases})))
+    scheduler.decide_due()
+    farm.clock.advance(60)
+    monkeypatch.setattr("flowlord.taskmaster.scheduler.LAND_AT", 1)
+    land, left = farm.bus.commit_many, [2]
+
+    def commit_many(commits: object) -> object:
+        if not left[0]:
+            raise BusUnavailable("away")
+        left[0] -= 1
+        return land(commits)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(farm.bus, "commit_many", commit_many)
+    with caplog.at_level("INFO", "flowlord.scheduler"):
+        with pytest.raises(BusUnavailable):
+            scheduler.decide_due()
+        assert len(told(caplog)) == 2
+        left[0] = 3
+        scheduler.decide_due()
+        assert sorted(told(caplog)) == ["t0 ", "t1 ", "t2 "]
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [each.getMessage() for each in caplog.records if getattr(each, "action", "") == "tick.sent"]

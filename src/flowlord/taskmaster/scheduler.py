@@ -56,6 +56,9 @@ class Scheduler:
         self._readings = readings
         self._built_from: Workflows | None = None
         self._heap: list[Entry] = []
+        self._untold: list[
+            _Pair
+        ] = []  # what landed: a line each takes as long as the landing, so they come after it
         self._jumps = JumpWatch(around.clock)
 
     def step(self) -> None:
@@ -103,6 +106,9 @@ class Scheduler:
         finally:
             for entry in due:
                 heapq.heappush(self._heap, entry)
+            told, self._untold = self._untold, []
+            for entry, commit in told:
+                tell(self._around, entry, commit)
 
     def _build(self, flows: Workflows) -> None:
         phases = [
@@ -215,7 +221,7 @@ class Scheduler:
             log.debug("%s was decided elsewhere", entry.phase.identity, extra={"action": "tick.taken"})
             return False
         entry.seen = commit.marks[0].new
-        tell(self._around, entry, commit)
+        self._untold.append((entry, commit))
         return True
 
     def _found(self, entry: Entry, refused: Refused) -> str | None:
