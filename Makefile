@@ -37,8 +37,11 @@ run: $(VENV)/.run.stamp ## run the quick start on the embedded bus until Ctrl-C 
 
 # --- test and check ---------------------------------------------------------------------------------------------
 
+# What is compiled once is not compiled by each of a thousand processes, nor by each worker.
 .PHONY: test
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/.dev.stamp ## run the tests, warnings as errors (PYTEST_ARGS='-k lease' for some of them)
+	@$(BIN)/python -m compileall -q src tests/support tests/fault
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not full" $(PYTEST_ARGS)
 
 .PHONY: format-check lint types format
