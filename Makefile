@@ -96,6 +96,7 @@ bench: $(VENV)/.dev.stamp ## measure speed and start-up, and compare with the fl
 .PHONY: full
 full: check-all ## everything: check-all, the long tests, 1,000 kills, the bench
 	@$(BIN)/python -m pytest -m full $(PYTEST_ARGS) || [ $$? -eq 5 ]
+	@FLOWLORD_TEST_FORKS=no $(BIN)/python -m pytest -m "not full" tests/end_to_end $(PYTEST_ARGS)
 	@$(MAKE) --no-print-directory kill
 	@$(MAKE) --no-print-directory bench
 

@@ -5,7 +5,6 @@ python tests/docs/reference.py      writes it anew
 
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -43,12 +42,11 @@ def commands(command: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[
 
 def help_of(path: tuple[str, ...]) -> str:
     """What `--help` prints in a pipe, without blanks at line ends."""
-    done = subprocess.run(
-        [sys.executable, "-m", "flowlord", *path, "--help"], capture_output=True, text=True, check=True, timeout=60,
-        env={"PATH": os.environ.get("PATH", ""), "COLUMNS": "110"},
-    )  # fmt: skip
-    assert not done.stderr, done.stderr
-    return re.sub(r"(?m)[ \t]+$", "", done.stdout).strip("\n")
+    from support.processes import flowlord
+
+    done = flowlord(*path, "--help", cwd=ROOT, env={"COLUMNS": "110"})
+    assert (done.code, done.err) == (0, ""), done.err
+    return re.sub(r"(?m)[ \t]+$", "", done.out).strip("\n")
 
 
 def told() -> dict[str, str]:
@@ -73,4 +71,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT / "tests"))
+    for name in os.environ.keys() - {"PATH"}:  # nothing of a shell in what is printed
+        del os.environ[name]
     main()

@@ -6,6 +6,7 @@ import pytest
 
 from flowlord.cli.catalogue import COMMANDS
 from flowlord.cli.program import part_of
+from support.forks import FORKS
 from support.processes import flowlord
 
 # What a command needs to have an answer at all.
@@ -42,7 +43,8 @@ def test_the_commands_that_read_are_found():
 
 
 @pytest.mark.parametrize("word", READING)
-def test_in_an_empty_folder_a_command_answers_in_json_or_says_why_not(word, tmp_path):
+def test_in_an_empty_folder_a_command_answers_in_json_or_says_why_not(word, tmp_path, monkeypatch):
+    monkeypatch.setenv(FORKS, "no")  # started as a user does, once each: what it lacks nobody else has loaded
     found = flowlord(word, *WORDS.get(word, []), "-o", "json", cwd=tmp_path)
     assert found.code in ANSWERS, found.err
     assert "\x1b" not in found.out + found.err

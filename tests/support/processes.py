@@ -1,4 +1,7 @@
-"""flowlord as real processes: commands that end, daemons that run until told to stop, and waiting with a limit."""
+"""flowlord as real processes: commands that end, daemons that run until told to stop, and waiting with a limit.
+
+Most are forks of a process that has loaded flowlord, see support/forks.py.
+"""
 
 import json
 import os
@@ -9,16 +12,18 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from flowlord.bus.clock import SystemClock
+from support.forks import Fork, can_fork, fork
 
 ROOT = Path(__file__).resolve().parents[2]
 FLOWLORD = (sys.executable, "-m", "flowlord")
+STANDARD = ("stdin", "stdout", "stderr")
 LIMIT_S = 40.0
 _numbers = count(1)
 
@@ -57,11 +62,28 @@ def ran(
     limit_s: float = LIMIT_S,
 ) -> Ended:
     """Run any command to its end."""
+    whole = os.environ | dict(env or {})
+    if can_fork(command, whole):
+        return _ran_as_fork(command, cwd, stdin, whole, limit_s)
     done = subprocess.run(
-        command, cwd=cwd, input=stdin, env=os.environ | dict(env or {}), capture_output=True, text=True,
-        timeout=limit_s, check=False,
+        command, cwd=cwd, input=stdin, env=whole, capture_output=True, text=True, timeout=limit_s, check=False,
     )  # fmt: skip
     return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def _ran_as_fork(command: list[str], cwd: Path, stdin: str, env: Mapping[str, str], limit_s: float) -> Ended:
+    with ExitStack() as files:
+        given, out, err = (files.enter_context(open(os.memfd_create(name), "w+")) for name in STANDARD)
+        given.write(stdin)
+        given.seek(0)
+        process = fork(command, cwd=cwd, env=env, standard=[file.fileno() for file in (given, out, err)])
+        try:
+            code = process.wait(limit_s)
+        finally:
+            process.kill()
+        for file in (out, err):
+            file.seek(0)
+        return Ended(code, out.read(), err.read())
 
 
 class Running:
@@ -70,10 +92,16 @@ class Running:
     def __init__(self, command: list[str], cwd: Path, env: Mapping[str, str]) -> None:
         number = next(_numbers)
         self._out, self._err = cwd / f".stdout-{number}", cwd / f".stderr-{number}"
-        with self._out.open("wb") as out, self._err.open("wb") as err:
-            self.process = subprocess.Popen(
-                command, cwd=cwd, env=os.environ | dict(env), stdin=subprocess.DEVNULL, stdout=out, stderr=err
-            )
+        whole = os.environ | dict(env)
+        self.process: subprocess.Popen[bytes] | Fork
+        with self._out.open("wb") as out, self._err.open("wb") as err, open(os.devnull, "rb") as null:
+            if can_fork(command, whole):
+                standard = [file.fileno() for file in (null, out, err)]
+                self.process = fork(command, cwd=cwd, env=whole, standard=standard)
+            else:
+                self.process = subprocess.Popen(
+                    command, cwd=cwd, env=whole, stdin=null, stdout=out, stderr=err
+                )
 
     @property
     def out(self) -> str:
