@@ -10,8 +10,8 @@ from flowlord.cache.attempt import COLUMNS, Attempt
 from flowlord.cache.many import SIZES
 from flowlord.cache.schema import in_memory
 
-WAITING = Attempt(None, "k", "t", "t", "j", "id", "info", "a=b", "c", "f:t", "f", "r", "cron", "b", 7, 2, "m",
-    published_us=5, due_us=6, happened_us=7)  # fmt: skip
+WAITING = Attempt(None, "k", "id", "info", "a=b", "c", "cron", 5, 6, 0, 0, 7,
+    "t", "t", "j", "f:t", "f", "r", "b", 7, 2, "m")  # fmt: skip
 WELL = replace(
     WAITING,
     state="complete",

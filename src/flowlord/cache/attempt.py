@@ -45,7 +45,7 @@ FAILED = frozenset({State.ERROR, State.DEAD, State.ALERT, State.QUARANTINED, Sta
 
 
 class Attempt(msgspec.Struct):
-    """A row of the table `tasks`: one dispatch key, one attempt. Fields in the order of the columns.
+    """A row of the table `tasks`: one dispatch key, one attempt. Before `topic` stands what hardly two have alike.
 
     Mutable, because the historian folds facts into it; whoever reads one out of a query owns it alone. Times are
     microseconds since 1970 UTC, 0 when unknown: `happened_us` is when the bus last told something of it, by the clock
@@ -57,17 +57,22 @@ class Attempt(msgspec.Struct):
 
     n: int | None = None
     key: str = ""
-    topic: str = ""
-    type: str = ""
-    job: str = ""
     id: str = ""
     info: str = ""
     meta: str = ""
     created: str = ""
+    cause: str = ""
+    published_us: int = 0
+    due_us: int = 0
+    started_us: int = 0
+    ended_us: int = 0
+    happened_us: int = 0
+    topic: str = ""
+    type: str = ""
+    job: str = ""
     phase: str = ""
     workflow: str = ""
     revision: str = ""
-    cause: str = ""
     batch: str = ""
     priority: int = 5
     number: int = 1
@@ -76,11 +81,6 @@ class Attempt(msgspec.Struct):
     result: str = ""
     msg: str = ""
     reason: str = ""
-    published_us: int = 0
-    due_us: int = 0
-    started_us: int = 0
-    ended_us: int = 0
-    happened_us: int = 0
     worker: str = ""
     deliveries: int = 0
     output: str = ""

@@ -300,9 +300,9 @@ def _first_of(fact: Fact, at: int, key: str) -> Attempt:
         return attempt
     number, moment = told_by(task)
     return Attempt(
-        None, key, fact.topic, task.type, task.job, task.id, task.info, task.meta, task.created,
-        phase, phase.partition(":")[0], fact.revision, fact.cause, fact.batch, fact.priority, number, moment,
-        happened_us=at,
+        None, key, task.id, task.info, task.meta, task.created, fact.cause, 0, 0, 0, 0, at,
+        fact.topic, task.type, task.job, phase, phase.partition(":")[0], fact.revision, fact.batch, fact.priority,
+        number, moment,
     )  # fmt: skip
 
 

@@ -27,13 +27,13 @@ class Many(NamedTuple):
     row: str
     tail: str = ""
 
-    def run(self, db: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> None:
-        """Run it for all rows."""
+    def run(self, db: sqlite3.Connection, rows: Sequence[Sequence[Any]], alike: Sequence[Any] = ()) -> None:
+        """Run it for all rows; `alike` are the values that each of them refers to as ?1, ?2, ... before its own."""
         at, size = 0, SIZES[0]
         while left := len(rows) - at:
             if size > left:
                 size = next(fewer for fewer in SIZES if fewer <= left)
-            db.execute(_text(self, size), [*chain.from_iterable(rows[at : at + size])])
+            db.execute(_text(self, size), [*alike, *chain.from_iterable(rows[at : at + size])])
             at += size
 
 

@@ -1,6 +1,8 @@
-"""How attempts are written: a statement for each usual form of a row, in whose text the empty columns stand as such.
+"""How attempts are written: with as few values bound as can be.
 
-To bind a value costs a hundred times what it costs to compare it, and a third of a row is empty.
+To bind a value costs a hundred times what it costs to compare it. Most columns of many new rows hold the same values,
+which are bound once for all of them; and for each usual form of other rows there is a statement in whose text the empty
+columns, a third of them, stand as such.
 """
 
 # ruff: noqa: S608 - statements are put together from names of ours only; every value is a parameter.
@@ -15,7 +17,7 @@ from typing import Any, Final
 from msgspec.structs import astuple
 
 from flowlord.cache.attempt import COLUMNS, Attempt
-from flowlord.cache.many import SIZES, Many, row
+from flowlord.cache.many import Many, row
 
 # What may change in a row after it was written; the rest says what the task is.
 CHANGING: Final = (
@@ -31,6 +33,12 @@ _WORDS: Final = ("msg", "reason", "output", "late_us", "lost")
 """Empty in what went well."""
 _OUTCOME: Final = (*_WORDS, "result", "started_us", "ended_us", "worker", "deliveries")
 """Empty in what has only been published."""
+_OWN: Final = COLUMNS.index("topic")
+"""So many columns of a row are its own; the others are its kind, of which there are few."""
+_SOME: Final = 512
+"""Rows that are looked through at a time for those of one kind; so they lie near each other in the file."""
+_FEW: Final = 8
+"""Of fewer rows it does not pay to bind what they have alike."""
 
 
 def empty(name: str) -> str:
@@ -39,7 +47,7 @@ def empty(name: str) -> str:
 
 
 def _insert(*blank: str) -> Many:
-    values = ("NULL" if name == "n" else _EMPTY[name] if name in blank else "?" for name in COLUMNS)
+    values = (_EMPTY[name] if name in blank else "?" for name in COLUMNS)
     return Many(f"INSERT OR FAIL INTO tasks ({', '.join(COLUMNS)}) VALUES", f"({', '.join(values)})")
 
 
@@ -51,6 +59,13 @@ def _update(names: Sequence[str], blank: Sequence[str] = ()) -> Many:
     return Many(head, row(1 + len(bound)), ") AS told WHERE tasks.n = told.column1")
 
 
+def _insert_alike() -> Many:
+    own, kind = COLUMNS[:_OWN], COLUMNS[_OWN:]
+    values = [*(f"?{at}" for at, _ in enumerate(kind, 1)), *("?" for _ in own)]
+    return Many(f"INSERT OR FAIL INTO tasks ({', '.join((*kind, *own))}) VALUES", f"({', '.join(values)})")
+
+
+_ALIKE: Final = _insert_alike()
 _NEW: Final = _insert()
 _NEW_WELL: Final = _insert(*_WORDS)
 _NEW_WAITING: Final = _insert(*_OUTCOME)
@@ -63,8 +78,7 @@ _CHANGED_WELL: Final = _update(CHANGING, _WORDS)
 _CHANGED_WHOLE: Final = _update(COLUMNS[1:])
 
 # Where what may be empty lies in a row: columns that are neighbours there.
-_RESULT, _MSG, _PUBLISHED = map(COLUMNS.index, ("result", "msg", "published_us"))
-_STARTED, _HAPPENED = map(COLUMNS.index, ("started_us", "happened_us"))
+_STARTED, _HAPPENED, _RESULT, _MSG = map(COLUMNS.index, ("started_us", "happened_us", "result", "msg"))
 _WORKER, _OUTPUT = map(COLUMNS.index, ("worker", "output"))
 _CHANGED_MSG = 1 + CHANGING.index("msg")
 _CHANGED_PUBLISHED = 1 + CHANGING.index("published_us")
@@ -72,20 +86,21 @@ _CHANGED_OUTPUT = 1 + CHANGING.index("output")
 
 
 def write(db: sqlite3.Connection, attempts: Iterable[Attempt]) -> None:
-    """Write attempts that are known (those with a number), and those that are new."""
-    new: list[tuple[Any, ...]] = []
+    """Write attempts that are known (those with a number), and those that are new, which get one."""
+    new: list[Attempt] = []
     changed: list[tuple[Any, ...]] = []
     whole: list[tuple[Any, ...]] = []
     for attempt in attempts:
         if attempt.n is None:
-            new.append(astuple(attempt))
+            new.append(attempt)
         elif attempt.published_us:
             changed.append(_changing(attempt))
         else:
             whole.append(astuple(attempt))
     _write_changed(db, changed)
     _CHANGED_WHOLE.run(db, whole)
-    _write_new(db, new)
+    if new:
+        _write_new(db, new)
 
 
 def write_harmless(db: sqlite3.Connection, attempts: Iterable[Attempt]) -> None:
@@ -107,24 +122,36 @@ def _write_changed(db: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> N
     _CHANGED.run(db, others)
 
 
-def _write_new(db: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Write them in their order, which their numbers keep: so many at a time in the narrowest form that fits all."""
-    for first in range(0, len(rows), SIZES[0]):
-        some = rows[first : first + SIZES[0]]
-        if not all(map(_went_well, some)):
-            _NEW.run(db, [told[1:] for told in some])
-        elif not all(map(_waits, some)):
-            _NEW_WELL.run(db, [told[1:_MSG] + told[_PUBLISHED:_OUTPUT] for told in some])
-        else:
-            _NEW_WAITING.run(
-                db,
-                [told[1:_RESULT] + told[_PUBLISHED:_STARTED] + told[_HAPPENED:_WORKER] for told in some],
-            )
+def _write_new(db: sqlite3.Connection, attempts: Sequence[Attempt]) -> None:
+    """Write them; their numbers keep their order."""
+    [last] = db.execute("SELECT ifnull(max(n), 0) FROM tasks").fetchone()
+    for n, attempt in enumerate(attempts, last + 1):
+        attempt.n = n
+    for first in range(0, len(attempts), _SOME):
+        kinds: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
+        for told in map(astuple, attempts[first : first + _SOME]):
+            kinds.setdefault(told[_OWN:], []).append(told)
+        others: list[tuple[Any, ...]] = []
+        for kind, some in kinds.items():
+            many = len(some) - len(some) % _FEW
+            _ALIKE.run(db, [told[:_OWN] for told in some[:many]], kind)
+            others += some[many:]
+        _write_mixed(db, others)
+
+
+def _write_mixed(db: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Write those that few others are like, in the narrowest form that fits all of them."""
+    if all(map(_waits, rows)):
+        _NEW_WAITING.run(db, [told[:_STARTED] + told[_HAPPENED:_RESULT] for told in rows])
+    elif all(map(_went_well, rows)):
+        _NEW_WELL.run(db, [told[:_MSG] + told[_WORKER:_OUTPUT] for told in rows])
+    else:
+        _NEW.run(db, rows)
 
 
 def _went_well(told: tuple[Any, ...]) -> bool:
-    return told[_MSG:_PUBLISHED] == ("", "") and told[_OUTPUT:] == ("", 0, 0)
+    return told[_MSG:_WORKER] == ("", "") and told[_OUTPUT:] == ("", 0, 0)
 
 
 def _waits(told: tuple[Any, ...]) -> bool:
-    return not told[_RESULT] and told[_STARTED:_HAPPENED] == (0, 0) and told[_WORKER:_OUTPUT] == ("", 0)
+    return told[_RESULT:] == ("", "", "", "", 0, "", 0, 0) and told[_STARTED:_HAPPENED] == (0, 0)
