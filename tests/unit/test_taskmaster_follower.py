@@ -10,7 +10,7 @@ from flowlord.cache.historian import Historian
 from flowlord.cache.queries import History
 from flowlord.model.errors import Refused
 from flowlord.model.plan import Mark, Plan
-from flowlord.taskmaster.follower import BATCH, LONG_NS, MOST, Follower
+from flowlord.taskmaster.follower import BATCH, FEW, GATHER_S, LONG_NS, LONGEST_GATHER_S, MOST, Follower
 from support.clock import VirtualClock
 from support.journal import Kept, done, journal, published, task
 
@@ -67,6 +67,29 @@ def test_a_follower_takes_what_is_there_and_more_at_a_time_when_that_is_not_all(
     assert copied == [BATCH, 2 * BATCH, MOST, MOST]
     bus.entries += journal([published("late")], first=22_001)
     assert follower.step(0.5) == 1
+
+
+@pytest.mark.parametrize(
+    "tasks, after_s, rest_s",
+    [
+        (1, 10.0, GATHER_S),
+        (FEW // 2 - 1, 0.1, GATHER_S),
+        (500, 0.1, LONGEST_GATHER_S),  # 7,000 more would take 0.7 s
+        (900, 0.05, 0.05 / 1_800 * (MOST - 1_800)),
+        (900, 600.0, GATHER_S),  # the first ones after a long silence tell nothing of the pace
+        (1_000, 0.1, 0.0),  # as many as were asked for: there are more
+    ],
+)
+def test_the_more_comes_the_longer_it_pays_to_wait_for_more(tasks, after_s, rest_s):
+    clock = VirtualClock()
+    bus = Bus(many(tasks))
+    follower = follower_of(bus, clock)
+    clock.advance(after_s)
+    follower.step(0.5)
+    assert follower.rest_s == pytest.approx(rest_s)
+    bus.entries.clear()
+    follower.step(0.5)
+    assert follower.rest_s == 0.0
 
 
 def test_steps_that_take_long_become_smaller_again():

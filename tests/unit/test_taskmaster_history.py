@@ -7,7 +7,7 @@ from flowlord.bus.clock import SystemClock
 from flowlord.cache.schema import CacheUnusable
 from flowlord.model.errors import BusUnavailable
 from flowlord.taskmaster.chronicle import Chronicle
-from flowlord.taskmaster.copying import FEW, GATHER_S, How, State, copy
+from flowlord.taskmaster.copying import How, State, copy
 from flowlord.taskmaster.health import Health
 
 
@@ -15,6 +15,7 @@ class Script:
     """A follower whose steps do what is written down, and which ends the loop behind the last one."""
 
     def __init__(self, *steps):
+        self.rest_s = 0.0
         self.steps, self.ending, self.is_finished = list(steps), threading.Event(), False
 
     def step(self, wait_s=0.0):
@@ -23,6 +24,7 @@ class Script:
             self.ending.set()
         if isinstance(now, Exception):
             raise now
+        self.rest_s = now / 1_000
         return now
 
     def finish(self):
@@ -69,11 +71,11 @@ class Watched(threading.Event):
         return self.is_set()
 
 
-def test_after_few_entries_more_are_gathered_and_after_many_or_none_there_is_no_wait():
-    script = Script(1, FEW - 1, FEW, 0, 5_000, 0)
+def test_after_each_step_it_rests_for_as_long_as_its_follower_says():
+    script = Script(50, 0, 250, 0)
     script.ending = Watched()
     assert copy(lambda: script, lambda _: None, script.ending)
-    assert script.ending.waits == [GATHER_S, GATHER_S]
+    assert script.ending.waits == [0.05, 0.25]
 
 
 def test_a_bus_that_cannot_be_opened_is_tried_again(monkeypatch):

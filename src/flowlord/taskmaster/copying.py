@@ -17,9 +17,6 @@ log = logging.getLogger("flowlord.history")
 
 WAIT_S = 0.25
 """How long a step waits for something to copy; so long it may take until the process notices that it is to end."""
-FEW = 200
-GATHER_S = 0.05
-"""How long more is waited for after a step that copied few: ten at a time cost three times as much as two hundred."""
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 10.0
 FINISH = b"finish"
@@ -50,12 +47,11 @@ def copy(begin: Callable[[], Follower], tell: Callable[[State], None], ending: t
     follower: Follower | None = None
     known: State | None = None
     pause_s = FIRST_PAUSE_S
-    copied = 0
     while not ending.is_set():
         try:
             if follower is None:
                 follower = begin()
-            copied = follower.step(WAIT_S)
+            follower.step(WAIT_S)
             state = State(How.WORKS)
         except BusUnavailable as error:
             state = State(How.AWAY, str(error))
@@ -74,8 +70,8 @@ def copy(begin: Callable[[], Follower], tell: Callable[[State], None], ending: t
             tell(state)
         if state.how is How.WORKS:
             pause_s = FIRST_PAUSE_S
-            if 0 < copied < FEW:
-                ending.wait(GATHER_S)
+            if follower is not None and follower.rest_s:
+                ending.wait(follower.rest_s)
         else:
             ending.wait(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
