@@ -80,10 +80,17 @@ _EMPTY = "DELETE FROM days WHERE (day, topic, type, job, state) = (?, ?, ?, ?, ?
 
 def counted(attempt: Attempt) -> Counted | None:
     """Return where an attempt counts, how long it ran and how long it waited; None as long as it has not ended."""
-    if attempt.state in _OPEN:
+    state = attempt.state
+    if state in _OPEN:
         return None
-    slot = (attempt.happened_us // DAY_US, attempt.topic, attempt.type, attempt.job, attempt.state)
-    return slot, attempt.took_us, attempt.waited_us
+    slot = (attempt.happened_us // DAY_US, attempt.topic, attempt.type, attempt.job, state)
+    began = attempt.started_us
+    if not began:
+        return slot, 0, 0
+    # As `Attempt.took_us` and `waited_us` tell it, for each attempt that ends.
+    took, ready = attempt.ended_us - began, max(attempt.published_us, attempt.due_us)
+    waited = began - ready if ready else 0
+    return slot, took if took > 0 else 0, waited if waited > 0 else 0
 
 
 def differences(changed: Mapping[str, Attempt], before: Mapping[str, Counted]) -> dict[Slot, Sums]:
@@ -91,7 +98,7 @@ def differences(changed: Mapping[str, Attempt], before: Mapping[str, Counted]) -
     found: dict[tuple[int, str, str, str, str], list[int]] = {}
     for key, attempt in changed.items():
         now = counted(attempt)
-        was = before.get(key)
+        was = before.get(key) if before else None
         if now == was:
             continue
         if now is not None:

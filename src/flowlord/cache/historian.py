@@ -39,14 +39,14 @@ class _Row(Attempt, array_like=True):
 _rows = Decoder(list[_Row]).decode
 
 
-def _select(names: Collection[str], condition: str) -> str:
+def _select(names: Collection[str]) -> str:
     """Return the question for rows by their keys, in one answer: Python would ask for each row of several anew."""
     values = ", ".join(name if name in names else empty(name) for name in COLUMNS)
-    return f"SELECT json_group_array(json_array({values})) FROM tasks WHERE {condition}key IN "
+    return f"SELECT json_group_array(json_array({values})) FROM tasks WHERE key IN "
 
 
-_SELECT = _select(COLUMNS, "")
-_SELECT_CHANGING = _select(_LEARNT, "published_us AND ")
+_SELECT = _select(COLUMNS)
+_SELECT_CHANGING = _select(_LEARNT)
 
 
 _ALERT = Many("INSERT OR FAIL INTO alerts VALUES", row(10, "NULL, "))
@@ -301,10 +301,10 @@ class Historian:
     def _known(self, keys: Iterable[str]) -> list[Attempt]:
         wanted = [key for key in keys if key.isascii() or _can_be_kept(key)]
         found: list[Attempt] = list(self._selected(_SELECT_CHANGING, wanted))
-        if len(found) < len(wanted):  # the others are new here, or were first heard of by their end
-            known = {attempt.key for attempt in found}
-            missing = [key for key in wanted if key not in known]
-            found += self._selected(_SELECT, missing)
+        # Those that were first heard of by their end: who they are may be told bit by bit.
+        if whole := [attempt.key for attempt in found if not attempt.published_us]:
+            found = [attempt for attempt in found if attempt.published_us]
+            found += self._selected(_SELECT, whole)
         return found
 
     def _selected(self, sql: str, keys: Sequence[str]) -> Iterator[Attempt]:
