@@ -39,6 +39,7 @@ from flowlord.model.message import Delivery, Message
 from flowlord.model.plan import Plan
 from flowlord.taskmaster.chance import Chance, Stamps
 from flowlord.taskmaster.follower import Follower
+from flowlord.taskmaster.overheard import Overheard
 from flowlord.taskmaster.reload import Reloader
 from flowlord.taskmaster.router import Router
 from flowlord.taskmaster.surroundings import Surroundings
@@ -187,11 +188,17 @@ def record(address: str, pid: int) -> None:
 
 
 def alert(address: str, pid: int) -> None:
-    """Look for what is to be told; there is nothing."""
+    """Look for what is to be told in what the history has read; there is nothing."""
     with taskmaster(address) as (bus, around, _):
-        alerter = alerter_of(bus, around.clock, AlertSettings(), "UTC", "bench|1", lambda text: None)
-        alerter.step(0.0)
+        overheard = Overheard()
+        alerter = alerter_of(
+            bus, around.clock, AlertSettings(), "UTC", "bench|1", lambda text: None, overheard
+        )
+        while alerter.step(0.0):
+            pass
+        begin = bus.journal_bounds()[1]
         decide_all(Router(around))
+        overheard.tell(bus.generation(), bus.journal(begin, RESULTS))
         between(pid, lambda: alerter.step(0.0))
 
 

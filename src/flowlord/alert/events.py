@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import blake2b
 from typing import Final, Protocol
@@ -68,7 +68,7 @@ _ENDED: Final = frozenset({FactKind.DONE, FactKind.CANCELLED, FactKind.QUARANTIN
 
 
 def happenings(
-    entries: Iterable[Entry], subjects: Container[str], tries: Iterable[str] = ()
+    entries: Iterable[Entry], subjects: Collection[str], tries: Iterable[str] = ()
 ) -> list[Happening]:
     """Return what these entries tell, in order.
 
@@ -87,16 +87,19 @@ def happenings(
         starts = {each.key: each.batch for each in entry.facts if each.batch} if alerts else {}
         for fact in entry.facts:
             kind = fact.kind
-            is_further = fact.key in again and kind in _ENDED
+            is_further = bool(again) and fact.key in again and kind in _ENDED
             if is_further:
                 again.discard(fact.key)
                 subject = _bounded(fact.phase)
                 well.pop(subject, None)
                 found.append(Tried(subject, at, fact.key))
             if kind is _DONE:
-                subject = _bounded(fact.phase or (fact.task.name if fact.task else fact.topic))
+                task = fact.task
+                if task is None or task.result != _COMPLETE or not (failed or subjects):
+                    continue  # nearly always: nobody waits for its end
+                subject = _bounded(fact.phase or task.name)
                 start = "" if is_further else fact.batch[:_LONGEST_NAME]
-                if fact.task is None or fact.task.result != _COMPLETE or start in well.get(subject, ()):
+                if start in well.get(subject, ()):
                     continue
                 if subject in failed or subject in subjects:
                     well.setdefault(subject, set()).add(start)

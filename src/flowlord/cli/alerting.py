@@ -12,6 +12,7 @@ from flowlord.config.settings import AlertSettings
 from flowlord.model.channel import ChannelKind, ChannelSpec
 from flowlord.model.clock import Clock
 from flowlord.taskmaster.alerter import LEASE_S, Alerter
+from flowlord.taskmaster.overheard import Overheard
 
 BOT, HOOK, WEB = 6.0, 3.0, 1.5
 """Limits of one request that one send takes at most: a bot makes four, a webhook of Slack two; redirects lengthen each
@@ -19,7 +20,13 @@ by half."""
 
 
 def alerter_of(
-    bus: Bus, clock: Clock, alerts: AlertSettings, zone: str, owner: str, tell_health: Callable[[str], None]
+    bus: Bus,
+    clock: Clock,
+    alerts: AlertSettings,
+    zone: str,
+    owner: str,
+    tell_health: Callable[[str], None],
+    overheard: Overheard | None = None,
 ) -> Alerter:
     """Return what tells alerts on that bus; `owner` is `DAEMON|PROCESS`."""
     channels: dict[str, Channel] = {}
@@ -36,6 +43,7 @@ def alerter_of(
         owner,
         lease_s=LEASE_S + slowest_s,
         tell_health=tell_health,
+        overheard=overheard,
     )
 
 

@@ -38,6 +38,7 @@ from flowlord.taskmaster.chronicle import END_S, Chronicle, Finishes
 from flowlord.taskmaster.copying import FINISH, State, copy
 from flowlord.taskmaster.follower import Follower
 from flowlord.taskmaster.inspector import Inspector
+from flowlord.taskmaster.overheard import Overheard
 from flowlord.taskmaster.surroundings import Surroundings
 
 BACKUP_S = 60.0
@@ -90,6 +91,7 @@ def follower_of(
     restore: Restore | None = None,
     at_end: Callable[[], object] | None = None,
     inspector: Inspector | None = None,
+    overheard: Overheard | None = None,
 ) -> Follower:
     """Return what copies from that bus, which is at `where`, to that file; `restore` is asked for a missing one."""
     keep = timedelta(microseconds=cache.retention_ns // 1000)
@@ -97,7 +99,7 @@ def follower_of(
     def opened() -> Historian:
         return Historian(cache.path, clock, restore=restore, of=name_of(where))
 
-    return Follower(bus, clock, opened, keep, cache.max_bytes, at_end, inspector)
+    return Follower(bus, clock, opened, keep, cache.max_bytes, at_end, inspector, overheard)
 
 
 def place_of(cache: CacheSettings, storage: StorageSettings) -> Place | None:
@@ -147,9 +149,12 @@ def main() -> int:
 
     def begin() -> Follower:
         bus = bus_at(charge.bus, by=charge.by)
-        return follower_of(bus, charge.bus, clock, charge.cache, restore, inspector=inspector)
+        return follower_of(
+            bus, charge.bus, clock, charge.cache, restore, inspector=inspector, overheard=overheard
+        )
 
-    alerts = threading.Thread(target=_alert, args=(charge, clock, ending), name="flowlord-alerts")
+    overheard = Overheard() if charge.cache.enabled else None
+    alerts = threading.Thread(target=_alert, args=(charge, clock, ending, overheard), name="flowlord-alerts")
     alerts.start()
     if not charge.cache.enabled:
         alerts.join()
@@ -171,8 +176,8 @@ def main() -> int:
     return 0 if is_whole else 1
 
 
-def _alert(charge: Charge, clock: Clock, ending: threading.Event) -> None:
-    """Tell alerts, on a connection of its own."""
+def _alert(charge: Charge, clock: Clock, ending: threading.Event, overheard: Overheard | None) -> None:
+    """Tell alerts, on a connection of its own; what the history has read of the journal is not read again."""
     from flowlord.cli.alerting import alerter_of
 
     owner = f"{charge.by}|{os.getpid()}"
@@ -180,7 +185,7 @@ def _alert(charge: Charge, clock: Clock, ending: threading.Event) -> None:
 
     def begin() -> Alerter:
         bus = bus_at(charge.bus, by=charge.by)
-        return alerter_of(bus, clock, charge.alerts, charge.zone, owner, health)
+        return alerter_of(bus, clock, charge.alerts, charge.zone, owner, health, overheard)
 
     follow(begin, _tell, ending)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -23,12 +23,13 @@ from flowlord.alert.port import Channel, Notice, Undelivered
 from flowlord.alert.state import Event, EventKind, Happening, State
 from flowlord.alert.take import take
 from flowlord.alert.tell import tell
-from flowlord.bus.port import Bus
+from flowlord.bus.port import Bus, JournalEntry
 from flowlord.model.clock import Clock
 from flowlord.model.crashpoint import crashpoint
 from flowlord.model.errors import Refused
 from flowlord.model.plan import ANY, Mark, Plan
 from flowlord.taskmaster.manners import as_phases_ask
+from flowlord.taskmaster.overheard import Overheard
 
 log = logging.getLogger("flowlord.alerts")
 
@@ -62,12 +63,17 @@ class Alerter:
         *,
         lease_s: float = LEASE_S,
         tell_health: Callable[[str], None] = lambda text: None,
+        overheard: Overheard | None = None,
     ) -> None:
         """`owner` names daemon and process as `DAEMON|PROCESS`; of one daemon the newest process is the only one alive.
 
         `lease_s` must be longer than any channel takes to send. `tell_health` hears what cannot be delivered now, and
-        an empty text when all is well.
+        an empty text when all is well. What another follower read comes through `overheard`.
         """
+        self._overheard = overheard
+        self._reads = (
+            True  # from the bus, until it has what is there: the other one may be elsewhere, or stand still
+        )
         self._bus, self._clock, self._policy, self._channels = bus, clock, policy, channels
         self._owner, self._lease_s = owner, lease_s
         self._tell_health = tell_health
@@ -204,7 +210,7 @@ class Alerter:
     def _heard(self, wait_s: float) -> tuple[list[Happening], int, bool]:
         """Return what happened since, the last entry that is in it, and whether there was any."""
         cursor = self._state.cursor
-        entries = self._bus.journal(cursor, BATCH, wait_s=wait_s)
+        entries = self._next(cursor, wait_s)
         if not entries:
             last = self._bus.journal_bounds()[1] if wait_s else cursor
             if last < cursor:  # a server lost its newest data, and counts on from less
@@ -222,6 +228,18 @@ class Alerter:
             self._forget_tries()
             log.error("%s", text, extra={"action": "alerts.gap"})
         return found, entries[-1].seq, True
+
+    def _next(self, cursor: int, wait_s: float) -> Sequence[JournalEntry]:
+        """Return what follows in the journal: as another follower read it, from the bus when it did not."""
+        if self._overheard is None:
+            return self._bus.journal(cursor, BATCH, wait_s=wait_s)
+        heard = self._overheard.hear(self._state.generation, cursor, 0.0 if self._reads else wait_s)
+        if heard:
+            self._reads = False
+            return heard[:BATCH]
+        found = self._bus.journal(cursor, BATCH)
+        self._reads = bool(found)
+        return found
 
     def _forget_tries(self) -> None:
         """What was not seen may have ended them, and one that never ends holds up the end of alerts."""

@@ -14,6 +14,7 @@ from flowlord.model.clock import Clock
 from flowlord.model.errors import BusUnavailable, Refused
 from flowlord.model.plan import Fact, FactKind, Mark, Plan
 from flowlord.taskmaster.inspector import Inspector
+from flowlord.taskmaster.overheard import Overheard
 
 LEAST = 200
 BATCH = 2_000
@@ -53,8 +54,13 @@ class Follower:
         max_bytes: int = 0,
         at_end: Callable[[], object] | None = None,
         inspector: Inspector | None = None,
+        overheard: Overheard | None = None,
     ) -> None:
-        """`at_end` is called when the history has everything and is let go of; `inspector` tells that it is damaged."""
+        """`at_end` is called when the history has everything and is let go of; `inspector` tells that it is damaged.
+
+        What is read is told to `overheard`, before it is written.
+        """
+        self._overheard = overheard
         self._bus = bus
         self._clock = clock
         self._open = open_history
@@ -93,6 +99,8 @@ class Follower:
             self._attach(historian)
             entries = self._bus.journal(historian.cursor(), self._batch)
         if entries:
+            if self._overheard:
+                self._overheard.tell(self._generation, entries)
             begin_ns = self._clock.monotonic_ns()
             historian.follow(entries)
             self._last = (entries[-1].seq, entries[-1].commit)
