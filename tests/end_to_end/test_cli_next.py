@@ -117,7 +117,8 @@ def test_wrong_questions_get_their_exit_codes(tmp_path):
     assert by_files.code == 0
     assert "ingest (in.toml:1) has no schedule: it starts on files like /in/*.csv" in by_files.err
     for arguments in (
-        ["nowhere"], ["w", "--for", "soon"], ["w", "--for", "-2h"], ["w", "--from", "when"], ["w", "--tz", "Mars/Base"],
+        ["nowhere"], ["w", "--for", "soon"], ["w", "--for", "-2h"], ["w", "--for", "0"], ["w", "--from", "when"],
+        ["w", "--tz", "Mars/Base"],
         ["w", "-o", "xml"], ["w", "-n", "-1"], ["--explain", "* * * * *", "-o", "csv"],
     ):  # fmt: skip
         ended = flowlord("next", *arguments, cwd=tmp_path)

@@ -173,8 +173,9 @@ def test_an_event_of_s3_that_writes_is_a_file(event: str) -> None:
     assert read_notices(json.dumps(with_event(event)).encode()) == [PUT]
 
 
-def test_new_metadata_of_an_object_of_google_are_no_new_file() -> None:
-    told = pushed(GCS, eventType="OBJECT_METADATA_UPDATE", bucketId="in", objectId="a/x y.csv")
+@pytest.mark.parametrize("more", [{}, {"bucketId": "in", "objectId": "a/x y.csv"}])
+def test_new_metadata_of_an_object_of_google_are_no_new_file(more: dict[str, str]) -> None:
+    told = pushed(GCS, eventType="OBJECT_METADATA_UPDATE", **more)
     [notice] = read_notices(json.dumps(told).encode())
     assert (notice.path, notice.other, notice.deleted) == (OBJECT.path, "OBJECT_METADATA_UPDATE", False)
 

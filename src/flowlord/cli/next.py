@@ -123,8 +123,9 @@ def _length(text: str) -> timedelta | None:
     from flowlord.rules.durations import parse_duration
 
     length = timedelta(microseconds=parse_duration(text) // 1000)
-    if length < timedelta(0):
-        raise ValueError(f"--for {text} runs backwards: it is how far to look ahead")
+    if length <= timedelta(0):
+        what = "runs backwards" if length else "is no length"
+        raise ValueError(f"--for {text} {what}: it is how far to look ahead, such as 24h")
     return length
 
 

@@ -20,6 +20,7 @@ _ZERO = "0001-01-01T00:00:00Z"
 _NO_BUCKET = ("s3:///", "gs:///")
 _GONE = ("OBJECT_DELETE", "OBJECT_ARCHIVE")
 _NEW_IN_GCS = "OBJECT_FINALIZE"
+_METADATA = "OBJECT_METADATA_UPDATE"
 _GONE_FROM_S3 = ("ObjectRemoved", "LifecycleExpiration")
 _NEW_IN_S3 = "ObjectCreated"
 """What services call the writing of an object; they also tell of tags, rights, restores and, some, of each reading."""
@@ -114,7 +115,7 @@ def _pubsub(message: Mapping[str, Any], depth: int) -> Iterator[Notice]:
     if kind and isinstance(bucket, str) and isinstance(name, str) and bucket and name:
         told = {"id": "x", "bucket": bucket, "name": name, "generation": attributes.get("objectGeneration")}
         yield _gcs({**told, **inner}, kind)
-    elif kind in _GONE:
+    elif kind in (*_GONE, _METADATA):  # the object itself does not tell what happened to it
         yield _gcs(inner, kind)
     else:
         yield from _of(inner, depth + 1)
