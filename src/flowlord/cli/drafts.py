@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from flowlord.cli.flags import Commands, argument, option
-from flowlord.cli.options import Ascii, BusAddress, Color, Config, NoHeaders, Output, leave, settings_of
+from flowlord.cli.options import Ascii, BusAddress, Color, Config, NoHeaders, leave, settings_of
 
 app = Commands()
 
@@ -41,7 +41,16 @@ def next_(
     ] = "",
     local: Annotated[bool, option("--local", help="Show times of this machine's zone.")] = False,
     offline: Annotated[bool, option("--offline", help="Do not ask the bus what is paused.")] = False,
-    output: Output = "",
+    output: Annotated[
+        str,
+        option(
+            "-o",
+            "--output",
+            metavar="FORM",
+            help="table, json, jsonl, csv, tsv, name; or ics, a calendar.",
+            show_default=False,
+        ),
+    ] = "",
     no_headers: NoHeaders = False,
     ascii_: Ascii = False,
     color: Color = "auto",
@@ -54,13 +63,15 @@ def next_(
     \b
       flowlord next workflows/
       flowlord next --for 7d --topic load -o json
+      flowlord next --for 31d -o ics > starts.ics
       flowlord next --explain "0 0 1 * * MON-FRI" --tz Europe/Berlin
 
     See also: validate, graph, run.
     """
     from flowlord.cli.printer import Look
 
-    look = Look(output, no_headers, ascii_, color, wide)
+    is_calendar = output == "ics" and not explain
+    look = Look("json" if is_calendar else output, no_headers, ascii_, color, wide)
     settings = settings_of(config=config, bus=bus, workflows=path)
     if explain:
         from flowlord.cli.explain import run as explained
@@ -73,7 +84,7 @@ def next_(
     from flowlord.cli.next import Question
     from flowlord.cli.next import run as body
 
-    question = Question(length, number, start, topic, tz, local, offline, look)
+    question = Question(length, number, start, topic, tz, local, offline, look, is_calendar)
     leave(body(settings, settings.taskmaster.workflows, question))
 
 

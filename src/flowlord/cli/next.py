@@ -47,6 +47,7 @@ class Question:
     local: bool = False
     offline: bool = False
     look: Look = field(default_factory=Look)
+    is_calendar: bool = False
 
 
 def run(settings: Settings, path: str, question: Question, *, clock: Clock | None = None) -> int:
@@ -85,6 +86,11 @@ def run(settings: Settings, path: str, question: Question, *, clock: Clock | Non
         limited = question.number is None and question.look.resolved() == "table" and printer.on_terminal()
         shown = list(islice(planned, SHOWN)) if limited else planned
         rows = Rows(shown, _context(settings, entries, now, paused), view)
+        if question.is_calendar:
+            from flowlord.cli.calendar import calendar
+
+            printer.lines(calendar(rows.records(), now))
+            return ANSWER_IS_BAD if loaded.broken or loaded.failed else DONE
         count = _print(rows, question.look, _local_title(entries, view))
         _sum_up(entries, question, count, first, more=limited and any(True for _ in planned))
         return ANSWER_IS_BAD if loaded.broken or loaded.failed else DONE
