@@ -110,14 +110,16 @@ def test_a_reload_reaches_every_daemon_and_waits_until_each_runs_what_it_found(t
         two.process.wait()
         told = flowlord("reload", "-o", "json", cwd=tmp_path, env=env)
         assert told.code == 0, told.err
-        assert {row["pid"]: row["state"] for row in told.data} == {
-            one.process.pid: "reloaded", two.process.pid: "gone"
-        }  # fmt: skip
+        states = {row["pid"]: row["state"] for row in told.data}
+        assert states[one.process.pid] == "reloaded"
+        assert states.get(two.process.pid, "gone") == "gone", (
+            "or its lease has lapsed, on a machine that crawls"
+        )
         one.process.kill()
         one.process.wait()
         nobody = flowlord("reload", cwd=tmp_path, env=env)
         assert (nobody.code, nobody.out) == (5, ""), "not waited for until its lease lapses"
-        assert "ended without a word" in nobody.err
+        assert "no taskmaster is alive" in nobody.err
 
 
 def test_tasks_carry_the_digest_of_their_file_and_the_commit_of_its_folder(tmp_path):

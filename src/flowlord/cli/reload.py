@@ -106,7 +106,15 @@ def _wait(bus: Bus, token: str, clock: Clock, timeout_s: float) -> list[Presence
 
 def _is_gone(found: Presence) -> bool:
     """Whether it ran on this machine and its process is there no more; a hint only: containers may share a name."""
-    return found.host in (gethostname(), os.uname().nodename) and not os.path.exists(f"/proc/{found.pid}")
+    if found.host not in (gethostname(), os.uname().nodename):
+        return False
+    try:
+        with open(f"/proc/{found.pid}/stat", "rb") as stat:
+            return stat.read().rpartition(b")")[2].split()[:1] == [b"Z"]  # ended, and nobody has looked yet
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
 
 
 def _ended(gone: Sequence[Presence], now_us: int) -> str:
