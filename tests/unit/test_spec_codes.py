@@ -24,7 +24,8 @@ EXAMPLES: dict[str, list[tuple[str, str | bytes, tuple[int, int, int]]]] = {
         ("a.toml", "# " + "x" * (1 << 20), (0, 0, 0)),
         ("a.toml", "a = 1\nb = '" + "x" * 70_000 + "'", (2, 1, 1)),
         ("a.toml", "[[phase]]\n" * 5_001, (1, 1, 1)),
-        ("a.yaml", "phases: [" + "a," * 100_001 + "]", (1, 200_004, 200_005)),
+        ("a.yaml", "phases: [" + "a," * 5_001 + "]", (1, 10_010, 10_011)),
+        ("a.yaml", "phases: {" + "".join(f"{n}," for n in range(1_001)) + "}", (1, 3_900, 3_904)),
         ("a.toml", rule("&a" * 501), (3, 8, 1012)),
     ],
     "FL004": [

@@ -24,7 +24,7 @@ from flowlord.spec.document import (
     named,
 )
 from flowlord.spec.elsewhere import token_for
-from flowlord.spec.keys import AUTHORS_OWN, FIELDS, KNOWN_KEYS, stray_key
+from flowlord.spec.keys import AUTHORS_OWN, FIELDS, KNOWN_KEYS, MOST_STRAYS, stray_key
 from flowlord.spec.known import Known
 from flowlord.spec.near import nearest
 from flowlord.spec.options import Options
@@ -169,11 +169,11 @@ class _Reader:
             return
         told = self.strays.get((key, known))
         if told is None:
-            if len(self.strays) == MAX_KEYS:
+            if len(self.strays) == MOST_STRAYS:
                 self.strays["", ()] = "", "", None
-                text = f"the file has more than {MAX_KEYS:,} different unknown keys"
+                text = f"the file has more than {MOST_STRAYS:,} different unknown keys"
                 self.tell("FL003", path, text, on_key=True)
-            if len(self.strays) > MAX_KEYS:  # told once
+            if len(self.strays) > MOST_STRAYS:  # told once
                 return
             told = self.strays[key, known] = stray_key(key, known, hinted=not self.findings.is_full("FL013"))
         code, hint, better = told

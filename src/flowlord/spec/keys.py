@@ -17,6 +17,7 @@ FIELDS: Final = {
     "retry": "retry",
     "template": "template",
 }
+MOST_STRAYS: Final = 500  # different keys of one file that nobody knows; more are no slips
 AUTHORS_OWN: Final = "x-"
 """How keys begin that nobody reads and nobody wonders about: notes, and a place for the anchors of YAML."""
 KNOWN_KEYS: Final = ("dependsOn", "dependson", "depends_on", "rule", "retry", "task", "template")

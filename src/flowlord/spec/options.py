@@ -83,7 +83,8 @@ class Options:
             take = _TAKE.get(key)
             name = key
             if take is None:
-                name = ALIASES.get(key.lower(), key.lower())
+                low = key.lower()
+                name = ALIASES.get(low, low)
                 take = _TAKE.get(name)
                 if take is None:
                     self._other(number, key, name, value)
@@ -190,7 +191,7 @@ class Options:
             known = self.known.durations[value] = _duration(value)
         if isinstance(known, Unreadable):
             bare = value.strip()
-            if bare == value or isinstance(_duration(bare), Unreadable):
+            if bare == value or self.before.is_full("FL050") or isinstance(_duration(bare), Unreadable):
                 self.complain("FL050", number, value, known)
             else:
                 text = f"{quote(value)} is no duration: there are blanks around it"

@@ -142,6 +142,9 @@ def decoded(raw: str) -> tuple[str, Sequence[int]]:
 
 def _placed(text: str, pairs: list[Pair], options: Options, plain: bool) -> list[Finding]:
     """Give each remark its place in the rule string, and add what only the writing of it shows."""
+    full = options.before.is_full
+    if plain and all(full(remark.code) for remark in options.remarks):  # they are only counted
+        return [Finding(remark.code, (), "") for remark in options.remarks]
     findings: list[Finding] = []
     start = 1 if text.startswith("?") else 0
     pieces: list[tuple[int, str]] = []
@@ -149,7 +152,7 @@ def _placed(text: str, pairs: list[Pair], options: Options, plain: bool) -> list
         pieces.append((start, piece))
         start += len(piece) + 1
     for code, number, words, hint, on_key, first, last, better in options.remarks:
-        if options.before.is_full(code):
+        if full(code):
             findings.append(Finding(code, (), ""))
             continue
         at, piece = pieces[number]

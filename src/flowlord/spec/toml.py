@@ -62,19 +62,18 @@ def read(source: Source) -> Document:
         lambda: scan(source.text) if plain is None else scan_plain(source.text, plain.headers, source.starts),
         lambda node, _: spell(source.text, node),
     )
-    if plain is None and any(map(_holds, data.values())):  # else nothing can be deep
+    if plain is None and _is_deep(data, MAX_DEPTH):  # brackets are never deeper than what they make
         _limit_depth(source)
     document.items = _items(document, None if plain is None else plain.headers)
     return document
 
 
-def _holds(value: object) -> bool:
-    """Tell whether a value has lists or tables in tables in it, or lists in lists."""
-    if isinstance(value, dict):
-        return not _NESTED.isdisjoint(map(type, value.values()))
-    if isinstance(value, list):
-        return any(isinstance(each, list) or (isinstance(each, dict) and _holds(each)) for each in value)
-    return False
+def _is_deep(value: dict[str, object] | list[object], most: int) -> bool:
+    """Tell whether lists and tables lie in each other more than so many times."""
+    if most == 0:
+        return True
+    parts = value.values() if isinstance(value, dict) else value
+    return any(type(each) in _NESTED and _is_deep(each, most - 1) for each in parts)  # type: ignore[arg-type]
 
 
 def _limit(source: Source) -> None:

@@ -13,6 +13,7 @@ _GAP: Final = re.compile(r"(?:[ \t\r\n]++|#[^\n]*+)*+")
 _GAPS: Final = frozenset(" \t\r\n#")
 _KEY: Final = re.compile(r"[ \t]*+([A-Za-z0-9_-]++)[ \t]*+=[ \t]*+")
 _TEXT: Final = re.compile(r'"(?!"")[^"\\\n]*+"')
+_PAIR: Final = re.compile(r'[ \t]*+([A-Za-z0-9_-]++)[ \t]*+=[ \t]*+("(?!"")[^"\\\n]*+")[ \t]*+,?+')
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]++")
 _STRING: Final = re.compile(
     r'"""(?:[^"\\]++|\\.|"{1,2}(?!"))*+"{3,5}'
@@ -158,7 +159,10 @@ class _Scan:
                 entries.append(entry)
         elif opening == "{":
             self.at += 1
-            node.inside = {}
+            node.inside = inside = {}
+            while (plain := _PAIR.match(self.text, self.at)) and plain[1] not in inside:  # as most are
+                inside[plain[1]] = Node(*plain.span(2), *plain.span(1))
+                self.at = plain.end()
             while not self.closed("}"):
                 self.pair(node)
         else:

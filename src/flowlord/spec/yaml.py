@@ -19,6 +19,7 @@ from flowlord.spec.yaml_places import spell
 LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 MAX_NODES: Final = 100_000
 MAX_ALIASES: Final = 100
+MAX_KEYS: Final = 1_000  # of a table within the file
 _CORE: Final = "tag:yaml.org,2002:"
 _UNTAGGED: Final = "take it out: a value is text, a number, true or false, a list or a table"
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}", re.ASCII)
@@ -169,20 +170,27 @@ class _Compose:
         word: object
         spots: list[_Spot] = []
         following, end_of_list, text = self.next, yaml.SequenceEndEvent, yaml.ScalarEvent
+        left = MAX_NODES - self.nodes
         while not isinstance(event := following(), end_of_list):
+            if len(data) == MAX_PHASES:
+                words = f"a list with more than {MAX_PHASES:,} values, as no file may have phases"
+                self.refuse("FL003", event, words, "split the file")
             if isinstance(event, text) and event.anchor is None:  # as nearly all are
-                self.nodes += 1
-                if self.nodes > MAX_NODES:
-                    self.count(event, 0)
+                left -= 1
+                if left < 0:
+                    self.count(event, MAX_NODES)
                 word = event.value
                 if event.tag or word in _WORDS or (not event.style and word[0] in _DIGITS):
                     word = self.scalar(event)
                 data.append(word)
                 spots.append((None, event))
                 continue
+            self.nodes = MAX_NODES - left
             value, place = self.value(event, depth + 1)
+            left = MAX_NODES - self.nodes
             data.append(value)
             spots.append(place)
+        self.nodes = MAX_NODES - left
         node.end = _span(event)[1]
         node.spots = spots
         return data
@@ -194,6 +202,8 @@ class _Compose:
         following, end_of_table, text = self.next, yaml.MappingEndEvent, yaml.ScalarEvent
         while not isinstance(event := following(), end_of_table):
             key = self.key(event)
+            if len(data) == MAX_KEYS and depth:  # of what lies in no table the checks tell it
+                self.refuse("FL003", event, f"a table with more than {MAX_KEYS:,} keys")
             if key in data:
                 line = self.source.place(_place_of(spots[key]).key)[0]
                 self.refuse(
@@ -278,7 +288,8 @@ def _items(document: Document) -> list[Item]:
                 raise Refused(
                     source.problem("FL003", at, at, f"the file has more than {MAX_PHASES:,} phases")
                 )
-            for number, value in enumerate(values):
-                place = source.place(document.node((key, number)).start)
-                items.append(Item((key, number), value, *place))
+            places = document.node((key,)).inside
+            assert isinstance(places, list)
+            for number, (value, node) in enumerate(zip(values, places, strict=True)):
+                items.append(Item((key, number), value, *source.place(node.start)))
     return items

@@ -93,10 +93,11 @@ def _may_hold_secrets(text: str) -> bool:
     low = text.lower()
     if "\\" in text:
         return any(sign in low for sign in _SIGNS) or _CREDENTIALS.search(text) is not None
-    issued = any(sign in text for sign in _OF_ISSUED)
-    if not issued and not any(sign in low for sign in _OF_GIVEN) and _CREDENTIALS.search(text) is None:
-        return False
-    return bool(_secrets(text, issued=issued))
+    return (
+        any(True for _ in _issued(text))
+        or ("://" in text and _ADDRESS.search(text) is not None)
+        or (any(sign in low for sign in _OF_GIVEN) and any(True for _ in _given(text)))
+    )
 
 
 def _secrets(text: str, *, issued: bool = True) -> list[tuple[str, int, int]]:
