@@ -97,6 +97,7 @@ bench: $(VENV)/.dev.stamp ## measure speed and start-up, and compare with the fl
 full: check-all ## everything: check-all, the long tests, 1,000 kills, the bench
 	@$(BIN)/python -m pytest -m full $(PYTEST_ARGS) || [ $$? -eq 5 ]
 	@FLOWLORD_TEST_FORKS=no $(BIN)/python -m pytest -m "not full" tests/end_to_end $(PYTEST_ARGS)
+	@FLOWLORD_TEST_EXAMPLES=full $(BIN)/python -m pytest -n $(JOBS) -m "not full" tests/property tests/unit $(PYTEST_ARGS)
 	@$(MAKE) --no-print-directory kill
 	@$(MAKE) --no-print-directory bench
 

@@ -95,8 +95,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 # the example and the database in .hypothesis remembers it.
 slow = [HealthCheck.too_slow]
 settings.register_profile("dev", deadline=None, max_examples=50, suppress_health_check=slow)
-settings.register_profile("ci", deadline=None, max_examples=200, print_blob=True, suppress_health_check=slow)
-settings.load_profile("ci" if os.environ.get("CI") else "dev")
+settings.register_profile("ci", deadline=None, max_examples=100, print_blob=True, suppress_health_check=slow)
+settings.register_profile("full", settings.get_profile("ci"), max_examples=1_000)
+settings.load_profile(os.environ.get("FLOWLORD_TEST_EXAMPLES") or ("ci" if os.environ.get("CI") else "dev"))
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import ast
 import builtins
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -35,13 +35,18 @@ class Module:
     def tree(self) -> ast.Module:
         return ast.parse(self.text, self.path)
 
+    @cached_property
+    def nodes(self) -> Sequence[ast.AST]:
+        """Everything in the tree; a walk takes longer than what is looked for."""
+        return tuple(ast.walk(self.tree))
+
     def imports(self, package: str = "flowlord") -> Iterator[tuple[int, str]]:
         """Yield (line, dotted name) of everything imported, also inside functions and by importlib with a literal.
 
         `from a import b` gives `a.b`: whether b is a module or a name in one does not matter to the guards.
         """
         here = (package, *self.parts)
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             match node:
                 case ast.Import(names=names):
                     yield from ((node.lineno, alias.name) for alias in names)
@@ -59,7 +64,7 @@ class Module:
     def bindings(self) -> dict[str, str]:
         """What an imported name stands for: `{"dt": "datetime", "sleep": "time.sleep"}`."""
         found: dict[str, str] = {}
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             match node:
                 case ast.Import(names=names):
                     for alias in names:
@@ -72,9 +77,9 @@ class Module:
 
     def uses(self) -> Iterator[tuple[int, str]]:
         """Yield (line, full dotted name) of every use of an imported name and of every call of a builtin."""
-        inner = {id(node.value) for node in ast.walk(self.tree) if isinstance(node, ast.Attribute)}
-        callees = {id(node.func) for node in ast.walk(self.tree) if isinstance(node, ast.Call)}
-        for node in ast.walk(self.tree):
+        inner = {id(node.value) for node in self.nodes if isinstance(node, ast.Attribute)}
+        callees = {id(node.func) for node in self.nodes if isinstance(node, ast.Call)}
+        for node in self.nodes:
             if not isinstance(node, ast.Name | ast.Attribute) or id(node) in inner:
                 continue
             first, *rest = dotted(node)
@@ -85,7 +90,7 @@ class Module:
 
     def calls_of_methods(self) -> Iterator[tuple[int, str]]:
         """Yield (line, name) of every call of an attribute, whatever it is called on."""
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 yield node.lineno, node.func.attr
 
@@ -93,12 +98,12 @@ class Module:
         """Yield (line, text) of every string constant that is no docstring; f-strings by their first piece."""
         docs = {
             id(node.body[0].value)
-            for node in ast.walk(self.tree)
+            for node in self.nodes
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
             and node.body
             and isinstance(node.body[0], ast.Expr)
         }
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
                 yield node.lineno, node.value
 

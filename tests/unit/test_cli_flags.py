@@ -4,7 +4,7 @@ from importlib import import_module
 
 import pytest
 import typer
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from flowlord.cli.catalogue import COMMANDS
@@ -56,6 +56,7 @@ def test_what_is_read_without_the_library_is_what_the_library_reads(word, librar
     body = USUAL[word]
     read_at_all = 0
 
+    @settings(max_examples=settings().max_examples // 2)  # for each of fifty commands
     @given(words_of(word))
     @example([])
     @example(["a"])
