@@ -24,8 +24,10 @@ _words = msgspec.json.Decoder(list[str]).decode
 _pack = msgspec.msgpack.Encoder().encode
 _LANDED = Committed()
 _DUPLICATE = Committed(duplicate=True)
-FORM = 2
+FORM = 3
 """Of what `pack` returns; the script refuses any other. To be raised here and there with each change of the form."""
+_SAME = -1
+"""As the length of an about: it is that of the row before."""
 _ANYTHING, _ABSENT, _VALUE = range(3)
 
 
@@ -81,7 +83,9 @@ def pack(
     texts: list[bytes] = []
     told: list[bytes] = []
     shapes: list[int] = []
-    plain, last, has_holds, has_frozen = b"", b"", advance is not None, False
+    sizes: list[int] = []
+    last: bytes | None = None
+    has_holds, has_frozen = advance is not None, False
     for landing in landings:  # once through all of it: this is done for each result that there is
         commit, own_digests, rows, commons, facts, frozen, holds = landing
         has_holds, has_frozen = has_holds or bool(holds), has_frozen or bool(frozen)
@@ -98,12 +102,14 @@ def pack(
             keys.append(key)
             if due_us:
                 dues += (len(keys), due_us)
-            if timeout_ns or origin or report is not None:
-                texts += (payload, about_of(row, common))
+            is_plain = not (timeout_ns or origin or report is not None)
+            if is_plain and common is last:  # as in a series
+                texts.append(payload)
+                sizes += (len(payload), _SAME)
                 continue
-            if common is not last:  # rows of a series have one and the same
-                plain, last = b"{%b}" % common[1:], common
-            texts += (payload, plain)
+            about, last = about_of(row, common), common if is_plain else None
+            texts += (payload, about)
+            sizes += (len(payload), len(about))
         if facts:
             told.append(facts)
         shapes += (len(commit.acknowledge), len(own_digests), len(own) // 5, len(rows), len(facts))
@@ -121,7 +127,7 @@ def pack(
             marks,
             streams.runs,
             keys,
-            [len(text) for text in texts],
+            sizes,
             dues,
             _opens(landings, advance) if has_holds else (),
             _batches(landings, staged) if has_frozen else (),

@@ -4,7 +4,7 @@
 -- later, delayed, later:count, journal, commits, commits:at, batches, batch:lists, open, open:at, open:count and the staged
 -- lists.
 --
--- Form 2: what pack in redis_commit.py sends begins with this number (FORM there); raise both with each change of what
+-- Form 3: what pack in redis_commit.py sends begins with this number (FORM there); raise both with each change of what
 -- ARGV[3] to ARGV[6] hold, so that the two of different versions refuse each other before anything is written.
 --
 -- ARGV[3]  msgpack [form, id, by, now, day, apart, entries, holds, digests, marks, streams, keys, sizes, dues, opens,
@@ -17,20 +17,20 @@
 --          marks     key, how, seen, new or false, until; how 0 anything, 1 absent, 2 `seen`
 --          streams   [name, topic, rank, how many rows]: where the rows are published, in their order
 --          keys      of the rows
---          sizes     lengths of payload and about of each row
+--          sizes     lengths of payload and about of each row; -1 for an about that is that of the row before
 --          dues      row and due time of those that are published later
 --          opens     place, member, group, key, and the first and last of the digests of its commit: what holds a group
 --                    open from now on; group `=` is that of the commit's outcomes, '' lets the member go
 --          batches   place, batch, count, staged list
 --          advances  place, batch, list, count, 1 when it is the last
--- ARGV[4]  payload and about of each row, one behind the other (msgpack here knows no bytes)
+-- ARGV[4]  payload and about of each row, unless it is the same again, one behind the other (msgpack here knows no bytes)
 -- ARGV[5]  JSON array of the facts of all commits
 -- ARGV[6]  msgpack of how many acks, outcomes, marks, rows and bytes of facts each commit has
 --
 -- Lua hashes every byte of each string that is made, so texts come once and together, and the facts, which are the
 -- longest, go on as they came unless one of the commits does not land.
 -- Returns those that did not simply land: [place, word, about, found, ...].
-local FORM = 2
+local FORM = 3
 local form, id, by, now, day, apart, entries, holds, digests, marks, streams, keys, sizes, dues, opens, batches,
   advances = unpack(cmsgpack.unpack(ARGV[3]))
 if form ~= FORM then
@@ -173,14 +173,18 @@ local function lands(place) return not landed or landed[place] end
 if count > 0 then
   local later, number, ms = {}, numbers(count, now)
   for i = 1, #dues, 2 do later[dues[i]] = dues[i + 1] end
-  local row, at, used = 0, 1, {}
+  local row, at, used, about = 0, 1, {}, ''
   for _, where in ipairs(streams) do
     for i = row + 1, row + where[4] do
-      local behind = at + sizes[2 * i - 1]
-      local ends = behind + sizes[2 * i]
+      local behind, ends = at + sizes[2 * i - 1]
+      if sizes[2 * i] < 0 then
+        ends = behind
+      else
+        ends = behind + sizes[2 * i]
+        about = string.sub(ARGV[4], behind, ends - 1)
+      end
       if not without[i] then
-        local payload, about = string.sub(ARGV[4], at, behind - 1), string.sub(ARGV[4], behind, ends - 1)
-        local key, due = keys[i], later[i]
+        local payload, key, due = string.sub(ARGV[4], at, behind - 1), keys[i], later[i]
         number, used[where[1]] = number + 1, where
         -- What a stream does not take waits as a later message: nothing that was accepted is dropped.
         if due or not add(where[1], ms, number, payload, key, now, about) then
