@@ -118,12 +118,19 @@ def run(settings: Settings, name: str, info: str, options: Options) -> int:
             due = _due(options, time_of(bus().now_us()))
             asks = [replace(ask, due=due) for ask in asks]
         history = settings.cache.path if settings.cache.enabled else ""
-        return _send(bus(), asks, known.flows, options, clock, history)
+        return _send(bus(), asks, known.flows, options, clock, history, settings.watch.file_topic)
 
 
 def _send(
-    bus: Bus, asks: Sequence[Ask], flows: Workflows, options: Options, clock: SystemClock, history: str
+    bus: Bus,
+    asks: Sequence[Ask],
+    flows: Workflows,
+    options: Options,
+    clock: SystemClock,
+    history: str,
+    heard: str = "",
 ) -> int:
+    """`heard` is the topic of notices about files, where taskmasters listen and no worker does."""
     stamps = Stamps(clock, Chance().digit())
     first, after = bus.journal_bounds()
     known: dict[str, Accepted] = {}  # what was sent before under the same --key
@@ -145,7 +152,7 @@ def _send(
         )
     if not options.wait:
         return DONE
-    for words in lonely(bus, {message.topic for message in sent}):
+    for words in lonely(bus, {message.topic for message in sent} - {heard}):
         printer.say(f"note: {words}")
     # What was sent before may have ended before: its end stands further up in the journal.
     keys = {message.key for message in sent} | {found.key for found in known.values()}
