@@ -84,3 +84,33 @@ def test_the_clocks_are_looked_at_also_where_local_and_a_zone_stand_in_one_rule(
     assert [each.code for each in found] == ["FL028", "FL033"]
     assert found[1].text == "02:30 Europe/Berlin does not exist on 2027-03-28; runs 03:00"
     assert (found[1].column, found[1].end) == (23, 35)
+
+
+SEEDS = {
+    "X1 a quote that is not closed": (
+        '[[phase]]\ntask = "a"\nrule = "cron=0 0 * * * *&for=-2d&by=day\n', "3:8", "FL005", "closing quote",
+    ),
+    "X2 require with a colon": (
+        phase("cron=@daily") + '[[phase]]\ntask = "b"\ndependsOn = "a"\nrule = "require:{meta:file}"\n',
+        "7:9", "FL027", "write it with '='",
+    ),
+    "X3 an option in another case": (phase("cron=0 0 * * * *&Offset=-6h"), "", "", ""),
+    "X4 an equals sign in meta": (
+        phase("cron=@daily&meta=k:1,2|key2=1,2", 'template = "{meta:k}{meta:key2}"'), "3:36", "FL027", "write ':'",
+    ),
+    "X6 meta_file": (phase("cron=@daily&meta_file=rows.json", 'template = "{meta:k}"'), "", "", ""),
+    "X7 a question mark in front": (phase("?cron=0 0 * * * *&for=-48h", 'template = "{yyyy}{mm}{dd}"'), "", "", ""),
+    "X7 a schedule without cron=": (phase("0 0 * * * *"), "3:9", "FL026", "did you mean 'cron=0 0 * * * *'?"),
+    "X11 an hour under the name of a day": (
+        phase("cron=0 0 * * * *&offset=-6h", 'template = "?date={yyyy}-{mm}-{dd}T{hh}"'), "4:14", "FL048", "hour=",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SEEDS)
+def test_a_mistake_in_the_examples_of_the_seeds_is_taken_or_told_at_its_character(name):
+    text, place, code, words = SEEDS[name]
+    found = told(text)[:1]
+    assert [each.place.removeprefix("f.toml:") for each in found] == [place] * bool(code)
+    assert [each.code for each in found] == [code] * bool(code)
+    assert words in "".join(each.text + each.hint for each in found)

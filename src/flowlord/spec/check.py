@@ -154,9 +154,8 @@ class _Reader:
                 self.stray(key, (key,), TABLES)
             elif not isinstance(value, list):
                 text = f"{named(key)} is {kind_of(value)}, not a list of phases"
-                hint = (
-                    "begin each phase with '- task:'" if self.in_yaml else f"write [[{key}]] for each phase"
-                )
+                begin = "begin each phase with '- task:'" if self.in_yaml else ""
+                hint = begin or f"write [[{key}]] for each phase"
                 self.tell("FL010", (key,), text, hint, on_key=True)
         if not self.document.items and not self.findings.kept:
             hint = 'a phase is [[phase]] and task = "TOPIC" below it'
@@ -206,9 +205,8 @@ class _Reader:
             retry = self.retry(fields.where("retry"), retry)
         if "{" in template and _ODD_TOKEN.search(template):
             self.tokens(fields.where("template"), template)
-        if (
-            not depends_on and self.findings.counts[Severity.ERROR] == errors
-        ):  # else it may be meant otherwise
+        is_sound = self.findings.counts[Severity.ERROR] == errors  # else it may be meant otherwise
+        if not depends_on and is_sound:
             if rule.cron and "{meta:" in template:
                 self.empty_tokens(fields.where("template"), template, rule)
             if not rule.cron and not rule.files and task and not self.is_meant(before):
@@ -226,7 +224,10 @@ class _Reader:
 
     def is_meant(self, before: int) -> bool:
         """Tell whether one of the findings from a number on says where the schedule that was written belongs."""
-        return any(found.code == "FL013" and "cron=" in found.hint for found in self.findings.kept[before:])
+        return any(
+            found.code in ("FL013", "FL026") and "cron=" in found.hint
+            for found in self.findings.kept[before:]
+        )
 
     def fields(self, item: Item) -> Fields | None:
         """Return the fields of a phase under their own names; None for what is no table."""
@@ -307,9 +308,8 @@ class _Reader:
         if not isinstance(value, int) or isinstance(value, bool):
             better = value if isinstance(value, str) and _INTEGER.fullmatch(value) else None
             hint = "write it without quotes" if better else "write how often, in digits: retry = 3"
-            self.tell(
-                "FL010", where, f"retry is {kind_of(value)}, not an integer", hint, better=better, raw=True
-            )
+            text = f"retry is {kind_of(value)}, not an integer"
+            self.tell("FL010", where, text, hint, better=better, raw=True)
             return 0
         if not 0 <= value <= MOST_RETRIES:
             shown = str(value) if abs(value) < 10**18 else "out of reach"
