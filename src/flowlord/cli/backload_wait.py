@@ -22,7 +22,7 @@ def wait_for(bus: Bus, id_: str, topic: str, after: int, limit: Limit | None = N
     """Wait until the batch is published and none of its tasks is open; returns the exit code: 1 when some failed.
 
     `after` is where the journal ended before anything of it was sent, 0 when nobody knows. With a `limit` it pauses
-    the batch, and waits no longer, once more of its tasks failed than that.
+    the batch, and waits no longer, once so many of its tasks failed.
     """
     for words in lonely(bus, [topic]):
         printer.say(f"note: {words}")
