@@ -54,8 +54,12 @@ def numbered(attempts: list[Attempt]) -> list[Attempt]:
     return [replace(each, n=n, key=f"k{n}") for n, each in enumerate(attempts, 1)]
 
 
+@pytest.mark.parametrize("few", [2, 8, 1 << 30])
 @pytest.mark.parametrize("write", [rows.write, rows.write_harmless])
-def test_attempts_of_any_form_are_numbered_in_the_order_in_which_they_came(db, write) -> None:
+def test_attempts_of_any_form_are_numbered_in_the_order_in_which_they_came(
+    db, write, few, monkeypatch
+) -> None:
+    monkeypatch.setattr(rows, "_FEW", few)
     mixed = numbered([WAITING] * SIZES[0] + [WAITING, WELL] * SIZES[0] + FORMS * 3)
     write(db, [replace(each, n=None) for each in mixed])
     assert told(db) == [astuple(each) for each in mixed]
