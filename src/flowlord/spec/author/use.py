@@ -23,7 +23,7 @@ _NEEDS: Final = {
     "by": ("for", "it is the step of a range: give the rule for="),
     "batch_limit": ("for, meta or meta-file", "one start makes one task here"),
 }  # fmt: skip
-_QUICK: Final = frozenset((*_NEEDS, *_OF_RETRIES, "job", "max_delay", "for", "meta", "offset"))
+_QUICK: Final = frozenset((*_NEEDS, *_OF_RETRIES, "job", "max_delay", "for", "meta"))
 _ZONED: Final = ("TZ=", "CRON_TZ=")
 _LOCALS: Final = f"TZ={LOCAL} ", f"CRON_TZ={LOCAL} "
 _NAME: Final = re.compile(r"[0-9A-Za-z_]+", re.ASCII)
@@ -43,6 +43,9 @@ def check(advice: Advice) -> None:
                 options.add(name)
         if options:
             _check(advice, number, phase, rule, options)
+        if rule.offset_ns and rule.files and not phase.depends_on:
+            text = "'offset' does nothing: the time of what a file starts is the one in its path"
+            advice.at_option("FL028", number, "offset", text, "take it out", on_key=True)
         if rule.tz and rule.cron.startswith(_LOCALS):
             text = f"'Local' does nothing: the zone of this schedule is that of tz, {named(rule.tz)}"
             advice.at_option("FL028", number, "cron", text, "take it out of the schedule")
@@ -67,9 +70,6 @@ def _check(advice: Advice, number: int, phase: Phase, rule: Rule, options: set[s
     if "job" in options and phase.task.partition(":")[2]:
         text = f"'job' does nothing: the task names its job, {phase.job!r}"
         advice.at_option("FL028", number, "job", text, "name the job once", on_key=True)
-    if "offset" in options and rule.files and not phase.depends_on:
-        text = "'offset' does nothing: the time of what a file starts is the one in its path"
-        advice.at_option("FL028", number, "offset", text, "take it out", on_key=True)
     if "for" in options and not rule.for_ns:
         advice.at_option(
             "FL028", number, "for", "'for' of no length is no range: there is one task", "take it out"
