@@ -224,10 +224,7 @@ class _Reader:
 
     def is_meant(self, before: int) -> bool:
         """Tell whether one of the findings from a number on says where the schedule that was written belongs."""
-        return any(
-            found.code in ("FL013", "FL026") and "cron=" in found.hint
-            for found in self.findings.kept[before:]
-        )
+        return any(found.code == "FL013" and "cron=" in found.hint for found in self.findings.kept[before:])
 
     def fields(self, item: Item) -> Fields | None:
         """Return the fields of a phase under their own names; None for what is no table."""
