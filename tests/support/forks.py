@@ -14,6 +14,7 @@ import subprocess
 import sys
 from array import array
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -47,9 +48,10 @@ class Fork:
         return code
 
     def send_signal(self, number: int) -> None:
-        """Signal it, unless it has ended."""
+        """Signal it, unless it has ended, which it may do just now."""
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def terminate(self) -> None:
         self.send_signal(signal.SIGTERM)
