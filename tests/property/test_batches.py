@@ -207,7 +207,7 @@ def _but_batch(message: Message) -> dict[str, Any]:
     st.fixed_dictionaries(
         {},
         optional={
-            "run": st.just("r"),
+            "run": st.sampled_from(["r", 'a"b\\', "\x00\u2028%", "\ud800"]),
             "holds": st.just("group"),
             "owns_first": st.just(True),
             "job": st.sampled_from(["j", "50%", '"']),

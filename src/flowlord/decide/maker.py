@@ -38,6 +38,7 @@ class _Form:
         self.pieces = [""]
         self.values: list[tuple[str, list[int]]] = []
         self.created = self.id = 0
+        self.run = ""  # what all belong to, as it is written; empty: each is a run of its own
 
     def write(self, written: str, text: str = "") -> None:
         """Add what is JSON already, and a text; raises UnicodeEncodeError when that is none."""
@@ -132,7 +133,7 @@ class Maker:
                     for place in places:
                         pieces[place] = value
                 else:
-                    pieces[form.created], pieces[form.id] = created, id_
+                    pieces[form.created], pieces[form.id] = created, form.run or id_
                     payload = "".join(pieces).encode()
             keys.append(key)
             payloads.append(
@@ -223,6 +224,7 @@ class Maker:
             form.write("", half.tail)
             form.write('","created":"')
             form.created = form.gap()
+            form.run = encode_text(recipe.run)  # a parent of others may have any text there
             form.write('","id":"')
             form.id = form.gap()
             if self._pieces or self._end:
