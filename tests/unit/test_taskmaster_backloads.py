@@ -18,7 +18,7 @@ from flowlord.model.plan import FactKind
 from flowlord.model.workflow import Workflows
 from flowlord.storage.open import Storage
 from flowlord.taskmaster import backloads
-from flowlord.taskmaster.batches import Batches
+from flowlord.taskmaster.batches import LEAVE_NS, Batches
 from flowlord.taskmaster.router import Router
 from flowlord.taskmaster.surroundings import Surroundings, read_sources
 from support.farm import Farm
@@ -205,6 +205,27 @@ def test_a_batch_that_met_its_limit_goes_on_with_a_higher_one(tmp_path: Path) ->
     assert publish_all(around) == 11_000
     backloads.resume(farm.bus, id_, "me@here", Storage(), limit=12_000)
     assert publish_all(around) == 1_000
+
+
+@pytest.mark.parametrize("looks", [0, 2_000])
+def test_a_daemon_that_saw_nothing_of_a_pause_goes_on_by_what_was_said_at_its_end(
+    tmp_path: Path, looks: int
+) -> None:
+    farm = Farm()
+    path = numbered(tmp_path / "r.json", 5_000)
+    id_ = asked(farm, Request(task="load", template="{meta:n}", meta_file=str(path)))
+    batches, other = Batches(farm.daemon(Workflows())), Batches(farm.daemon(Workflows(), "d2", 2))
+    assert batches.step() == 2_000
+    for limit in (4_500, 4_200):
+        backloads.pause(farm.bus, id_, "me@here")
+        backloads.resume(farm.bus, id_, "me@here", Storage(), limit=limit)
+    if looks:
+        assert other.step() == looks
+    sent = batches.step()
+    farm.clock.advance(LEAVE_NS / 1e9 + 0.1)
+    assert sent + sum(iter(batches.step, 0)) == 2_200 - looks
+    assert backloads.standing(farm.bus, id_).state == "stopped"
+    assert infos(farm) == [str(n) for n in range(1, 4_201)]
 
 
 def test_only_the_chosen_ones_are_sent_under_their_own_numbers() -> None:

@@ -97,6 +97,8 @@ def resume(bus: Bus, name: str, by: str, storage: Storage, *, limit: int = 0) ->
         if found.state not in ("paused", "stopped"):
             return None
         recipe, at = _renewed(storage, recipe, found.at)
+        # Never at the same position as before: a daemon that saw nothing of the pause has to notice.
+        at = msgspec.structs.replace(at, next_us=max(bus.now_us(), at.next_us + 1))
         if limit:
             recipe = msgspec.structs.replace(recipe, limit=limit)
         return resume_commit(found.key, recipe, found.seen, at, by)

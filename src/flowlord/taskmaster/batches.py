@@ -118,19 +118,21 @@ class Batches:
         for key, mark in found.items():
             if self._drivers.is_busy(key):
                 continue
-            batch = self._open.get(key) or self._load(key)
+            batch = self._open.get(key)
+            left_until_ns = 0
+            if batch is not None and batch.mark != mark:
+                # Somebody else is at work on it. If that is a person who paused it and let it go on, it may be made by
+                # another recipe now.
+                batch, left_until_ns = None, now_ns + LEAVE_NS
+            batch = batch or self._load(key)
             if batch is None:
                 continue
             if batch.mark != mark:
-                moved = decode_position(mark)
-                if moved is None:
+                at = decode_position(mark)
+                if at is None:
                     self._tell_unreadable(key, f"its mark is {mark[:80]!r}")
                     continue
-                is_new = not batch.mark
-                batch.at, batch.mark = moved, mark
-                self._forget(batch)
-                if not is_new:  # somebody else is at work on it
-                    batch.left_until_ns = now_ns + LEAVE_NS
+                batch.at, batch.mark, batch.left_until_ns = at, mark, left_until_ns
             if now_ns >= batch.left_until_ns:
                 batch.left_until_ns = 0
                 ours.append(batch)
