@@ -48,6 +48,19 @@ def test_keys_that_begin_with_x_are_the_authors_own(name, text):
     assert told(text, name) == []
 
 
+@pytest.mark.parametrize(
+    ("long", "what"),
+    [
+        (f"[{', '.join(['v'] * 5_001)}]", "a list with more than 5,000 values"),
+        (f"{{{', '.join(f'k{n}: v' for n in range(1_001))}}}", "a table with more than 1,000 keys"),
+    ],
+)
+def test_a_list_or_table_that_no_phase_file_has_hears_how_long_one_may_be_and_where_it_may_stand(long, what):
+    [found] = told(f"x-notes: {long}\nphases:\n- task: a\n  rule: cron=@daily\n", "f.yaml")
+    assert (found.code, found.text) == ("FL003", what)
+    assert found.hint == "phases may stand in several files; keep elsewhere what is no phase"
+
+
 def test_a_phase_that_starts_itself_by_the_topic_of_its_parent_hears_which_name_is_meant():
     text = phase("files=/in/*") + '[[phase]]\ntask = "a:confirm"\ndependsOn = "a"\n'
     [found] = told(text)

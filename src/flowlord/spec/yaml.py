@@ -21,6 +21,7 @@ MAX_NODES: Final = 100_000
 MAX_ALIASES: Final = 100
 MAX_KEYS: Final = 1_000  # of a table within the file
 _CORE: Final = "tag:yaml.org,2002:"
+_TOO_LONG: Final = "phases may stand in several files; keep elsewhere what is no phase"
 _UNTAGGED: Final = "take it out: a value is text, a number, true or false, a list or a table"
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}", re.ASCII)
 _DIGITS: Final = frozenset("-+0123456789")
@@ -173,8 +174,7 @@ class _Compose:
         left = MAX_NODES - self.nodes
         while not isinstance(event := following(), end_of_list):
             if len(data) == MAX_PHASES:
-                words = f"a list with more than {MAX_PHASES:,} values, as no file may have phases"
-                self.refuse("FL003", event, words, "split the file")
+                self.refuse("FL003", event, f"a list with more than {MAX_PHASES:,} values", _TOO_LONG)
             if isinstance(event, text) and event.anchor is None:  # as nearly all are
                 left -= 1
                 if left < 0:
@@ -203,7 +203,7 @@ class _Compose:
         while not isinstance(event := following(), end_of_table):
             key = self.key(event)
             if len(data) == MAX_KEYS and depth:  # of what lies in no table the checks tell it
-                self.refuse("FL003", event, f"a table with more than {MAX_KEYS:,} keys")
+                self.refuse("FL003", event, f"a table with more than {MAX_KEYS:,} keys", _TOO_LONG)
             if key in data:
                 line = self.source.place(_place_of(spots[key]).key)[0]
                 self.refuse(

@@ -24,9 +24,10 @@ PAGES: Final = {
         _GOOD,
     ),
     "FL003": Page(
-        "A file has at most 1 MiB, 5,000 phases and 64 KiB in a line, a folder at most 1,000 files, a "
-        "rule at most 500 options, all rules of a file at most 1,000 unknown ones. So no file, however made, "
-        "holds up a daemon.",
+        "A file has at most 1 MiB, 5,000 phases, 500 different unknown keys and 64 KiB in a line, a folder at most "
+        "1,000 files, a rule at most 500 options, all rules of a file at most 1,000 unknown ones. A list in YAML has "
+        "at most 5,000 values and a table within the file 1,000 keys, also below a key that begins with x-. So no "
+        "file, however made, holds up a daemon.",
         Example(phase(f'rule = «"{"&a" * 501}"»'), shown='rule = "a&a&a&…"    # 501 options'),
         _GOOD,
     ),
