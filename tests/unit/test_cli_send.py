@@ -9,12 +9,14 @@ import msgspec
 import pytest
 
 from flowlord.bus import memory_store, sqlite_keep
+from flowlord.bus.clock import SystemClock
 from flowlord.bus.lifetimes import OUTCOME_DAYS
 from flowlord.bus.memory import MemoryBus
 from flowlord.bus.port import Presence
 from flowlord.bus.sqlite import SqliteBus
 from flowlord.cli.buses import bus_at
-from flowlord.cli.send import KEPT_S, Options, _send_chunk, run
+from flowlord.cli.exits import ANSWER_IS_BAD
+from flowlord.cli.send import KEPT_S, Options, _send_chunk, _wait, run
 from flowlord.cli.wait import Watched, follow, lonely
 from flowlord.config import resolve
 from flowlord.decide.ask import Ask
@@ -329,6 +331,21 @@ def test_what_was_cancelled_counts_as_failed(bus):
     watched = Watched({"k"})
     assert follow(bus, watched, 0, left_s=looks(3))
     assert watched.failed
+
+
+@pytest.mark.parametrize(
+    ("fact", "told"),
+    [
+        (Fact(FactKind.QUARANTINED, key="k", text="the message is not JSON"), "the message is not JSON"),
+        (Fact(FactKind.CANCELLED, key="k"), "cancelled"),
+    ],
+)
+def test_one_who_waits_hears_why_nobody_did_the_task(bus, capsys, fact, told):
+    bus.publish([Message("x", Task(type="x", info=""), key="k")])
+    held = bus.claim(["x"], "w", 1)
+    bus.commit(Plan(facts=(fact,)), acknowledge=held)
+    assert _wait(bus, {"k"}, 0, Options(), SystemClock(), "") == ANSWER_IS_BAD
+    assert capsys.readouterr().err.endswith(f"s: {told}\n")
 
 
 def test_a_failure_of_somebody_else_is_not_ours(bus):

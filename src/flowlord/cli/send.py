@@ -264,7 +264,7 @@ def _wait(bus: Bus, keys: set[str], after: int, options: Options, clock: SystemC
     took = (clock.monotonic_ns() - begin_ns) / 1e9
     message = watched.last.msg if watched.last else ""
     if watched.failed:
-        printer.say(f"failed after {took:.1f}s: {message}")
+        printer.say(f"failed after {took:.1f}s: {message or watched.why}")
         return ANSWER_IS_BAD
     printer.say(f"done in {took:.1f}s" + (f": {message}" if message else ""))
     return DONE

@@ -33,12 +33,13 @@ def lonely(bus: Bus, topics: Collection[str]) -> list[str]:
 class Watched:
     """The dispatches that are waited for; retries take the place of what they retry, children join when asked for.
 
-    `forgotten` are those that ended before the journal begins.
+    `forgotten` are those that ended before the journal begins; `why` tells of one that ended without a result.
     """
 
     keys: set[str]
     with_children: bool = False
     failed: bool = False
+    why: str = ""
     last: Task | None = None
     forgotten: set[str] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)
@@ -65,6 +66,7 @@ class Watched:
                 case FactKind.DEAD | FactKind.CANCELLED | FactKind.QUARANTINED:
                     self.keys.discard(fact.key)
                     self.failed = True
+                    self.why = fact.text or fact.kind.value
                 case _:
                     pass
 
