@@ -58,6 +58,20 @@ def test_of_other_data_nothing_is_heard(heard):
     assert numbers(heard.hear("other", 0)) == [1, 2]
 
 
+def test_what_is_told_anew_takes_the_place_of_what_had_its_numbers(heard):
+    heard.tell("g", entries(3, 4))
+    heard.tell("g", entries(5, 7))
+    lost = heard.hear("g", 4)
+    heard.tell("g", entries(2, 5))  # a server lost its newest data, and counts on from less
+    assert numbers(heard.hear("g", 1)) == [2, 3, 4, 5]
+    [found] = heard.hear("g", 4)
+    assert found is not lost[0]
+    assert not heard.hear("g", 5)
+    for _ in range(4):  # as often as it cannot be written
+        heard.tell("g", entries(6, 10))
+    assert numbers(heard.hear("g", 5)) == [6, 7, 8, 9, 10]
+
+
 def test_for_one_who_does_not_listen_nothing_is_kept_and_once_it_listens_it_hears_what_comes(heard):
     for first in range(1, 100, 5):
         heard.tell("g", entries(first, first + 4))
