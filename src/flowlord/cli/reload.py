@@ -112,9 +112,20 @@ def _is_gone(found: Presence) -> bool:
         with open(f"/proc/{found.pid}/stat", "rb") as stat:
             return stat.read().rpartition(b")")[2].split()[:1] == [b"Z"]  # ended, and nobody has looked yet
     except FileNotFoundError:
-        return True
+        return not _is_hidden(found.pid)
     except OSError:
         return False
+
+
+def _is_hidden(pid: int) -> bool:
+    """Whether there is a process that is not shown: machines may show only those of the same user (hidepid)."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def _ended(gone: Sequence[Presence], now_us: int) -> str:

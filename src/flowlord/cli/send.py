@@ -309,16 +309,17 @@ def _note_notices(asks: Sequence[Ask]) -> None:
     """Say what becomes of notices about files, and of what is none: a mistyped one ends in quarantine."""
     from flowlord.watch.notices import NoNotice, read_notices
 
-    told, why = 0, ""
+    told, others, why = 0, 0, ""
     for ask in asks:
         try:
             told += bool(read_notices(ask.info.encode(errors="surrogatepass")))
         except NoNotice as error:
+            others += 1
             why = why or str(error)
     if told:
         printer.say("note: what its file starts is told by: flowlord files")
     if why:
-        which = "it is no notice" if len(asks) == 1 else f"{len(asks) - told} are no notices"
+        which = "it is no notice" if len(asks) == 1 else f"{others} of them are no notice"
         printer.say(f"note: {which} about a file, and goes to {QUARANTINE}: {why}")
 
 
