@@ -37,7 +37,7 @@ class Overheard:
             elif self._told and self._facts + facts > self._most_facts:
                 self._forget()
                 self._is_awaited = False  # until it listens again
-            # What is told anew takes the place of what had its numbers: the bus may have lost that, and counts on from less.
+            # What is told anew takes the place of what had its numbers: a bus that lost that counts on from less.
             while self._told and self._told[-1][0][-1].seq >= entries[0].seq:
                 self._facts -= self._told.pop()[1]
             if self._is_awaited:
