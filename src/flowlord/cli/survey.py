@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 
 import msgspec
@@ -46,8 +46,8 @@ class Survey:
     chosen: str | None = None
 
     def ranges(self) -> str:
-        """Return the dates as ranges."""
-        return compress_dates(self.times)
+        """Return the dates as ranges, by the clock of the phase as they were asked for."""
+        return compress_dates(time.replace(tzinfo=UTC) for time in self.times)
 
 
 def survey(recipe: Recipe, storage: Storage, history: History | None, only: frozenset[str]) -> Survey:
