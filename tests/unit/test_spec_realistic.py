@@ -61,6 +61,19 @@ def test_a_list_or_table_that_no_phase_file_has_hears_how_long_one_may_be_and_wh
     assert found.hint == "phases may stand in several files; keep elsewhere what is no phase"
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("phases:\n- task: ''\n", 'write task: "TOPIC" or "TOPIC:JOB"'),
+        ("phases:\n- {task: a, rule: {cron: '@daily', retries: 3}}\n", "write retry: 3 beside the rule"),
+        ("x-note: 1\n", "a phase is - task: TOPIC below phases:"),
+    ],
+)
+def test_hints_about_a_file_in_yaml_are_yaml(text, hint):
+    [found] = told(text, "f.yaml")
+    assert found.hint.endswith(hint)
+
+
 def test_a_phase_that_starts_itself_by_the_topic_of_its_parent_hears_which_name_is_meant():
     text = phase("files=/in/*") + '[[phase]]\ntask = "a:confirm"\ndependsOn = "a"\n'
     [found] = told(text)

@@ -158,8 +158,8 @@ class _Reader:
                 hint = begin or f"write [[{key}]] for each phase"
                 self.tell("FL010", (key,), text, hint, on_key=True)
         if not self.document.items and not self.findings.kept:
-            hint = 'a phase is [[phase]] and task = "TOPIC" below it'
-            self.tell("FL017", (), "the file has no phases", hint)
+            below = "- task: TOPIC below phases:" if self.in_yaml else '[[phase]] and task = "TOPIC" below it'
+            self.tell("FL017", (), "the file has no phases", f"a phase is {below}")
         return [phase for item in self.document.items if (phase := self.phase(item)) is not None]
 
     def stray(self, key: str, path: Path, known: tuple[str, ...]) -> None:

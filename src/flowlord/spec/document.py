@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +14,9 @@ from flowlord.spec.source import Source
 
 MOST_FINDINGS: Final = 300  # of each severity in one file
 _LONGEST_NAME: Final = 60
+_FIELD: Final = re.compile(
+    r"\b(task|dependsOn|rule|retry|template) = "
+)  # in hints, which are written as for TOML
 
 Path: TypeAlias = tuple[str | int, ...]
 Table: TypeAlias = dict[str, object]
@@ -119,6 +123,7 @@ class Document:
     scan: Callable[[], Node]
     spell: Callable[[Node, str], list[int]]
     items: list[Item] = field(default_factory=list)
+    is_yaml: bool = False
     _spelt: tuple[Path, Sequence[int]] | None = None
 
     @cached_property
@@ -178,7 +183,8 @@ class Document:
             if end <= start:
                 end = start + 1
         fix = None if found.better is None else self._fix(found, node, start, end)
-        return self.source.problem(found.code, start, end, found.text, found.hint, fix)
+        hint = _FIELD.sub(r"\1: ", found.hint) if self.is_yaml else found.hint
+        return self.source.problem(found.code, start, end, found.text, hint, fix)
 
     def _fix(self, found: Finding, node: Node, start: int, end: int) -> Fix:
         """Return the least edit that makes what stands from `start` to `end` into what should."""

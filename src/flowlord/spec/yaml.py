@@ -46,7 +46,9 @@ def read(source: Source) -> Document:
         raise Refused(told(source, error)) from error
     except RecursionError as error:
         raise Refused(source.problem("FL004", 0, 0, "the file is nested too deeply")) from error
-    document = Document(source, data, lambda: root, lambda node, text: spell(source.text, node, text))
+    document = Document(
+        source, data, lambda: root, lambda node, text: spell(source.text, node, text), is_yaml=True
+    )
     document.items = _items(document)
     return document
 
