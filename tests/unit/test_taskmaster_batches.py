@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from flowlord.decide.keys import dispatch_key
+from flowlord.decide.recipe import decode_recipe
 from flowlord.model.errors import BusUnavailable
 from flowlord.model.message import Message
 from flowlord.model.plan import ANY, FactKind, Mark, Plan
@@ -107,6 +108,23 @@ def test_a_daemon_leaves_a_batch_to_the_faster_one_and_takes_over_when_that_stan
     farm.clock.advance(LEAVE_NS / 1e9 + 0.1)
     assert first.step() == 1_000  # now it stood still
     assert waiting(farm) == [str(n) for n in range(1, 9_001)]
+
+
+def test_who_leaves_a_batch_to_others_does_not_read_its_recipe_each_time_it_moves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    farm = Farm()
+    one = tick(farm, f"meta-file={json_rows(tmp_path / 'r.json', 9_000)}")
+    first, second = Batches(one), Batches(farm.daemon(one.workflows, "d2", 2))
+    assert (first.step(), second.step()) == (2_000, 2_000)
+    read: list[str] = []
+    monkeypatch.setattr(
+        "flowlord.taskmaster.batches.decode_recipe", lambda text: read.append(text) or decode_recipe(text)
+    )
+    for _ in range(2):
+        assert (first.step(), second.step()) == (0, 2_000)
+    assert read == []
+    assert second.step() == 1_000
 
 
 def test_of_two_that_read_ahead_at_once_one_lands_and_the_other_changes_nothing(tmp_path: Path) -> None:

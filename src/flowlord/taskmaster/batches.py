@@ -59,6 +59,7 @@ class _Batch:
     coming: _Reading | None = None
     ready: _Round | None = None
     left_until_ns: int = 0
+    was_moved: bool = False  # by somebody else, since its recipe was read
     reading: int = -1  # the file
     most: int = CHUNK
 
@@ -118,27 +119,32 @@ class Batches:
         for key, mark in found.items():
             if self._drivers.is_busy(key):
                 continue
-            batch = self._open.get(key)
-            left_until_ns = 0
-            if batch is not None and batch.mark != mark:
-                # Somebody else is at work on it. If that is a person who paused it and let it go on, it may be made by
-                # another recipe now.
-                batch, left_until_ns = None, now_ns + LEAVE_NS
-            batch = batch or self._load(key)
+            batch = self._open.get(key) or self._load(key)
             if batch is None:
                 continue
             if batch.mark != mark:
-                at = decode_position(mark)
-                if at is None:
+                moved = decode_position(mark)
+                if moved is None:
                     self._tell_unreadable(key, f"its mark is {mark[:80]!r}")
                     continue
-                batch.at, batch.mark, batch.left_until_ns = at, mark, left_until_ns
+                is_new = not batch.mark
+                batch.at, batch.mark = moved, mark
+                self._forget(batch)
+                if not is_new:  # somebody else is at work on it
+                    batch.left_until_ns, batch.was_moved = now_ns + LEAVE_NS, True
             if now_ns >= batch.left_until_ns:
+                if (
+                    batch.was_moved
+                ):  # by a person who paused it and let it go on: it may have another recipe now
+                    batch = self._load(key, batch)
+                    if batch is None:
+                        continue
                 batch.left_until_ns = 0
                 ours.append(batch)
         return ours
 
-    def _load(self, key: str) -> _Batch | None:
+    def _load(self, key: str, known: _Batch | None = None) -> _Batch | None:
+        """Read a batch, or what one is made by that is `known`; None when it cannot go on here."""
         text = self._around.bus.marks([RECIPE + key]).get(RECIPE + key)
         if text is None:  # it ended between two looks
             return None
@@ -148,7 +154,7 @@ class Batches:
         except Exception as error:  # noqa: BLE001 - anything may stand there, and no batch hinders another
             self._tell_unreadable(key, str(error))
             return None
-        batch = _Batch(key, recipe, maker, Position(), "")
+        batch = _Batch(key, recipe, maker, known.at if known else Position(), known.mark if known else "")
         self._open[key] = batch
         return batch
 
