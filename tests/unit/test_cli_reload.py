@@ -30,6 +30,7 @@ def test_a_process_is_gone_when_it_was_here_and_is_there_no_more() -> None:
     assert reload._is_gone(at(pid))
     assert not reload._is_gone(at(pid, "elsewhere"))
     assert not reload._is_gone(at(os.getpid()))
+    assert reload._is_gone(at(1 << 80))  # there is no such number
 
 
 def test_a_process_that_is_not_shown_to_us_is_not_gone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,7 +121,7 @@ def _is_hidden(pid: int) -> bool:
     """Whether there is a process that is not shown: machines may show only those of the same user (hidepid)."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # the number is what somebody wrote on the bus
         return False
     except OSError:
         pass
