@@ -56,6 +56,11 @@ def test_the_same_start_is_the_same_event_next_time_and_twins_are_two() -> None:
     assert events(START | {"place": "workflows/a.toml:9"})[0]["UID"] == first["UID"]
 
 
+def test_what_a_task_is_called_ends_no_line_and_moves_nothing_on_a_terminal() -> None:
+    lines = list(calendar([START | {"task": "a\r\nX-EVIL:1\x1b[31m"}], NOW))
+    assert all(char.isprintable() for line in lines for char in line.removesuffix("\r"))
+
+
 def test_what_is_paused_or_cannot_start_says_so() -> None:
     paused, wrong = events(START | {"paused": True, "tasks": 1}, START | {"fault": "no rows", "info": ""})
     assert (paused["SUMMARY"], paused["STATUS"]) == ("load:users (paused)", "TENTATIVE")

@@ -44,7 +44,7 @@ def calendar(records: Iterable[Mapping[str, object]], now: datetime) -> Iterator
 def _summary(record: Mapping[str, object]) -> str:
     tasks = record["tasks"]
     many = f" (x{tasks:,})" if isinstance(tasks, int) and tasks > 1 else ""
-    return f"{record['task']}{many}{' (paused)' if record['paused'] else ''}"
+    return f"{printable(str(record['task']))}{many}{' (paused)' if record['paused'] else ''}"
 
 
 def _description(record: Mapping[str, object]) -> str:
