@@ -13,6 +13,7 @@ from flowlord.spec.near import nearest
 TRAVELS: Final = "it only travels into the meta of file tasks"
 _TASK: Final = 'the name of a phase is its task: task = "TOPIC" or "TOPIC:JOB"'
 _PARENT: Final = 'write dependsOn = "TOPIC" or "TOPIC:JOB"'
+_NOTE: Final = "nobody reads it: write it as a comment, or begin it with x-"
 _RETRY: Final = "write retry = 3"
 _TEMPLATE: Final = 'what a task is about is its template: template = "…"'
 _WORKER: Final = "what a task does is told to its worker: flowlord worker --exec"
@@ -27,7 +28,7 @@ _FIELDS: Final = {
     **dict.fromkeys(("every", "interval"), 'it belongs into the rule: rule = "cron=@every 5m"'),
     **dict.fromkeys(("timezone", "time_zone", "zone"), _RULE.format("tz")),
     **dict.fromkeys(("enabled", "disabled", "paused"), "flowlord pause holds a phase up; here it changes nothing"),
-    **dict.fromkeys(("description", "comment", "owner", "doc"), "nobody reads it: write it as a comment"),
+    **dict.fromkeys(("description", "comment", "owner", "doc"), _NOTE),
 }  # fmt: skip
 _OPTIONS: Final = {
     **dict.fromkeys(("schedule", "crontab", "when"), "did you mean 'cron'?"),
