@@ -217,6 +217,22 @@ def test_backups_that_are_out_of_reach_are_waited_for_but_not_for_ever(home, cap
     assert "begun anew" in caplog.text
 
 
+def test_a_history_that_is_lost_again_much_later_is_waited_for_as_long_as_the_first_time(home):
+    away = Away(Storage(), home.place.path)
+    home.historian.close()
+    kept = home.path.read_bytes()
+    home.path.unlink()
+    restorer = Restorer(away, home.clock)
+    with pytest.raises(CacheUnusable):
+        Historian(home.path, home.clock, restore=restorer)
+    home.path.write_bytes(kept)  # somebody put it back
+    home.clock.advance(HOUR)
+    Historian(home.path, home.clock, restore=restorer).close()
+    home.path.unlink()
+    with pytest.raises(CacheUnusable):
+        Historian(home.path, home.clock, restore=restorer)
+
+
 def test_a_place_that_was_out_of_reach_is_not_asked_again_at_once(home):
     away = Away(Storage(), home.place.path)
     home.historian.close()

@@ -189,7 +189,8 @@ class Restorer:
         now_ns = self._clock.monotonic_ns()
         if self._failed and now_ns < self._rest_until_ns:
             raise CacheUnusable(self._failed)
-        if self._since_ns is None:
+        # What was tried long ago was about another loss: meanwhile somebody else put the file there.
+        if self._since_ns is None or now_ns - self._rest_until_ns > PATIENCE_S * 1e9:
             self._since_ns = now_ns
         try:
             if restore_newest(self._place, path) is None:
