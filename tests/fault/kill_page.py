@@ -60,7 +60,7 @@ def part_of(proof: Proof) -> str:
 
 
 HEAD = """\
-# Proof: killed a thousand times
+# Proof: killed thousands of times
 
 Each table is written by the run that it tells of: `make kill` runs one on each bus.
 """
