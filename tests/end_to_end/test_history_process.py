@@ -8,8 +8,11 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from flowlord.cli.historian import Charge
+from flowlord.config.settings import BusSettings, CacheSettings, Settings
 from support.processes import flowlord, running, until, write
 
 FLOW = """
@@ -77,6 +80,24 @@ def test_a_historian_whose_daemon_died_before_it_said_what_to_do_ends_without_a_
             [sys.executable, "-m", "flowlord.cli.historian"], input=said, capture_output=True, timeout=60
         )
         assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
+
+
+def test_a_historian_that_nobody_hears_any_more_ends_without_a_word(tmp_path):
+    settings = Settings(
+        BusSettings(f"sqlite:///{tmp_path}/bus.db"), CacheSettings(str(tmp_path / "tasks.db"))
+    )
+    told = Charge(
+        settings.bus, settings.cache, settings.storage, settings.alerts, "UTC", "killed-1", "text", "INFO"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-m", "flowlord.cli.historian"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        process.stdout.close()  # its daemon was killed; that its words end is seen a moment later
+        process.stdin.write(msgspec.json.encode(told) + b"\n")
+        process.stdin.flush()
+        assert process.wait(60) == 0
+        assert b"Traceback" not in process.stderr.read()
 
 
 def test_the_health_of_the_daemon_tells_that_history_cannot_be_written(home):

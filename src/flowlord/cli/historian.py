@@ -216,8 +216,11 @@ def _commit(charge: Charge, fact: Fact) -> None:
 
 def _tell(state: State) -> None:
     with _telling:
-        sys.stdout.buffer.write(msgspec.json.encode(state) + b"\n")
-        sys.stdout.buffer.flush()
+        try:
+            sys.stdout.buffer.write(msgspec.json.encode(state) + b"\n")
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            os._exit(0)  # the daemon is gone, as the end of its words would tell in a moment
 
 
 if __name__ == "__main__":

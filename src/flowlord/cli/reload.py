@@ -140,15 +140,10 @@ def _keeps_old(found: Presence) -> bool:
 
 
 def _record(found: Presence, token: str) -> Mapping[str, object]:
-    state = (
-        "gone"
-        if found.reload != token and _is_gone(found)
-        else "late"
-        if found.reload != token
-        else "older"
-        if _keeps_old(found)
-        else "reloaded"
-    )
+    if found.reload != token:
+        state = "gone" if _is_gone(found) else "late"
+    else:
+        state = "older" if _keeps_old(found) else "reloaded"
     return {
         "consumer": found.consumer,
         "host": found.host,

@@ -166,10 +166,9 @@ def _load(previous: Loaded | None, tree: Tree, found: Found, read: Read) -> Load
     flows = {name: file.flow for name, file in sorted(known.items()) if file.flow is not None}
     kept = [name for name in flows if known[name].parsed.workflow is None]
     problems = list(found.problems)
+    # A broken file has its phases all the same.
     drafts = (file.parsed.draft or file.flow for _, file in sorted(known.items()))
-    elsewhere = _Elsewhere(
-        flow for flow in drafts if flow is not None
-    )  # a broken file has its phases all the same
+    elsewhere = _Elsewhere(flow for flow in drafts if flow is not None)
     for each in known.values():
         problems += elsewhere.problems(each.parsed)
     problems.sort(key=lambda each: (each.path, each.line, each.column, each.code))

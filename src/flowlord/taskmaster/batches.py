@@ -133,9 +133,8 @@ class Batches:
                 if not is_new:  # somebody else is at work on it
                     batch.left_until_ns, batch.was_moved = now_ns + LEAVE_NS, True
             if now_ns >= batch.left_until_ns:
-                if (
-                    batch.was_moved
-                ):  # by a person who paused it and let it go on: it may have another recipe now
+                # A person may have paused it and let it go on, by another recipe.
+                if batch.was_moved:
                     batch = self._load(key, batch)
                     if batch is None:
                         continue
