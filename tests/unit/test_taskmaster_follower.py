@@ -10,7 +10,16 @@ from flowlord.cache.historian import Historian
 from flowlord.cache.queries import History
 from flowlord.model.errors import Refused
 from flowlord.model.plan import Mark, Plan
-from flowlord.taskmaster.follower import BATCH, FEW, GATHER_S, LONG_NS, LONGEST_GATHER_S, MOST, Follower
+from flowlord.taskmaster.follower import (
+    BATCH,
+    ENOUGH,
+    FEW,
+    GATHER_S,
+    LONG_NS,
+    LONGEST_GATHER_S,
+    MOST,
+    Follower,
+)
 from support.clock import VirtualClock
 from support.journal import Kept, done, journal, published, task
 
@@ -74,8 +83,9 @@ def test_a_follower_takes_what_is_there_and_more_at_a_time_when_that_is_not_all(
     [
         (1, 10.0, GATHER_S),
         (FEW // 2 - 1, 0.1, GATHER_S),
-        (500, 0.1, LONGEST_GATHER_S),  # 7,000 more would take 0.7 s
-        (900, 0.05, 0.05 / 1_800 * (MOST - 1_800)),
+        (300, 0.2, LONGEST_GATHER_S),  # 1,400 more would take 0.5 s
+        (900, 0.05, 0.05 / 1_800 * (ENOUGH - 1_800)),
+        (1_100, 0.05, 0.0),
         (900, 600.0, GATHER_S),  # the first ones after a long silence tell nothing of the pace
         (1_000, 0.1, 0.0),  # as many as were asked for: there are more
     ],

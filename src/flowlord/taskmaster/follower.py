@@ -20,11 +20,13 @@ LEAST = 200
 BATCH = 2_000
 MOST = 8_000
 """Entries that are copied at once while many wait: what began and ended among them is written once instead of twice."""
+ENOUGH = 2_000
+"""Facts for which a step pays: of more, each takes as long, and the history would only be behind for longer."""
 FEW = 200
 GATHER_S = 0.05
 """How long more is waited for after a step that copied few: ten at a time cost three times as much as two hundred."""
 LONGEST_GATHER_S = 0.25
-"""The same after one that copied many: two hundred at a time cost twice as much as eight thousand."""
+"""The same after one that copied many: two hundred at a time cost twice as much as two thousand."""
 LONG_NS = 400_000_000
 """A step that takes longer is followed by a smaller one: large entries stay few at a time."""
 WAIT_S = 1.0
@@ -189,12 +191,12 @@ class Follower:
         before_ns, self._followed_ns = self._followed_ns, self._clock.monotonic_ns()
         facts = sum(len(entry.facts) for entry in entries)
         pace_s = (self._followed_ns - before_ns) / 1e9 / facts if facts else LONGEST_GATHER_S
-        if len(entries) >= self._batch or facts >= MOST:
+        if len(entries) >= self._batch or facts >= ENOUGH:
             self.rest_s = 0.0  # more waits already
         elif facts < FEW or pace_s * FEW > LONGEST_GATHER_S:
             self.rest_s = GATHER_S
         else:
-            self.rest_s = min(pace_s * (MOST - facts), LONGEST_GATHER_S)
+            self.rest_s = min(pace_s * (ENOUGH - facts), LONGEST_GATHER_S)
 
     def _suit(self, copied: int, took_ns: int) -> None:
         """Choose how many entries the next step copies."""
