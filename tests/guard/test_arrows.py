@@ -35,6 +35,7 @@ LIBRARIES = {
     "redis": {"bus"},
     "rich": {"cli"},
     "sqlite_utils": {"cache", "cli"},
+    "tomli": {"spec", "config"},
     "typer": {"cli"},
     "watchdog": {"watch", "taskmaster"},
     "yaml": {"spec", "config", "cli"},

@@ -22,8 +22,8 @@ from support.redis_servers import drop_namespace, fresh_namespace, shared_server
 WORKFLOW = '[[phase]]\ntask = "extract"\nrule = "cron=0 0 1 * * *"\n'
 # typer draws on these two; it brings click inside itself.
 TYPER = {"typer", "annotated_doc", "shellingham", "typing_extensions"}
-READS = {"msgspec", "typing_extensions"}
-DATA = {"msgspec", "yaml", "_yaml", "tzdata"}
+READS = {"msgspec", "tomli", "typing_extensions"}
+DATA = {"msgspec", "tomli", "yaml", "_yaml", "tzdata"}
 # Packages that each command may load, besides the standard library and flowlord itself. redis, httpx, starlette,
 # pydantic, sqlite_utils, obstore and rich.console in a pipe are missing on purpose.
 MAY_LOAD: dict[str, tuple[list[str], set[str]]] = {
@@ -100,6 +100,9 @@ def outside(names: set[str]) -> set[str]:
     # `org`: the standard library's copy asks whether it runs on the JVM. `_sysconfigdata_...` is its own too, named
     # after the machine; zoneinfo reads its search path there.
     known = {"flowlord", "org", *(name for name in top if name.startswith("_sysconfigdata_"))}
+    known |= {
+        name for name in top if name.endswith("__mypyc")
+    }  # the compiled part of tomli, named by a digest
     return top - sys.stdlib_module_names - known
 
 

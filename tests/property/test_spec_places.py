@@ -1,8 +1,8 @@
-"""Where keys and values stand, against tomllib, tree-sitter and libyaml."""
+"""Where keys and values stand, against tomli, tree-sitter and libyaml."""
 
-import tomllib
 from typing import Any
 
+import tomli
 import tomli_w
 import tree_sitter
 import tree_sitter_toml
@@ -40,7 +40,7 @@ def walk(node: Node, value: object, text: str) -> int:
         assert isinstance(node.inside, list)
         assert len(node.inside) == len(value)
         return sum(walk(each, item, text) for each, item in zip(node.inside, value, strict=True))
-    assert tomllib.loads(f"v = {text[node.start : node.end]}")["v"] == value
+    assert tomli.loads(f"v = {text[node.start : node.end]}")["v"] == value
     if isinstance(value, str):
         spelt = spell(text, node)
         assert len(spelt) == len(value) + 1
@@ -53,11 +53,37 @@ def walk(node: Node, value: object, text: str) -> int:
 @given(DOCUMENTS, st.booleans())
 def test_every_value_stands_where_the_scanner_says(data, multiline):
     text = tomli_w.dumps(data, multiline_strings=multiline)
-    walk(scan(text), tomllib.loads(text), text)
+    walk(scan(text), tomli.loads(text), text)
+
+
+def spread(value: object) -> str:
+    """The value over many lines, as TOML 1.1 allows in braces, too."""
+    if isinstance(value, dict):
+        pairs = [
+            f"{tomli_w.dumps({key: 1})[: -len(' = 1') - 1]} = {spread(each)},\n"
+            for key, each in value.items()
+        ]
+        return "".join(["{ # }\n", *pairs, "}"])
+    if isinstance(value, list):
+        return "".join(["[\n", *(f"{spread(each)} # ]\n,\n" for each in value), "]"])
+    return tomli_w.dumps({"v": value}).removeprefix("v = ").strip("\n")
+
+
+@given(DOCUMENTS)
+def test_tables_in_braces_go_over_many_lines(data):
+    text = f"all = {spread(data)}\n"
+    assert tomli.loads(text) == {"all": data}
+    walk(scan(text), {"all": data}, text)
 
 
 HAND_WRITTEN = """\
 a.b."c d" = 1
+u = {
+  # as TOML 1.1 has it
+  a = "\\e\\x41b", b.c = 1, # inside
+  d = [ { e = 07:32, },
+  ],
+}
 x = [ # list
   {y = 1, z.w = "ü\\u00e9\\n"}, [ 'q', \"\"\"r\\
      s\"\"\" ], ]
@@ -81,7 +107,7 @@ b = true
 
 
 def test_the_rarer_ways_of_writing_are_known():
-    walk(scan(HAND_WRITTEN), tomllib.loads(HAND_WRITTEN), HAND_WRITTEN)
+    walk(scan(HAND_WRITTEN), tomli.loads(HAND_WRITTEN), HAND_WRITTEN)
 
 
 def strings_of(tree: Any) -> list[tuple[int, int]]:
@@ -112,7 +138,7 @@ def test_strings_stand_where_tree_sitter_sees_them(data):
     tree = PARSER.parse(text.encode())
     if tree.root_node.has_error:  # its grammar is stricter about some keys
         return
-    assert sorted(ours(scan(text), tomllib.loads(text), text)) == strings_of(tree)
+    assert sorted(ours(scan(text), tomli.loads(text), text)) == strings_of(tree)
 
 
 def test_phases_come_in_the_order_of_the_file_however_they_are_written():

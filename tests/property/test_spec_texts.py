@@ -1,21 +1,18 @@
 """Any text at all: workflows or problems with places inside the text, never an exception."""
 
-import tomllib
-
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flowlord.model.problem import Severity
 from flowlord.rules.metastring import unescape
 from flowlord.rules.template import Template
+from flowlord.spec import toml
 from flowlord.spec.check import _ODD_TOKEN
 from flowlord.spec.document import Node
 from flowlord.spec.near import distance, near_miss
 from flowlord.spec.parse import parse
 from flowlord.spec.rule import decoded, parse_rule
-from flowlord.spec.source import Source
-from flowlord.spec.toml_places import scan
-from flowlord.spec.toml_plain import read_plain, scan_plain
+from flowlord.spec.source import Refused, Source
 
 TOML = """\
 # the whole language in one file
@@ -122,19 +119,23 @@ LINES = st.sampled_from([
     'task = "\\t"', 'task = "a\\"b"', 'task = "\\x"', 'task = "\\u00e9\\\\"',
     "retry = 0", "retry = 03", "retry = 1_0", "retry = -1", "retry = 3.5", "retry = 1e3", "retry = 123456789",
     "x = 12345678901", 'k = "a" b', "k = ", "= 1", "-1 = 'x'", "é = 1", 'k = "a\tb"', "k = 'a\x7f'",
-    "# \x01", 'k = "a\r"', "phase = 1", "phase.x = 1", "k == 1",
+    "# \x01", 'k = "a\r"', "phase = 1", "phase.x = 1", "k == 1", "[phase.rule]", "[[phases]]", "rule = {a = 1,",
+    "b = 2 # }", "}",
+    "phase = [", "{task = 'a'},", "]", "x = '''", "'''", 'x = """', '"""', 'task = "\\e\\x41"', "at = 07:32",
 ])  # fmt: skip
 
 
 @given(st.lists(LINES | st.text(max_size=12), max_size=12))
-def test_what_the_plain_reader_reads_tomllib_reads_just_the_same(lines):
-    text = "\n".join(lines)
-    found = read_plain(text, text.split("\n"))
-    if found is not None:
-        assert found.data == tomllib.loads(text)
-        assert written_out(scan_plain(text, found.headers, Source("f", text).starts)) == written_out(
-            scan(text)
-        )
+def test_the_places_in_one_phase_are_those_that_a_look_at_the_whole_file_finds(lines):
+    try:
+        document = toml.read(Source("f", "\n".join(lines)))
+    except Refused:
+        return
+    near = [document.node(item.path) for item in document.items]
+    whole = toml.scan(document.source.text)
+    for item, node in zip(document.items, near, strict=True):
+        key, number = item.path
+        assert written_out(node) == written_out(whole.inside[key].inside[number])
 
 
 def written_out(node: Node) -> tuple[object, ...]:

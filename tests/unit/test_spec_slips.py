@@ -38,7 +38,7 @@ TOML = {
     "[[phase]]\ntask =\n": ("2:7", "FL005", "the value is missing"),
     '[[phase]]\ntask\xa0= "a"\n': ("2:5", "FL005", "does not show"),
     '[[phase]]\rtask = "a"\r': ("1:10", "FL005", "carriage return"),
-    '[[phase]]\nrule = {cron = "@daily",\n tz = "UTC"}\n': ("2:25", "FL005", "stands on one line"),
+    '[[phase]]\nrule = {cron = "@daily"\n tz = "UTC"}\n': ("3:2", "FL005", "or a comma"),
 }  # fmt: skip
 YAML = {
     "phases:\n\t- task: a\n": ("2:1", "FL006", "a tab stands where"),

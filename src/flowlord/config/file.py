@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
+
+import tomli
 
 from flowlord.model.problem import Problem
 
 MAX_BYTES: Final = 64 * 1024
 DEEPER: Final = "alerts.channels"
 """The one section whose tables have tables of their own."""
-_AT: Final = re.compile(r" \(at line (\d+), column (\d+)\)\Z")
 _HEADER: Final = re.compile(r"""\s*\[\s*["']?([^"'\]]+?)["']?\s*\]""")
 
 
@@ -47,11 +47,9 @@ def read_file(path: str) -> Read:
         return _wrong(path, f"is not UTF-8: byte {error.start}")
     except _NoYaml as error:
         return Read(problems=(Problem(path, error.line, error.column, str(error), "", "FL200"),))
-    except tomllib.TOMLDecodeError as error:
-        found = _AT.search(str(error))
-        line, column = (int(found[1]), int(found[2])) if found else (0, 0)
-        words = _AT.sub("", str(error))
-        return Read(problems=(Problem(path, line, column, f"no valid TOML: {words}", "", "FL200"),))
+    except tomli.TOMLDecodeError as error:
+        text = f"no valid TOML: {error.msg}"
+        return Read(problems=(Problem(path, error.lineno, error.colno, text, "", "FL200"),))
     except (RecursionError, ValueError) as error:
         return _wrong(path, f"cannot be read: {error}")
 
@@ -62,7 +60,7 @@ def _wrong(path: str, text: str) -> Read:
 
 def _toml(text: str) -> Iterator[Value]:
     lines = text.split("\n")
-    for key, value in tomllib.loads(text).items():
+    for key, value in tomli.loads(text).items():
         if not isinstance(value, dict):
             yield Value(key, value, *_find(lines, "", key))
             continue

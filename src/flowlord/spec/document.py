@@ -115,7 +115,8 @@ class Fields(NamedTuple):
 class Document:
     """A read file: `data` holds what it says, `scan` finds out where.
 
-    `spell` maps each character of the text at a node, and its end, to its offset in the source.
+    `spell` maps each character of the text at a node, and its end, to its offset in the source. `part` finds the node
+    of one entry of a list at the top without a look at the others, when it can.
     """
 
     source: Source
@@ -124,6 +125,7 @@ class Document:
     spell: Callable[[Node, str], list[int]]
     items: list[Item] = field(default_factory=list)
     is_yaml: bool = False
+    part: Callable[[str, int], Node | None] | None = None
     _spelt: tuple[Path, Sequence[int]] | None = None
 
     @cached_property
@@ -133,7 +135,7 @@ class Document:
 
     def node(self, path: Path) -> Node:
         """Return where the value at `path` stands; the nearest above it when there is none."""
-        node = self.root
+        node, path = self._begin(path)
         for part in path:
             inside = node.inside
             if isinstance(inside, dict):
@@ -145,6 +147,14 @@ class Document:
                     break
                 node = inside[part]
         return node
+
+    def _begin(self, path: Path) -> tuple[Node, Path]:
+        """Return a node on the way to `path`, as near as it can be had, and what is left of the way."""
+        match path:
+            case (str(key), int(number), *rest) if self.part and "root" not in self.__dict__:
+                if node := self.part(key, number):
+                    return node, tuple(rest)
+        return self.root, path
 
     def value(self, path: Path) -> object:
         """Return the value at `path`; None when there is none."""

@@ -1,4 +1,4 @@
-"""TOML to a document: tomllib reads the values, and says no to what is too much before it starts.
+"""TOML to a document: tomli reads the values; what is too much for it is refused before it starts.
 
 The places are found by `toml_places`, and only when somebody asks.
 """
@@ -6,17 +6,17 @@ The places are found by `toml_places`, and only when somebody asks.
 from __future__ import annotations
 
 import re
-import tomllib
 from itertools import repeat
 from typing import Final
 
-from flowlord.spec.document import Document, Item, Table
+import tomli
+
+from flowlord.spec.document import Document, Item, Node, Table
 from flowlord.spec.source import MAX_DEPTH, MAX_LINE, MAX_PHASES, Refused, Source
 from flowlord.spec.toml_places import scan, spell
-from flowlord.spec.toml_plain import read_plain, scan_plain
 
 MAX_HEADERS: Final = 4 * MAX_PHASES
-MAX_DOTS: Final = 16  # in one key; tomllib takes seconds for thousands
+MAX_DOTS: Final = 16  # in one key; tomli takes seconds for a thousand
 FLAT: Final = "a phase is flat: its fields are texts, its rule a text or a table"
 TABLES: Final = ("phase", "phases")  # in any case
 
@@ -43,12 +43,11 @@ def read(source: Source) -> Document:
     """
     _limit(source)
     try:
-        plain = read_plain(source.text, source.lines)
-        data: Table = tomllib.loads(source.text) if plain is None else plain.data
-    except tomllib.TOMLDecodeError as error:
+        data = tomli.loads(source.text)
+    except tomli.TOMLDecodeError as error:
         from flowlord.spec.toml_syntax import told
 
-        raise Refused(told(source, str(error))) from error
+        raise Refused(told(source, error)) from error
     except RecursionError:
         _limit_depth(source)
         raise  # deep down ourselves, with a file that is not
@@ -56,28 +55,30 @@ def read(source: Source) -> Document:
         found = _LONG_NUMBER.search(source.text)
         start, end = found.span() if found else (0, 0)
         raise Refused(source.problem("FL005", start, end, "a number is too long")) from error
-    document = Document(
-        source,
-        data,
-        lambda: scan(source.text) if plain is None else scan_plain(source.text, plain.headers, source.starts),
-        lambda node, _: spell(source.text, node),
-    )
-    if plain is None and _is_deep(data, MAX_DEPTH):  # brackets are never deeper than what they make
+    document = Document(source, data, lambda: scan(source.text), lambda node, _: spell(source.text, node))
+    if _is_deep(data):  # brackets are never deeper than what they make
         _limit_depth(source)
-    document.items = _items(document, None if plain is None else plain.headers)
+    document.items = _items(document)
     return document
 
 
-def _is_deep(value: dict[str, object] | list[object], most: int) -> bool:
-    """Tell whether lists and tables lie in each other more than so many times."""
-    if most == 0:
-        return True
-    parts = value.values() if isinstance(value, dict) else value
-    return any(type(each) in _NESTED and _is_deep(each, most - 1) for each in parts)  # type: ignore[arg-type]
+def _is_deep(data: Table) -> bool:
+    """Tell whether lists and tables lie in each other more than is taken."""
+    level: list[object] = [data]
+    for _ in range(MAX_DEPTH):
+        level = [
+            each
+            for part in level
+            for each in (part.values() if type(part) is dict else part)  # type: ignore[attr-defined]
+            if type(each) in _NESTED
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _limit(source: Source) -> None:
-    """Refuse what would cost tomllib more time than it is worth."""
+    """Refuse what would cost tomli more time than it is worth."""
     lines = source.lines
     if (longest := max(map(len, lines))) > MAX_LINE:
         at = source.offset([len(line) for line in lines].index(longest) + 1, 1)
@@ -108,8 +109,8 @@ def _limit_depth(source: Source) -> None:
             raise Refused(source.problem("FL004", found.start(), found.end(), text, FLAT))
 
 
-def _items(document: Document, headers: list[tuple[str, int]] | None) -> list[Item]:
-    """Return the phases of all spellings of the table in the order of the file; `headers` are known of a plain one."""
+def _items(document: Document) -> list[Item]:
+    """Return the phases of all spellings of the table in the order of the file."""
     source, data = document.source, document.data
     lists: dict[str, list[object]] = {
         key: value for key, value in data.items() if key.lower() in TABLES and isinstance(value, list)
@@ -119,13 +120,11 @@ def _items(document: Document, headers: list[tuple[str, int]] | None) -> list[It
         raise Refused(
             source.problem("FL003", 0, 0, f"the file has {total:,} phases, more than {MAX_PHASES:,}")
         )
-    if headers is not None:
-        return _items_by_header(lists, headers, source.lines)
     lines = source.lines
     if '"""' in source.text or "'''" in source.text:  # a line of a long string may look like a header
         lines = STRINGS.sub(_blank, source.text).split("\n")
     items: list[Item] = []
-    used = dict.fromkeys(lists, 0)
+    headers: dict[str, list[int]] = {key: [] for key in lists}
     seen: dict[
         str, tuple[str, int]
     ] = {}  # a header as written, its name and its column; nearly all are alike
@@ -139,26 +138,36 @@ def _items(document: Document, headers: list[tuple[str, int]] | None) -> list[It
                 continue
             header = seen[text] = found[2], len(found[1]) + 1
         key, column = header
-        number = used[key]
-        used[key] = number + 1
-        if number < len(lists[key]):
-            items.append(Item((key, number), lists[key][number], line, column))
-    if used != {key: len(values) for key, values in lists.items()}:  # inline tables, quoted headers
+        above = headers[key]
+        if len(above) < len(lists[key]):
+            items.append(Item((key, len(above)), lists[key][len(above)], line, column))
+        above.append(line)
+    if any(
+        len(headers[key]) != len(values) for key, values in lists.items()
+    ):  # inline tables, quoted headers
         return _items_by_place(document, lists)
+    document.part = _Parts(source, headers)
     return items
 
 
-def _items_by_header(
-    lists: dict[str, list[object]], headers: list[tuple[str, int]], lines: list[str]
-) -> list[Item]:
-    """Return the phases of a plain text, in which each has a header of its own."""
-    left = {key: iter(enumerate(values)) for key, values in lists.items()}
-    items: list[Item] = []
-    for key, line in headers:
-        if key in left:
-            number, value = next(left[key])
-            items.append(Item((key, number), value, line, lines[line - 1].index("[") + 1))
-    return items
+class _Parts:
+    """Finds the places in one phase: in its own lines, from its header to the next one of that name."""
+
+    def __init__(self, source: Source, headers: dict[str, list[int]]) -> None:
+        self.source, self.headers = source, headers
+        self.known: dict[tuple[str, int], Node] = {}
+
+    def __call__(self, key: str, number: int) -> Node | None:
+        known = self.known.get((key, number))
+        if known is None and number < len(lines := self.headers.get(key, ())):
+            starts = self.source.starts
+            end = starts[lines[number + 1] - 1] if number + 1 < len(lines) else len(self.source.text)
+            root = scan(self.source.text, starts[lines[number] - 1], end)
+            assert isinstance(root.inside, dict)
+            entries = root.inside[key].inside
+            assert isinstance(entries, list)
+            known = self.known[key, number] = entries[0]
+        return known
 
 
 def _items_by_place(document: Document, lists: dict[str, list[object]]) -> list[Item]:

@@ -1,10 +1,11 @@
-"""Where keys and values stand in a TOML text that tomllib has read without complaint."""
+"""Where keys and values stand in a TOML text that tomli has read without complaint."""
 
 from __future__ import annotations
 
 import re
-import tomllib
 from typing import Final
+
+import tomli
 
 from flowlord.spec.document import Node
 
@@ -14,6 +15,12 @@ _GAPS: Final = frozenset(" \t\r\n#")
 _KEY: Final = re.compile(r"[ \t]*+([A-Za-z0-9_-]++)[ \t]*+=[ \t]*+")
 _TEXT: Final = re.compile(r'"(?!"")[^"\\\n]*+"')
 _PAIR: Final = re.compile(r'[ \t]*+([A-Za-z0-9_-]++)[ \t]*+=[ \t]*+("(?!"")[^"\\\n]*+")[ \t]*+,?+')
+_LINE: Final = re.compile(
+    r"""[ \t]*+([A-Za-z0-9_-]++)[ \t]*+=[ \t]*+("(?!"")[^"\\\n]*+"|[^\s"'\[\]{}#]++)[ \t]*+(?:\n|\Z)"""
+)
+_FLAT: Final = r"""(?:[^\[\]{}"'#]++|"(?!"")(?:[^"\\\n]++|\\.)*+"|'(?!'')[^'\n]*+')"""
+# A list or table with others in it at most, without comments and long strings.
+_CLOSED: Final = re.compile(rf"[\[{{](?:{_FLAT}|[\[{{]{_FLAT}*+[\]}}])*+[\]}}]")
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]++")
 _STRING: Final = re.compile(
     r'"""(?:[^"\\]++|\\.|"{1,2}(?!"))*+"{3,5}'
@@ -24,12 +31,18 @@ _STRING: Final = re.compile(
 )
 # Numbers, dates and words; a date may have one blank before its time.
 _OTHER: Final = re.compile(r"[^\s,\]}#]++(?: [0-9][^\s,\]}#]*+)?")
-_ESCAPE: Final = re.compile(r"\\(?:u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|[ \t]*\n[ \t\n]*+|.)", re.DOTALL)
+_ESCAPE: Final = re.compile(
+    r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|[ \t]*\n[ \t\n]*+|.)", re.DOTALL
+)
 
 
-def scan(text: str) -> Node:
-    """Return the places of all keys and values of a valid text with `\\n` as line ends."""
-    return _Scan(text).run()
+def scan(text: str, start: int = 0, end: int | None = None) -> Node:
+    """Return the places of all keys and values of a valid text with `\\n` as line ends.
+
+    Args:
+        start, end: of the part that is looked at, both where a statement begins.
+    """
+    return _Scan(text, start).run(len(text) if end is None else end)
 
 
 def spell(text: str, node: Node) -> list[int]:
@@ -56,21 +69,48 @@ def spell(text: str, node: Node) -> list[int]:
     return spelt
 
 
+class _Unopened(Node):
+    """A list or table within a line, the places of whose parts are found when somebody asks."""
+
+    __slots__ = ("_found", "_text")
+
+    def __init__(self, start: int, end: int, key: int, key_end: int, text: str) -> None:
+        self._found: dict[str, Node] | list[Node] | None = None
+        self._text = text
+        self.start, self.end, self.key, self.key_end = start, end, key, key_end
+
+    @property
+    def inside(self) -> dict[str, Node] | list[Node] | None:
+        if self._found is None:
+            self._found = _Scan(self._text, self.start).parts(0, 0).inside
+        return self._found
+
+    @inside.setter
+    def inside(self, value: dict[str, Node] | list[Node] | None) -> None:
+        self._found = value
+
+
 class _Scan:
     """A walk through the text; `at` is where it stands."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, at: int) -> None:
         self.text = text
-        self.at = 0
+        self.at = at
 
-    def run(self) -> Node:
+    def run(self, end: int) -> Node:
         text = self.text
         root = Node(0, 0, 0, 0, {})
         table = root
         while True:
-            self.skip(_GAP)
-            if self.at >= len(text):
+            if self.at < end and text[self.at] in _GAPS:
+                self.skip(_GAP)
+            if self.at >= end:
                 return root
+            if line := _LINE.match(text, self.at):  # as nearly all are
+                assert isinstance(table.inside, dict)
+                table.inside[line[1]] = Node(*line.span(2), *line.span(1))
+                self.at = line.end()
+                continue
             if text[self.at] != "[":
                 self.pair(table)
                 continue
@@ -113,7 +153,7 @@ class _Scan:
             if found := pattern.match(self.text, self.at):
                 self.at = found.end()
                 return found[0]
-        raise AssertionError(f"no TOML at {self.at}")  # tomllib has read it
+        raise AssertionError(f"no TOML at {self.at}")  # tomli has read it
 
     def key(self) -> list[tuple[str, int, int]]:
         """Read a key with its dots; return each part with its place."""
@@ -124,7 +164,7 @@ class _Scan:
             name = self.take(_BARE, _STRING)
             end = self.at
             if name[0] in "\"'":
-                name = name[1:-1] if "\\" not in name else tomllib.loads(f"k={name}")["k"]
+                name = name[1:-1] if "\\" not in name else tomli.loads(f"k={name}")["k"]
             parts.append((name, start, end))
             self.skip(_BLANK)
             if not self.text.startswith(".", self.at):
@@ -133,41 +173,50 @@ class _Scan:
 
     def pair(self, table: Node) -> None:
         if plain := _KEY.match(self.text, self.at):  # one bare word, as nearly all keys are
+            name, (start, end) = plain[1], plain.span(1)
             self.at = plain.end()
-            self.value(_child(table, (plain[1], *plain.span(1)), None))
-            return
-        *above, last = self.key()
-        for part in above:
-            table = _child(table, part, {})
-        self.at += 1  # =
-        self.skip(_BLANK)
-        node = _child(table, last, None)
-        self.value(node)
-
-    def value(self, node: Node) -> None:
-        node.start = self.at
-        if plain := _TEXT.match(self.text, self.at):
-            node.end = self.at = plain.end()
-            return
-        opening = self.text[self.at]
-        if opening == "[":
-            self.at += 1
-            node.inside = entries = []
-            while not self.closed("]"):
-                entry = Node(self.at, self.at, self.at, self.at)
-                self.value(entry)
-                entries.append(entry)
-        elif opening == "{":
-            self.at += 1
-            node.inside = inside = {}
-            while (plain := _PAIR.match(self.text, self.at)) and plain[1] not in inside:  # as most are
-                inside[plain[1]] = Node(*plain.span(2), *plain.span(1))
-                self.at = plain.end()
-            while not self.closed("}"):
-                self.pair(node)
         else:
+            *above, (name, start, end) = self.key()
+            for part in above:
+                table = _child(table, part, {})
+            self.at += 1  # =
+            self.skip(_BLANK)
+        assert isinstance(table.inside, dict)
+        table.inside[name] = self.value(start, end)
+
+    def value(self, key: int, key_end: int) -> Node:
+        """Step over a value; return it with the place of its key."""
+        start = self.at
+        if plain := _TEXT.match(self.text, start):
+            self.at = plain.end()
+            return Node(start, self.at, key, key_end)
+        if self.text[start] not in "[{":
             self.take(_STRING, _OTHER)
-        node.end = self.at
+            return Node(start, self.at, key, key_end)
+        if closed := _CLOSED.match(self.text, start):
+            self.at = closed.end()
+            return _Unopened(start, self.at, key, key_end, self.text)
+        return self.parts(key, key_end)
+
+    def parts(self, key: int, key_end: int) -> Node:
+        """Step over a list or table in brackets; return it with its parts."""
+        start = self.at
+        is_list = self.text[start] == "["
+        self.at += 1
+        if is_list:
+            entries: list[Node] = []
+            while not self.closed("]"):
+                entries.append(self.value(self.at, self.at))
+            return Node(start, self.at, key, key_end, entries)
+        inside: dict[str, Node] = {}
+        while (plain := _PAIR.match(self.text, self.at)) and plain[1] not in inside:  # as most are
+            inside[plain[1]] = Node(*plain.span(2), *plain.span(1))
+            self.at = plain.end()
+        table = Node(start, start, key, key_end, inside)
+        while not self.closed("}"):
+            self.pair(table)
+        table.end = self.at
+        return table
 
     def closed(self, bracket: str) -> bool:
         """Step over blanks and a comma; tell whether the list or table ends here, and step over that too."""
@@ -184,7 +233,7 @@ class _Scan:
         return True
 
 
-def _child(table: Node, part: tuple[str, int, int], inside: dict[str, Node] | list[Node] | None) -> Node:
+def _child(table: Node, part: tuple[str, int, int], inside: dict[str, Node] | list[Node]) -> Node:
     """Return the part of a table by its key, made when it is not there yet."""
     name, start, end = part
     assert isinstance(table.inside, dict)

@@ -1,16 +1,17 @@
-"""What tomllib says of a text that is no TOML, told to its author: where, and what to write."""
+"""What tomli says of a text that is no TOML, told to its author: where, and what to write."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
+import tomli
+
 from flowlord.model.problem import Problem
 from flowlord.spec.document import named
 from flowlord.spec.source import Source
 from flowlord.spec.toml import STRINGS
 
-_PLACE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)\Z")
 _KEY: Final = re.compile(r"[ \t]*([A-Za-z0-9_.-]+|\"[^\"\n]*\"|'[^'\n]*')[ \t]*=")
 _HEADER: Final = re.compile(r"[ \t]*\[")
 _YAML: Final = re.compile(r"(?:- )?[ \t]*[A-Za-z_]+:(?:[ \t]|$)|---[ \t]*$")
@@ -21,20 +22,16 @@ _HINTS: Final = {
     "Unescaped '\\' in a string": "write \\\\ for a backslash, or use '…' in which it is ordinary text",
     "Expected ']]' at the end of an array declaration": "write [[phase]]",
     "Expected ']' at the end of a table declaration": "write [TABLE], or [[phase]]",
-    "Invalid initial character for a key part": "a table in braces stands on one line; a longer one is [phase.rule]",
-    "Unclosed inline table": "its closing brace is missing: a table in braces stands on one line",
+    "Invalid initial character for a key part": "a key is a word, or text in quotes",
+    "Unclosed inline table": "its closing brace is missing, or a comma",
     "Unclosed array": "its closing bracket is missing",
-    "Invalid hex value": "\\u takes four hexadecimal digits, \\U eight",
+    "Invalid hex value": "\\x takes two hexadecimal digits, \\u four, \\U eight",
 }
 
 
-def told(source: Source, message: str) -> Problem:
-    """Return the problem that a message of tomllib tells."""
-    found = _PLACE.search(message)
-    text = message[: found.start()] if found else message
-    at = len(source.text)
-    if found and found[1]:
-        at = source.offset(int(found[1]), int(found[2]))
+def told(source: Source, error: tomli.TOMLDecodeError) -> Problem:
+    """Return the problem that an error of tomli tells."""
+    text, at = error.msg, error.pos
     if text == "Cannot overwrite a value" and (again := _again(source, at)):
         return again
     if text.startswith(("Illegal character '\\n'", "Unterminated string", "Expected \"'")):
@@ -47,7 +44,7 @@ def told(source: Source, message: str) -> Problem:
 
 
 def _of_place(source: Source, text: str, at: int) -> str:
-    """Return what to write instead, by what stands where tomllib gave up."""
+    """Return what to write instead, by what stands where tomli gave up."""
     here = source.text[at : at + 1]
     line = source.lines[source.place(at)[0] - 1]
     if here == "\r" or "\r" in line:
