@@ -179,7 +179,7 @@ def raw(parents: int) -> float:
 
 def _raw_files(folder: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:
     bus = sqlite3.connect(folder / "bus.db", isolation_level=None)
-    bus.execute("PRAGMA journal_mode = TRUNCATE")
+    bus.execute("PRAGMA journal_mode = WAL")
     bus.execute("PRAGMA synchronous = FULL")
     bus.execute("CREATE TABLE q(id INTEGER PRIMARY KEY, topic TEXT, body TEXT, lease INTEGER)")
     bus.execute("CREATE INDEX q_topic ON q(topic, lease, id)")
@@ -197,13 +197,15 @@ def _insert(db: sqlite3.Connection, topic: str, bodies: Sequence[str]) -> None:
 
 
 def _hand_over(db: sqlite3.Connection, topic: str, to: str) -> list[tuple[int, str]]:
-    """Claim a batch in one step; drop it and put what follows on its topic in another."""
+    """Claim a batch in one step; drop it and put what follows on its topic in another, which waits for the disk."""
+    db.execute("PRAGMA synchronous = NORMAL")
     db.execute("BEGIN IMMEDIATE")
     taken = db.execute(
         "SELECT id, body FROM q WHERE topic = ? AND lease = 0 ORDER BY id LIMIT ?", (topic, BATCH)
     ).fetchall()
     db.executemany("UPDATE q SET lease = 1 WHERE id = ?", [(n,) for n, _ in taken])
     db.execute("COMMIT")
+    db.execute("PRAGMA synchronous = FULL")
     db.execute("BEGIN IMMEDIATE")
     db.executemany("DELETE FROM q WHERE id = ?", [(n,) for n, _ in taken])
     if to:

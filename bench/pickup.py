@@ -109,10 +109,10 @@ def latencies(samples: int, address: str = "") -> list[float]:
 
 
 def raw_latencies(samples: int) -> list[float]:
-    """The floor: insert, commit, ring; the other process wakes, marks the row, commits, stamps."""
+    """The floor: insert, commit, ring; the other process wakes, marks the row, commits without a sync, stamps."""
     with tempfile.TemporaryDirectory(prefix="flowlord-bench-") as folder:
         where = Path(folder)
-        db = _raw_open(where)
+        db = _raw_open(where, "FULL")
         db.execute("CREATE TABLE q(id INTEGER PRIMARY KEY, body TEXT, lease INTEGER)")
         stamps = where / "stamps"
         stamps.touch()
@@ -136,15 +136,15 @@ def raw_latencies(samples: int) -> list[float]:
         return found
 
 
-def _raw_open(where: Path) -> sqlite3.Connection:
+def _raw_open(where: Path, synchronous: str) -> sqlite3.Connection:
     db = sqlite3.connect(where / "raw.db", isolation_level=None, timeout=10)
-    db.execute("PRAGMA journal_mode = TRUNCATE")
-    db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute(f"PRAGMA synchronous = {synchronous}")
     return db
 
 
 def _raw_waiter(where: Path) -> None:
-    db = _raw_open(where)
+    db = _raw_open(where, "NORMAL")
     bell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     bell.bind(str(where / "bell"))
     file = os.open(where / "stamps", os.O_WRONLY | os.O_APPEND)

@@ -126,10 +126,10 @@ def scrub() -> None:
 
 
 def _choose_journal(mode: str) -> None:
-    """Let every victim use this journal mode, whatever its engine would choose."""
+    """Let every victim use this journal mode."""
     import flowlord.bus.sqlite as adapter
 
-    adapter.best_journal_mode = lambda *_: mode
+    adapter.JOURNAL_MODE = mode
 
 
 def _tell(verdict: Verdict, short: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from flowlord.bus.sqlite import SqliteBus
-from flowlord.bus.sqlite_connection import best_journal_mode, fixed_engine
+from flowlord.bus.sqlite_connection import fixed_engine
 from flowlord.bus.sqlite_place import Mount, file_system, mount_points
 from flowlord.bus.sqlite_schema import VERSION
 from flowlord.model.errors import BusUnavailable, BusUnusable
@@ -40,16 +40,19 @@ def message(key="k"):
         ((3, 52, 0), True), ((4, 0, 0), True),
     ],
 )  # fmt: skip
-def test_wal_is_used_only_with_an_engine_that_has_no_reset_bug(version, fixed):
+def test_engines_with_the_reset_bug_of_wal_are_known(version, fixed):
     assert fixed_engine(version) is fixed
-    assert best_journal_mode(version) == ("wal" if fixed else "persist")
 
 
-def test_the_journal_mode_follows_the_engine_of_this_process(tmp_path):
+@pytest.mark.parametrize("fixed", [True, False])
+def test_the_journal_is_a_log_and_with_an_engine_that_has_the_reset_bug_that_is_said(
+    tmp_path, monkeypatch, fixed
+):
+    monkeypatch.setattr("flowlord.bus.sqlite_opening.fixed_engine", lambda: fixed)
     with closing(SqliteBus(tmp_path / "bus.db")) as bus:
         told = bus.describe()
-        assert told["journal_mode"] == best_journal_mode(sqlite3.sqlite_version_info)
-        assert ("note" in told) is not fixed_engine()
+        assert told["journal_mode"] == "wal"
+        assert ("write in turns" in told.get("note", "")) is not fixed
         with bus._connection.reading() as db:
             assert db.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
             assert db.execute("PRAGMA busy_timeout").fetchone() == (10_000,)
@@ -151,13 +154,27 @@ def test_a_file_that_is_taken_away_is_noticed_within_a_minute_and_for_ever(tmp_p
         bus.publish([message()])
         path.rename(tmp_path / "gone.db")
         if change == "replaced":
-            SqliteBus(path).close()
+            SqliteBus(tmp_path / "other.db").close()
+            (tmp_path / "other.db").rename(path)
         clock.advance(61)
         with pytest.raises(BusUnusable, match=change):
             bus.topics()
         (tmp_path / "gone.db").replace(path)
         with pytest.raises(BusUnusable, match=change):
             bus.publish([message()])
+    with closing(SqliteBus(path)) as again:
+        assert len(again.find(["k"])) == 1
+
+
+def test_a_file_whose_log_is_there_is_not_begun_anew(tmp_path):
+    path = tmp_path / "bus.db"
+    with closing(SqliteBus(path)) as bus:
+        bus.publish([message()])
+        path.rename(tmp_path / "gone.db")
+        with pytest.raises(BusUnusable, match=r"bus\.db-wal, is there") as refused:
+            SqliteBus(path)
+        assert "put the file back" in refused.value.hint
+        (tmp_path / "gone.db").rename(path)
     with closing(SqliteBus(path)) as again:
         assert len(again.find(["k"])) == 1
 
@@ -205,7 +222,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path, data):
 
 def test_a_damaged_file_is_refused_with_the_way_to_recover_it(tmp_path):
     path = tmp_path / "bus.db"
-    with closing(SqliteBus(path, journal_mode="truncate")) as bus:
+    with closing(SqliteBus(path)) as bus:
         bus.publish([message(f"k{n}") for n in range(500)])
     damage(path, 4096, os.urandom(path.stat().st_size - 4096))
     before = path.read_bytes()

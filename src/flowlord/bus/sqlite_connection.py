@@ -11,12 +11,13 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
 from flowlord.bus.clock import SystemClock, jitter
 from flowlord.bus.sqlite_place import Place, uri
+from flowlord.bus.sqlite_turn import Turn
 from flowlord.model.crashpoint import crashpoint
 from flowlord.model.errors import BusError, BusUnavailable, BusUnusable, FlowlordError
 
@@ -33,17 +34,8 @@ class OutcomeUnknown(BusUnavailable):
 
 
 def fixed_engine(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> bool:
-    """Tell whether this engine is free of the WAL-reset bug, which can lose committed pages (SQ-1)."""
+    """Tell whether this engine is free of the WAL-reset bug (SQ-1), from which taking turns keeps the others."""
     return version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
-
-
-def best_journal_mode(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> str:
-    """Return the fastest journal mode that is safe with several processes on this engine.
-
-    Of the rollback journals that is `persist`: a file that keeps its size needs no change of the file system's own
-    tables, for which two of the five syncs of a commit would wait.
-    """
-    return "wal" if fixed_engine(version) else "persist"
 
 
 class Connection:
@@ -51,7 +43,7 @@ class Connection:
 
     Args:
         place: where the file lies.
-        journal_mode: `persist`, `truncate` or `wal`.
+        journal_mode: `wal`, `persist` or `truncate`.
         patience_s: how long to wait for other processes in all.
     """
 
@@ -66,6 +58,9 @@ class Connection:
         self._broken: BusUnusable | None = None
         self._db: sqlite3.Connection | None = None
         self._switched = False
+        # A rollback journal has no log to start anew, so the engine's own lock is enough for it.
+        self._turn = Turn(place.path) if journal_mode == "wal" else None
+        self._synced = True
         _Forks.watch(self)
         with self._lock, self._told():
             self._connect()
@@ -84,13 +79,19 @@ class Connection:
             yield self._usable()
 
     @contextmanager
-    def writing(self, verb: str) -> Iterator[sqlite3.Connection]:
-        """Give the connection inside a transaction that lands when the block ends and is undone when it fails."""
+    def writing(self, verb: str, *, synced: bool = True) -> Iterator[sqlite3.Connection]:
+        """Give the connection inside a transaction that lands when the block ends and is undone when it fails.
+
+        Args:
+            verb: what it is for, as told in names of crash points.
+            synced: whether it has to be on the disk when the block has ended; otherwise it outlives every process,
+                and reaches the disk together with the next one that has to.
+        """
         crashpoint(f"bus.{verb}.before")
         self._check_process()
-        with self._lock, self._told():
+        with self._lock, self._told(), self._in_turn():
             db = self._usable()
-            self._begin(db)
+            self._begin(db, synced)
             try:
                 yield db
                 crashpoint(f"bus.{verb}.written")
@@ -138,6 +139,8 @@ class Connection:
             return
         with self._lock:
             self._disconnect()
+            if self._turn is not None:
+                self._turn.close()
 
     # --- below
 
@@ -168,6 +171,7 @@ class Connection:
             db.close()
             raise
         self._db = db
+        self._synced = True
         return db
 
     def _switch(self, db: sqlite3.Connection) -> None:
@@ -202,7 +206,30 @@ class Connection:
             self._undo(db)
         return self._db or self._connect()
 
-    def _begin(self, db: sqlite3.Connection) -> None:
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        if self._turn is None:
+            yield
+            return
+        try:
+            try:
+                soon = self._is_soon(self._turn.take)
+            except OSError as error:
+                raise BusUnavailable(
+                    f"{self._turn.path} cannot be locked: {error.strerror}",
+                    hint=f"check the disk and the rights: ls -l {self._turn.path}",
+                ) from error
+            if not soon:
+                raise self._locked_out()
+            yield
+        finally:
+            self._turn.give()
+
+    def _begin(self, db: sqlite3.Connection, synced: bool) -> None:
+        if synced != self._synced and self.journal_mode == "wal":
+            # Without a sync a rollback journal could not mend the file after a power cut; a log only ends earlier.
+            db.execute(f"PRAGMA synchronous = {'FULL' if synced else 'NORMAL'}")
+            self._synced = synced
         # The engine's naps grow to 100 ms, while who has just committed begins again at once: one busy process would
         # starve all others for seconds. Short naps of our own give everybody a turn.
         db.execute("PRAGMA busy_timeout = 0")
@@ -213,22 +240,40 @@ class Connection:
 
     def _patiently(self, db: sqlite3.Connection, statement: str) -> None:
         """Run a statement that needs a lock of the file until it is free or patience ends."""
-        until_ns = self._clock.monotonic_ns() + int(self._patience_s * 1e9)
-        nap_s = _FIRST_NAP_S
-        while True:
+        busy: sqlite3.OperationalError | None = None
+
+        def ran() -> bool:
+            nonlocal busy
             try:
                 db.execute(statement)
-                return
             except sqlite3.OperationalError as error:
                 if _code(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or self.closed:
                     raise
-                if self._clock.monotonic_ns() >= until_ns:
-                    raise BusUnavailable(
-                        f"{self.place.path} has been locked by another process for {self._patience_s:g} s",
-                        hint=f"see who holds it: fuser -v {self.place.path}",
-                    ) from error
+                busy = error
+                return False
+            return True
+
+        if not self._is_soon(ran):
+            raise self._locked_out() from busy
+
+    def _is_soon(self, done: Callable[[], bool]) -> bool:
+        """Ask until it is done; False when patience ends or the connection is closed first."""
+        until_ns = 0
+        nap_s = _FIRST_NAP_S
+        while not done():
+            now_ns = self._clock.monotonic_ns()
+            until_ns = until_ns or now_ns + int(self._patience_s * 1e9)
+            if now_ns >= until_ns or self.closed:
+                return False
             self.pause(nap_s)
             nap_s = min(nap_s * 1.02, _LONGEST_NAP_S)
+        return True
+
+    def _locked_out(self) -> BusUnavailable:
+        return BusUnavailable(
+            f"{self.place.path} has been locked by another process for {self._patience_s:g} s",
+            hint=f"see who holds it: fuser -v {self.place.path}",
+        )
 
     def _land(self, db: sqlite3.Connection) -> None:
         try:
@@ -298,7 +343,7 @@ def damaged(path: str, what: str) -> BusUnusable:
     return BusUnusable(
         f"{path} is damaged: {what}",
         hint=f"stop every flowlord process, keep a copy of {path}*, then: "
-        f"sqlite3 {path} .recover | sqlite3 {path}.recovered, and put that file in its place",
+        f"sqlite3 {path} .recover | sqlite3 {path}.recovered, and put that file in the place of {path} and {path}-*",
     )
 
 
@@ -327,6 +372,9 @@ class _Forks:
         A close would roll back the parent's open transaction into the file. Python closes what it frees, even when
         the interpreter ends, so one reference too many is counted: the memory ends with the process.
         """
+        for connection in cls.living:
+            if connection._turn is not None:
+                connection._turn.close()  # a copy that is kept would keep the turn when the parent is gone
         try:
             from ctypes import py_object, pythonapi
         except ImportError:

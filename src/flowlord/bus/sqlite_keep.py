@@ -122,14 +122,13 @@ def sweep_presences(db: sqlite3.Connection, now_us: int) -> int:
     return db.execute("DELETE FROM presences WHERE beat_us < ?", (now_us - PRESENCE_US,)).rowcount
 
 
-def give_back(db: sqlite3.Connection) -> int:
-    """Give unused pages back to the file system when a backlog has left many; return how many.
-
-    Not in a transaction of ours: the engine makes its own.
-    """
+def spare_pages(db: sqlite3.Connection) -> int:
+    """Return how many unused pages to give back in one step: none, unless a backlog has left many."""
     [free] = db.execute("PRAGMA freelist_count").fetchone()
     [pages] = db.execute("PRAGMA page_count").fetchone()
-    if free < _FREE_PAGES or free < pages // 4:
-        return 0
-    db.execute(f"PRAGMA incremental_vacuum({SWEEP_CHUNK})").fetchall()
-    return min(int(free), SWEEP_CHUNK)
+    return 0 if free < _FREE_PAGES or free < pages // 4 else min(int(free), SWEEP_CHUNK)
+
+
+def give_back(db: sqlite3.Connection, pages: int) -> None:
+    """Give so many unused pages back to the file system."""
+    db.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()

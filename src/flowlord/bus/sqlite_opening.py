@@ -77,9 +77,9 @@ def describe(connection: Connection) -> dict[str, str]:
         "durability": "nothing is lost when a process is killed or the power is cut",
         "schema": str(VERSION),
     }
-    if not fixed_engine():
+    if not fixed_engine() and connection.journal_mode == "wal":
         told["note"] = (
-            "this SQLite has the WAL-reset bug (sqlite.org/wal.html#walresetbug), so the slower journal mode "
-            "persist is used; 3.51.3 or later allows wal"
+            "this SQLite has the WAL-reset bug (sqlite.org/wal.html#walresetbug); flowlord's processes are safe from "
+            "it, because they write in turns; let no other program write to the file"
         )
     return told

@@ -58,7 +58,8 @@ def settle(path: str | os.PathLike[str], *, mounts: str | os.PathLike[str] = MOU
     """Resolve `path` once, make folder and file for their owner only when they are missing, and refuse unsafe places.
 
     Raises:
-        BusUnusable: a network file system, a file with two names, no regular file, or no right to make it.
+        BusUnusable: a network file system, a file with two names, no regular file, a log without its file, or no
+            right to make it.
     """
     real = os.path.realpath(
         path
@@ -71,6 +72,7 @@ def settle(path: str | os.PathLike[str], *, mounts: str | os.PathLike[str] = MOU
             raise BusUnusable(
                 f"{real} lies on a network file system ({kind}), where locks do not hold", hint=_MOVE
             )
+        _refuse_a_log_alone(real)
         try:
             os.close(os.open(real, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
         except FileExistsError:
@@ -88,6 +90,20 @@ def settle(path: str | os.PathLike[str], *, mounts: str | os.PathLike[str] = MOU
             hint=f"find them with: find / -xdev -inum {found.st_ino}",
         )
     return Place(real, found.st_dev, found.st_ino)
+
+
+def _refuse_a_log_alone(real: str) -> None:
+    """Keep what a file's log holds when the file was moved away from it: the engine would begin both anew."""
+    log = f"{real}-wal"
+    try:
+        held = os.stat(log).st_size  # before the file is looked for: who makes both makes the file first
+    except FileNotFoundError:
+        return
+    if held and not os.path.exists(real):
+        raise BusUnusable(
+            f"{real} is gone, but its log, {log}, is there and may hold its newest commits",
+            hint=f"stop every flowlord process that uses it and put the file back; for an empty bus: rm {log}",
+        )
 
 
 def file_system(folder: str, mounts: str | os.PathLike[str] = MOUNTS) -> str:
