@@ -13,6 +13,7 @@ import msgspec
 from flowlord.model.task import Task
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_read_time = datetime.fromisoformat
 _META = re.compile(r"(?:^|&)(cron|retry|retried)=([^&]*)")
 _CRON = re.compile(r"(?:^|&)cron=([^&]*)")
 
@@ -128,13 +129,13 @@ def microseconds(text: str) -> int:
     if not text:
         return 0
     try:
-        found = datetime.fromisoformat(text)
-        if found.tzinfo is None:
-            found = found.replace(tzinfo=UTC)
-        since = found - _EPOCH
-        return max(0, (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
+        since = _read_time(text) - _EPOCH
+    except TypeError:  # without a zone
+        since = _read_time(text).replace(tzinfo=UTC) - _EPOCH
     except (ValueError, OverflowError):
         return 0
+    days = since.days
+    return (days * 86_400 + since.seconds) * 1_000_000 + since.microseconds if days >= 0 else 0
 
 
 def told_by_meta(meta: str) -> tuple[int, str]:
@@ -162,11 +163,12 @@ def told_by(task: Task) -> tuple[int, str]:
     Source:
         docs/reference.md, "Times out of texts".
     """
-    number, moment = told_by_meta(task.meta)
+    meta = task.meta
+    number, moment = told_by_meta(meta)
     if moment:
         return number, moment
-    parse_meta, hour_of, time_of_task = _rules_of_times()
-    time = time_of_task(task.info, parse_meta(task.meta) if "file=" in task.meta else {})
+    parse_meta, hour_of, time_of_task, time_of_info = _rules_of_times()
+    time = time_of_task(task.info, parse_meta(meta)) if "file=" in meta else time_of_info(task.info)
     return number, hour_of(time) if time else ""
 
 
@@ -175,10 +177,11 @@ def _rules_of_times() -> tuple[
     Callable[[str], dict[str, list[str]]],
     Callable[[datetime], str],
     Callable[[str, Mapping[str, list[str]]], datetime | None],
+    Callable[[str], datetime | None],
 ]:
     """Readers of the history, which have to be quick, need none of this; to import it for each task takes long."""
     from flowlord.rules.metastring import parse_meta
-    from flowlord.rules.moments import format_hour, time_of_task
+    from flowlord.rules.moments import format_hour, time_of_info, time_of_task
 
     # All of them are in UTC, so what is equal is written alike.
-    return parse_meta, lru_cache(maxsize=1024)(format_hour), time_of_task
+    return parse_meta, lru_cache(maxsize=1024)(format_hour), time_of_task, time_of_info

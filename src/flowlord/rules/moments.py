@@ -26,14 +26,16 @@ _HOUR_PARAMETER: Final = re.compile(
 _DAY_PARAMETER: Final = re.compile(r"(?:day|date)[=:](\d{4})-(\d\d)-(\d\d)", re.ASCII)
 
 # An hour in the path of a URL that has neither a stamp, nor anything escaped or odd; none of its parts is a parameter.
-_USUAL: Final = re.compile(
-    r"[A-Za-z][A-Za-z0-9+.-]*://[A-Za-z0-9.-]*/[^?#%T\x00-\x1f\x7f]*?(\d{4})/(\d\d)/(\d\d)/(\d\d)(?!\d)"
-    r"[^?#%T\x00-\x1f\x7f]*(?:\?[^#\x00-\x1f\x7f]*)?",
-    re.ASCII,
+# What stands before the hour, with the sign behind it, is that of many tasks.
+_UNTIL_HOUR: Final = re.compile(
+    r"[A-Za-z][A-Za-z0-9+.-]*://[A-Za-z0-9.-]*/(?:[^?#%T\x00-\x1f\x7f]*/)?(20\d\d)/(\d\d)/(\d\d)/(\d\d)(?:\D|$)",
+    re.ASCII | re.DOTALL,
 )
-_USUAL_LENGTH: Final = (
-    300  # in a hostile text it would look as often as there are hours for what comes behind
-)
+_CENTURY: Final = "/20"
+_HOUR_LENGTH: Final = len("/2026/01/31/23/")
+_USUAL_LENGTH: Final = 300
+"""Longer ones are not worth the memory of a cache."""
+_SHORTEST: Final = len("2026/01")
 _TIMELY: Final = re.compile(r"\d{4}(?:[-/]\d\d|\d{4}T)", re.ASCII)
 """Stands in every text that tells a time, unless it is escaped."""
 
@@ -85,12 +87,12 @@ def time_of_info(text: str) -> datetime | None:
         docs/reference.md, "Times out of texts".
     """
     # The history asks this of every task: most have one hour in a plain path, or no time at all.
+    if len(text) < _SHORTEST:
+        return None
     if "day" in text or "date" in text or "time" in text or "hour" in text:
         for told in _of_parameters(text):
             return told
-    elif (
-        len(text) <= _USUAL_LENGTH and (usual := _USUAL.fullmatch(text)) and (time := _time(*usual.groups()))
-    ):
+    elif time := _usual_hour(text):
         return time
     if "%" not in text and not _TIMELY.search(text):
         return None
@@ -124,6 +126,26 @@ def parse_hour(text: str) -> datetime | None:
 def format_hour(time: datetime) -> str:
     """Return `YYYY-MM-DDTHH` with the fields that `time` has in its own zone: what the meta key `cron` carries."""
     return f"{time.year:04d}-{time.month:02d}-{time.day:02d}T{time.hour:02d}"
+
+
+def _usual_hour(text: str) -> datetime | None:
+    """The time of a usual URL; None when it is not so usual, whatever it tells."""
+    at = text.find(_CENTURY)
+    if at < 0 or len(text) > _USUAL_LENGTH:
+        return None
+    time = _hour_at_end(text[: at + _HOUR_LENGTH])
+    if time is None or "%" in text or "#" in text or not text.isprintable():
+        return None
+    if "T" in text and not 0 < text.find("?") < text.find("T"):
+        return None  # a stamp behind the hour would count
+    return time
+
+
+@lru_cache(maxsize=1024)  # files of one hour lie in one folder
+def _hour_at_end(text: str) -> datetime | None:
+    usual, first = _UNTIL_HOUR.fullmatch(text), _SLASH_HOUR.search(text)
+    is_first = usual and first and usual.end(4) == first.end()
+    return _time(*usual.groups()) if usual and is_first else None
 
 
 @lru_cache(maxsize=1024)  # all tasks of one start tell the same hour
