@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import astuple, replace
 
-from flowlord.cache import rows
+from flowlord.cache import fresh, rows
 from flowlord.cache.attempt import COLUMNS, Attempt
+from flowlord.cache.days import differences
+from flowlord.cache.ledger import Ledger
 from flowlord.cache.many import SIZES
 from flowlord.cache.schema import in_memory
+from support.journal import done, journal, published, task
 
 WAITING = Attempt(None, "k", "id", "info", "a=b", "c", "cron", 5, 6, 0, 0, 7,
     "t", "t", "j", "f:t", "f", "r", "b", 7, 2, "m")  # fmt: skip
@@ -71,3 +74,34 @@ def test_a_change_from_any_form_to_any_other_is_whole(db, before) -> None:
     rows.write(db, [replace(before, key=each.key) for each in after])
     rows.write(db, after)
     assert told(db) == [astuple(each) for each in after]
+
+
+@pytest.mark.parametrize("times", [1, 9, 300])
+@pytest.mark.parametrize("few", [2, 8, 1 << 30])
+def test_what_one_fact_tells_is_written_as_the_attempt_that_it_makes(db, times, few, monkeypatch) -> None:
+    monkeypatch.setattr(fresh, "_FEW", few)
+    late = task(
+        meta="cron=2026-08-02T00&retry=1", info="s3://b/2026/08/01/07/a", created="2026-08-01T00:00:00Z"
+    )
+    some = [
+        lambda key: published(key, late, cause="done:x", batch="b", priority=8),
+        lambda key: published(key, task("other", meta=f"n={key}")),
+        lambda key: done(key, late),
+        lambda key: done(key, task(meta=f"n={key}"), "warn", worker=""),
+        lambda key: replace(done(key), report=None, revision="7"),
+        lambda key: done(key, result="error"),
+        lambda key: replace(
+            done(key), task=replace(late, result="complete", started="x", ended="2020-01-01")
+        ),
+    ]
+    entries = journal(fact(f"k{n}-{at}") for n in range(times) for at, fact in enumerate(some))
+    ledger, whole = Ledger(), Ledger()
+    ledger.apply(entries)
+    whole.apply(entries)
+    expected = whole.changed
+    for n, each in enumerate(expected.values(), 8):
+        each.n = n
+    attempts, heard_once = ledger.numbered(7)
+    assert (attempts, len(heard_once)) == ([], len(expected))
+    assert fresh.write(db, heard_once) == differences(expected, {})
+    assert told(db) == [astuple(each) for each in expected.values()]

@@ -40,6 +40,8 @@ class State(StrEnum):
     LOST = "lost"
 
 
+RESULTS = {state.value: state.value for state in (State.COMPLETE, State.WARN, State.ALERT)}
+"""The states of results; any other result is an error."""
 OPEN = frozenset({State.WAITING, State.LATER, State.RUNNING})
 FAILED = frozenset({State.ERROR, State.DEAD, State.ALERT, State.QUARANTINED, State.LOST})
 """What `--failed` shows: ended badly, and nothing is going to happen by itself."""
@@ -163,13 +165,16 @@ def told_by(task: Task) -> tuple[int, str]:
     Source:
         docs/reference.md, "Times out of texts".
     """
-    meta = task.meta
-    number, moment = told_by_meta(meta)
-    if moment:
-        return number, moment
+    number, moment = told_by_meta(task.meta)
+    return number, moment or hour_told(task)
+
+
+def hour_told(task: Task) -> str:
+    """Return the hour that the info of a task tells, or else the path in `file` of its meta; nothing for none."""
     parse_meta, hour_of, time_of_task, time_of_info = _rules_of_times()
+    meta = task.meta
     time = time_of_task(task.info, parse_meta(meta)) if "file=" in meta else time_of_info(task.info)
-    return number, hour_of(time) if time else ""
+    return hour_of(time) if time else ""
 
 
 @cache

@@ -7,14 +7,14 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from msgspec.json import Decoder
 from msgspec.structs import astuple
 
-from flowlord.cache import days, lost, rows
+from flowlord.cache import days, fresh, lost, rows
 from flowlord.cache.attempt import COLUMNS, Attempt
 from flowlord.cache.checkpoint import Checkpoints
 from flowlord.cache.ledger import Entry, Ledger, holes, keys_of
@@ -276,9 +276,11 @@ class Historian:
                 return 0
             ledger = self._ledger(new, first_heard=first_heard)
             if mended:
-                self._write(_harmless(ledger), rows.write_harmless)
+                ledger = _harmless(ledger)
+                rows.write_harmless(self.connection, ledger.changed.values())
             else:
-                self._write(ledger)
+                self._write_attempts(ledger)
+            self._write(ledger)
             missing = holes(new, seq)
             for first, last in missing:
                 self.connection.execute(
@@ -315,9 +317,15 @@ class Historian:
             [[told]] = self.connection.execute(sql + row(size), padded)
             yield from _rows(told)
 
-    def _write(self, ledger: Ledger, write: Callable[..., None] = rows.write) -> None:
+    def _write_attempts(self, ledger: Ledger) -> None:
         db = self.connection
-        write(db, ledger.changed.values())
+        rows.write(db, ledger.touched.values())
+        attempts, heard_once = ledger.numbered(rows.last_number(db))
+        rows.write_numbered(db, attempts)
+        days.write(db, fresh.write(db, heard_once))
+
+    def _write(self, ledger: Ledger) -> None:
+        db = self.connection
         _ALERT.run(db, ledger.alerts)
         _FILE.run(db, ledger.files)
         _INCIDENT.run(db, ledger.incidents)
@@ -355,7 +363,7 @@ def _harmless(ledger: Ledger) -> Ledger:
     mended.before = dict(ledger.before)
     for attempt in ledger.changed.values():
         kept = Attempt(*map(mend, astuple(attempt)))  # type: ignore[arg-type]
-        mended.changed[kept.key] = kept
+        mended.hold(kept)
         # Such a key is not found again when it is told again, so nothing is counted under it.
         if not _can_be_kept(attempt.key) and (found := days.counted(kept)):
             mended.before[kept.key] = found

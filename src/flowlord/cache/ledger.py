@@ -10,18 +10,15 @@ from typing import Protocol
 
 from msgspec.structs import astuple
 
-from flowlord.cache.attempt import OPEN, Attempt, State, microseconds, told_by
+from flowlord.cache.attempt import OPEN, Attempt, State, told_by
 from flowlord.cache.days import Counted, Slot, Sums, counted, differences
-from flowlord.model.plan import PUT_BACK, Fact, FactKind, Seen
+from flowlord.cache.writing import OWN_TOPICS, Fresh, ends, first_of, identify, is_usual, opens
+from flowlord.model.plan import Fact, FactKind, Seen
 
-_RESULTS = {state.value: state.value for state in (State.COMPLETE, State.WARN, State.ALERT)}
-_DECIDED = {State.RETRIED.value, State.DEAD.value}
 _OPEN = {state.value for state in OPEN}
 _LOST = State.LOST.value
 # Looked up once: in Python 3.11 it takes longer to find a member in its class than to take in half a fact.
 _PUBLISHED, _DONE = FactKind.PUBLISHED, FactKind.DONE
-# Topics of flowlord itself: what is published there is no attempt of a task.
-_OWN_TOPICS = {"done", "quarantine"}
 
 
 class Entry(Protocol):
@@ -69,17 +66,18 @@ def keys_of(entries: Iterable[Entry], *, first_heard: bool) -> set[str]:
 class Ledger:
     """Rows that are known, and what a batch of entries made of them.
 
-    `attempts` holds what was given and what was added; `changed` those of them that a fact has touched. `alerts`,
-    `decisions`, `files`, `incidents` and `revisions` are rows in the order of their columns without the number,
-    `workflows` the last of each. `before` is where those that were given count as ended, by key.
+    `alerts`, `decisions`, `files`, `incidents` and `revisions` are rows in the order of their columns without the
+    number, `workflows` the last of each. `before` is where those that were given count as ended, by key.
     """
 
     def __init__(self, known: Iterable[Attempt] = ()) -> None:
-        self.attempts = {attempt.key: attempt for attempt in known}
+        self._known = {attempt.key: attempt for attempt in known}
+        self._touched: dict[str, Attempt] = {}  # those of them that a fact has touched
+        # What is heard of for the first time, in that order: of most there is one fact, and no attempt is made of it.
+        self._new: dict[str, Fresh | Attempt] = {}
         self.before: dict[str, Counted] = {
-            key: found for key, attempt in self.attempts.items() if (found := counted(attempt))
+            key: found for key, attempt in self._known.items() if (found := counted(attempt))
         }
-        self.changed: dict[str, Attempt] = {}
         self.alerts: list[tuple[object, ...]] = []
         self.decisions: list[tuple[object, ...]] = []
         self.files: list[tuple[object, ...]] = []
@@ -88,27 +86,64 @@ class Ledger:
         self.phases: dict[tuple[str, str, str], tuple[object, ...]] = {}
         self.incidents: list[tuple[object, ...]] = []
 
+    @property
+    def changed(self) -> dict[str, Attempt]:
+        """Every attempt that a fact has touched, by key."""
+        return self._touched | {key: self._settled(key, each) for key, each in self._new.items()}
+
+    @property
+    def attempts(self) -> dict[str, Attempt]:
+        """What was given and what was added, by key."""
+        return self._known | self.changed
+
+    @property
+    def touched(self) -> dict[str, Attempt]:
+        """Those that were given and that a fact has touched, by key."""
+        return self._touched
+
+    def numbered(self, last: int) -> tuple[list[Attempt], list[tuple[int, Fresh]]]:
+        """Give what is new the numbers behind `last`.
+
+        Returns attempts with theirs, and beside them those of which one fact tells and nothing else: a row is made of
+        each without an attempt.
+        """
+        attempts: list[Attempt] = []
+        fresh: list[tuple[int, Fresh]] = []
+        for n, each in enumerate(self._new.values(), last + 1):
+            if isinstance(each, Attempt):
+                each.n = n
+                attempts.append(each)
+            else:
+                fresh.append((n, each))
+        return attempts, fresh
+
     def days(self) -> dict[Slot, Sums]:
-        """Return what the numbers of days change by."""
-        return differences(self.changed, self.before)
+        """Return what the numbers of days change by, without those of which one fact tells and nothing else."""
+        new = {key: each for key, each in self._new.items() if isinstance(each, Attempt)}
+        return differences(self._touched | new, self.before)
+
+    def hold(self, attempt: Attempt) -> None:
+        """Take an attempt as it is for one that was touched."""
+        self._touched[attempt.key] = attempt
 
     def apply(self, entries: Iterable[Entry]) -> None:
         """Take in what these entries tell."""
+        known, new = self._known, self._new
         for entry in entries:
             at = entry.at_us
             for fact in entry.facts:
-                kind = fact.kind
-                if kind is _PUBLISHED:
-                    self._published(fact, at)
-                elif kind is _DONE:
-                    self._done(fact, at)
+                key = fact.key
+                if key not in new and key not in known and is_usual(fact):
+                    new[key] = (fact, at)
                 else:
                     self._take(fact, at, entry.by)
 
     def _take(self, fact: Fact, at: int, by: str) -> None:
         match fact.kind:
-            case FactKind.PUBLISHED | FactKind.DONE:
-                pass  # what nearly all facts are: `apply` takes them in
+            case FactKind.PUBLISHED:
+                self._published(fact, at)
+            case FactKind.DONE:
+                self._done(fact, at)
             case FactKind.RETRY:
                 self._decided(fact, at, State.RETRIED)
             case FactKind.DEAD:
@@ -158,101 +193,102 @@ class Ledger:
     def _published(self, fact: Fact, at: int) -> None:
         task = fact.task
         # A result on its way to us and the copy of a dead task lie on topics too, and are no attempts.
-        if not fact.key or fact.topic in _OWN_TOPICS or fact.cause.startswith("dead:"):
+        if not fact.key or fact.topic in OWN_TOPICS or fact.cause.startswith("dead:"):
             return
         if task is not None and task.result:
             return
-        attempt = self.attempts.get(fact.key)
+        attempt = self._find(fact.key)
         if attempt is None:
-            attempt = self._new(fact, at)
+            attempt = self._begin(fact, at)
         elif attempt.state == _LOST:  # with an earlier bus; its cause came again on this one
             attempt.reason, attempt.ended_us = "", 0
         elif attempt.state not in _OPEN:
             return
-        attempt.state = "later" if fact.due > at else "waiting"
-        attempt.published_us = attempt.published_us or at
-        attempt.due_us = fact.due
-        attempt.happened_us = at
-        self.changed[fact.key] = attempt
+        opens(attempt, fact, at)
+        self._touch(fact.key, attempt)
 
     def _done(self, fact: Fact, at: int) -> None:
         if not fact.key:
             return
-        attempt = self.attempts.get(fact.key)
+        attempt = self._find(fact.key)
         if attempt is None:
-            attempt = self._new(fact, at)
+            attempt = self._begin(fact, at)
         elif not attempt.published_us:  # first heard of by its end, or by another fact of the same commit
-            _identify(attempt, fact)
-        self._tell(attempt, fact, at)
-        if attempt.reason.startswith(PUT_BACK):
-            attempt.reason = ""
-        if attempt.state not in _DECIDED or attempt.result != "error":
-            attempt.state = _RESULTS.get(attempt.result, "error")
-        self.changed[fact.key] = attempt
-
-    def _tell(self, attempt: Attempt, fact: Fact, at: int) -> None:
-        """Write down what the worker handed back."""
-        task, report = fact.task, fact.report
-        if task is not None:
-            attempt.meta = task.meta
-            attempt.result = task.result
-            attempt.msg = task.msg
-            attempt.started_us = microseconds(task.started)
-            attempt.ended_us = microseconds(task.ended) or at
-        if report is not None:
-            attempt.worker = report.worker
-            attempt.deliveries = report.deliveries
-            attempt.output = report.output
-        attempt.happened_us = at
+            identify(attempt, fact)
+        ends(attempt, fact, at)
+        self._touch(fact.key, attempt)
 
     def _decided(self, fact: Fact, at: int, state: State) -> None:
         """The taskmaster, or a person, decided what becomes of an attempt."""
         key = fact.key.removesuffix(":dead") if fact.kind is FactKind.DEAD else fact.key
         if not key:
             return
-        attempt = self.attempts.get(key)
+        attempt = self._find(key)
         if attempt is None:
             if fact.kind is FactKind.QUARANTINED and fact.task is None:
                 return  # not understood at all: the decision tells it
-            attempt = self._new(fact, at, key)
+            attempt = self._begin(fact, at, key)
         attempt.state = state.value
         attempt.reason = fact.text or attempt.reason
         attempt.ended_us = attempt.ended_us or at
         attempt.happened_us = at
-        self.changed[key] = attempt
+        self._touch(key, attempt)
 
     def _noticed(self, fact: Fact, at: int) -> None:
         """Something is wrong with an attempt; where it stands is told by other facts."""
         if not fact.key:
             return
-        attempt = self.attempts.get(fact.key)
+        attempt = self._find(fact.key)
         if attempt is None:
-            attempt = self._new(fact, at)
+            attempt = self._begin(fact, at)
         if fact.kind is FactKind.LATE:
             attempt.late_us = attempt.late_us or at
         else:
             attempt.lost += 1
             if attempt.state in _OPEN:
                 attempt.due_us = at  # it is ready anew from now on, whenever its first worker took it
-        self.changed[fact.key] = attempt
+        self._touch(fact.key, attempt)
 
     def _again(self, fact: Fact, at: int) -> None:
         """A worker put it back: that it waits is told beside it."""
-        attempt = self.attempts.get(fact.key)
+        attempt = self._find(fact.key)
         if attempt is None and fact.key:
-            attempt = self._new(fact, at)
+            attempt = self._begin(fact, at)
         if attempt is not None and attempt.state in _OPEN:
             attempt.reason = fact.text
-            self.changed[fact.key] = attempt
+            self._touch(fact.key, attempt)
 
     def _moved(self, fact: Fact) -> None:
-        attempt = self.attempts.get(fact.key)
-        if attempt is not None and fact.topic not in _OWN_TOPICS:
+        attempt = self._find(fact.key)
+        if attempt is not None and fact.topic not in OWN_TOPICS:
             attempt.topic = fact.topic
-            self.changed[fact.key] = attempt
+            self._touch(fact.key, attempt)
 
-    def _new(self, fact: Fact, at: int, key: str = "") -> Attempt:
-        attempt = self.attempts[key or fact.key] = _first_of(fact, at, key or fact.key)
+    def _find(self, key: str) -> Attempt | None:
+        attempt = self._known.get(key)
+        if attempt is None and (each := self._new.get(key)) is not None:
+            attempt = self._settled(key, each)
+        return attempt
+
+    def _begin(self, fact: Fact, at: int, key: str = "") -> Attempt:
+        key = key or fact.key
+        attempt = self._new[key] = first_of(fact, at, key)
+        return attempt
+
+    def _touch(self, key: str, attempt: Attempt) -> None:
+        if key in self._known:
+            self._touched[key] = attempt
+
+    def _settled(self, key: str, each: Fresh | Attempt) -> Attempt:
+        """Return the attempt that a fact told of alone; from now on there is one."""
+        if isinstance(each, Attempt):
+            return each
+        fact, at = each
+        attempt = self._begin(fact, at)
+        if fact.kind is _DONE:
+            ends(attempt, fact, at)
+        else:
+            opens(attempt, fact, at)
         return attempt
 
     def _alert(self, fact: Fact, at: int) -> None:
@@ -289,41 +325,6 @@ class Ledger:
     def _decide(self, fact: Fact, at: int) -> None:
         told = (fact.kind.value, fact.key, fact.topic, fact.phase, fact.cause, fact.text, fact.due)
         self.decisions.append((at, *told))
-
-
-def _first_of(fact: Fact, at: int, key: str) -> Attempt:
-    """Return an attempt of which nothing was known; in one step, since there is one for each task."""
-    task, phase = fact.task, fact.phase
-    if task is None:
-        attempt = Attempt(None, key, happened_us=at)
-        _identify(attempt, fact)
-        return attempt
-    number, moment = told_by(task)
-    return Attempt(
-        None, key, task.id, task.info, task.meta, task.created, fact.cause, 0, 0, 0, 0, at,
-        fact.topic, task.type, task.job, phase, phase.partition(":")[0], fact.revision, fact.batch, fact.priority,
-        number, moment,
-    )  # fmt: skip
-
-
-def _identify(attempt: Attempt, fact: Fact) -> None:
-    """Write down which task this is and where it comes from."""
-    task = fact.task
-    attempt.topic = attempt.type = fact.topic
-    if task is not None:
-        attempt.type = task.type
-        attempt.job = task.job
-        attempt.id = task.id
-        attempt.info = task.info
-        attempt.meta = task.meta
-        attempt.created = task.created
-        attempt.number, attempt.moment = told_by(task)
-    attempt.phase = fact.phase
-    attempt.workflow = fact.phase.partition(":")[0]
-    attempt.revision = fact.revision
-    attempt.cause = fact.cause
-    attempt.batch = fact.batch
-    attempt.priority = fact.priority
 
 
 def holes(entries: Sequence[Entry], cursor: int) -> list[tuple[int, int]]:

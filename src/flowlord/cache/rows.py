@@ -10,8 +10,7 @@ columns, a third of them, stand as such.
 from __future__ import annotations
 
 import sqlite3
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Final
 
@@ -26,9 +25,16 @@ CHANGING: Final = (
     "happened_us", "worker", "deliveries", "output", "late_us", "lost",
 )  # fmt: skip
 _changing = attrgetter("n", *CHANGING)
+STORED: Final = (
+    "n", "key", "topic", "type", "job", "id", "info", "meta", "created", "phase", "workflow", "revision", "cause",
+    "batch", "priority", "number", "moment", "state", "result", "msg", "reason", "published_us", "due_us",
+    "started_us", "ended_us", "happened_us", "worker", "deliveries", "output", "late_us", "lost",
+)  # fmt: skip
+"""The columns in the order of the table: values that come so are not moved about once more."""
+BLANK: Final[dict[str, Any]] = dict(zip(COLUMNS, astuple(Attempt()), strict=True))
+"""What a column holds of which nothing was told."""
 _EMPTY: Final = {
-    name: "''" if isinstance(value, str) else str(value)
-    for name, value in zip(COLUMNS, astuple(Attempt()), strict=True)
+    name: f"'{value}'" if isinstance(value, str) else str(value) for name, value in BLANK.items()
 }
 _WORDS: Final = ("msg", "reason", "output", "late_us", "lost")
 """Empty in what went well."""
@@ -38,8 +44,7 @@ _OWN: Final = COLUMNS.index("topic")
 """So many columns of a row are its own; the others are its kind, of which there are few."""
 _SOME: Final = 512
 """Rows that are looked through at a time for those of one kind; so they lie near each other in the file."""
-# The first Pythons 3.12 warn of numbered parameters as if they were named ones.
-_FEW: Final = 1 << 30 if (3, 12) <= sys.version_info < (3, 12, 4) else 8
+_FEW: Final = 8
 """Of fewer rows it does not pay to bind what they have alike."""
 
 
@@ -61,13 +66,21 @@ def _update(names: Sequence[str], blank: Sequence[str] = ()) -> Many:
     return Many(head, row(1 + len(bound)), ") AS told WHERE tasks.n = told.column1")
 
 
-def _insert_alike() -> Many:
-    own, kind = COLUMNS[:_OWN], COLUMNS[_OWN:]
-    values = [*(f"?{at}" for at, _ in enumerate(kind, 1)), *("?" for _ in own)]
-    return Many(f"INSERT OR FAIL INTO tasks ({', '.join((*kind, *own))}) VALUES", f"({', '.join(values)})")
+def insert_alike(own: Sequence[str], kind: Sequence[str], same: Mapping[str, str] | None = None) -> Many:
+    """Return the statement for rows with these columns of their own, and others that they have alike.
+
+    Those of the `kind`, in the order of STORED, are bound once, before the rows. `same` names columns that hold what
+    another one holds. The rest is empty.
+    """
+    values = []
+    for name in STORED:
+        of = (same or {}).get(name, name)
+        values.append(f"column{own.index(of) + 1}" if of in own else "?" if of in kind else _EMPTY[of])
+    head = f"INSERT OR FAIL INTO tasks ({', '.join(STORED)}) SELECT {', '.join(values)} FROM (VALUES"
+    return Many(head, row(len(own)), ")")
 
 
-_ALIKE: Final = _insert_alike()
+_ALIKE: Final = insert_alike(COLUMNS[:_OWN], COLUMNS[_OWN:])
 _NEW: Final = _insert()
 _NEW_WELL: Final = _insert(*_WORDS)
 _NEW_WAITING: Final = _insert(*_OUTCOME)
@@ -102,7 +115,9 @@ def write(db: sqlite3.Connection, attempts: Iterable[Attempt]) -> None:
     _write_changed(db, changed)
     _CHANGED_WHOLE.run(db, whole)
     if new:
-        _write_new(db, new)
+        for n, attempt in enumerate(new, last_number(db) + 1):
+            attempt.n = n
+        write_numbered(db, new)
 
 
 def write_harmless(db: sqlite3.Connection, attempts: Iterable[Attempt]) -> None:
@@ -124,24 +139,28 @@ def _write_changed(db: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> N
     _CHANGED.run(db, others)
 
 
-def _write_new(db: sqlite3.Connection, attempts: Sequence[Attempt]) -> None:
-    """Write them; their numbers keep their order."""
+def last_number(db: sqlite3.Connection) -> int:
+    """Return the largest number of a row; 0 when there is none."""
     [last] = db.execute("SELECT ifnull(max(n), 0) FROM tasks").fetchone()
-    for n, attempt in enumerate(attempts, last + 1):
-        attempt.n = n
+    return int(last)
+
+
+def write_numbered(db: sqlite3.Connection, attempts: Sequence[Attempt]) -> None:
+    """Write attempts that are new, and have got a number."""
     for first in range(0, len(attempts), _SOME):
         kinds: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
         for told in map(astuple, attempts[first : first + _SOME]):
             kinds.setdefault(told[_OWN:], []).append(told)
         others: list[tuple[Any, ...]] = []
         for kind, some in kinds.items():
-            many = len(some) - len(some) % _FEW
-            _ALIKE.run(db, [told[:_OWN] for told in some[:many]], kind)
-            others += some[many:]
-        _write_mixed(db, others)
+            if len(some) < _FEW:
+                others += some
+            else:
+                _ALIKE.run(db, [told[:_OWN] for told in some], kind)
+        write_mixed(db, others)
 
 
-def _write_mixed(db: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+def write_mixed(db: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     """Write those that few others are like, in the narrowest form that fits all of them."""
     if all(map(_waits, rows)):
         _NEW_WAITING.run(db, [told[:_STARTED] + told[_HAPPENED:_RESULT] for told in rows])
