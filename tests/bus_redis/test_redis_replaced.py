@@ -8,7 +8,7 @@ import pytest
 
 from contract.given import counts, message, take
 from flowlord.bus import redis as adapter
-from flowlord.bus import redis_scripts
+from flowlord.bus import redis_scripts, redis_single
 from flowlord.bus.redis import RedisBus
 from flowlord.bus.redis_commit import FORM, pack
 from flowlord.model.errors import BusUnavailable
@@ -25,12 +25,19 @@ def test_a_commit_in_another_form_is_refused_in_clear_words_before_anything_is_w
         head, *others = pack(*args)
         return [msgspec.msgpack.encode([*first, *msgspec.msgpack.decode(head)[1:]]), *others]
 
+    def single_of_another_version(*args):
+        return [first[0] if first else "", *single(*args)[1:]] if single(*args) else []
+
+    single = redis_single.pack
     bus.publish([message("load")])
     [held] = take(bus, "load")
     monkeypatch.setattr(adapter, "pack", of_another_version)
+    monkeypatch.setattr(redis_single, "pack", single_of_another_version)
     for what in (
         lambda: bus.publish([message("load")]),
+        lambda: bus.publish([message("load"), message("load")]),
         lambda: bus.commit(Plan(publish=(message("done"),)), acknowledge=[held]),
+        lambda: bus.commit(Plan(publish=(message("done"), message("done"))), acknowledge=[held]),
     ):
         with pytest.raises(BusUnavailable, match=rf"two versions of flowlord \(FORM .* in {said}") as told:
             what()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from flowlord.bus import redis_batch, redis_check, redis_claim, redis_keep, redis_look, redis_move
+from flowlord.bus import redis_batch, redis_check, redis_claim, redis_keep, redis_look, redis_move, redis_single
 from flowlord.bus.judge import Answer
 from flowlord.bus.landing import Landing, prepare
 from flowlord.bus.log import log_of
@@ -96,6 +96,9 @@ class RedisBus(RedisLooks, Single):
     def _land(self, landings: Sequence[Landing], now_us: int, advance: Advance | None = None) -> list[Answer]:
         core = self._core
         commit_id = core.name()
+        if len(landings) == 1 and advance is None and (plain := redis_single.pack(commit_id, core.by, now_us, landings[0])):
+            script = "end" if landings[0].commit.acknowledge else "single"
+            return read_answers(core.insist(script, *plain, verb="commit"), 1)
         staged = redis_batch.stage(core, commit_id, landings)
         words = pack(commit_id, core.by, now_us, landings, staged, advance)
         makes_room = any(landing.commit.acknowledge for landing in landings)

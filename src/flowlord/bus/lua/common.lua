@@ -1,4 +1,5 @@
--- What every script begins with; `redis_scripts.py` puts it in front of each.
+-- What scripts begin with: the first two parts, and of the others those that they use. `redis_scripts.py` puts them in
+-- front, and takes an empty line for the end of a part.
 --
 -- KEYS[1]  {ns}:state        hash: generation, entry (last number given), ms (highest in an id), journal, first
 -- ARGV[1]  {ns}:             what every key begins with; all lie in one hash slot
@@ -12,7 +13,7 @@ if redis.call('HGET', STATE, 'generation') ~= ARGV[2] then
   return redis.status_reply('RESET')
 end
 
-local function whole(number) return string.format('%.0f', number) end
+local function whole(number) return string.format('%d', number) end
 
 local function stream(name) return P .. 'topic:' .. name end
 

@@ -1,0 +1,37 @@
+"""A commit of one message as the script takes it that knows nothing else: what is published or completed by itself."""
+
+from __future__ import annotations
+
+from flowlord.bus.landing import Landing
+from flowlord.bus.port import QUARANTINE
+from flowlord.bus.redis_commit import FORM, token_of
+from flowlord.bus.redis_entry import about_of
+from flowlord.bus.redis_link import Word
+from flowlord.bus.redis_names import names_of
+
+
+def pack(commit_id: str, by: str, now_us: int, landing: Landing) -> list[Word]:
+    """Return the arguments of the script `single`; nothing when the commit is about more than that can land.
+
+    Args:
+        commit_id: under which it is known that it landed.
+        by: who writes.
+        now_us: by the bus's clock.
+        landing: what to land.
+    """
+    commit, digests, rows, commons, facts, frozen, holds = landing
+    if len(rows) != 1 or digests or frozen or holds or commit.marks or commit.plan.opened:
+        return []
+    [row] = rows
+    if row.due_us or row.topic == QUARANTINE or len(commit.acknowledge) > 1:
+        return []
+    name = names_of(row.topic)[row.rank]
+    told = b"[%b]" % facts if facts else b""
+    about = about_of(row, commons[0])
+    words: list[Word] = [
+        FORM, commit_id, by, now_us, name, row.topic, row.rank, row.key, row.payload, about, told
+    ]  # fmt: skip
+    for held in commit.acknowledge:
+        stream, _, entry_id = held.entry.rpartition("/")
+        words += (stream, entry_id, token_of(held))
+    return words
