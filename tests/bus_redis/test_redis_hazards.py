@@ -126,6 +126,52 @@ def test_a_commit_sent_again_lands_once(bus, monkeypatch):
     assert counts(bus) == (1, 0, 0)
 
 
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_commit_of_one_message_sent_again_lands_once(bus, monkeypatch, ends):
+    """It has a script of its own, which keeps no answer but knows the name."""
+    bus.publish([message("done")])
+    held = take(bus, "done") if ends else []
+    real, sent = bus._link.script, []
+
+    def run(called, keys, args):
+        reply = real(called, keys, args)
+        sent.append(called.name)
+        if len(sent) == 1:
+            raise OutcomeUnknown("the answer was lost")
+        return reply
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bus._link, "script", run)
+        assert bus.commit(Plan(publish=(message(),)), acknowledge=held) == Committed()
+    assert sent == ["end" if ends else "single"] * 2
+    assert counts(bus) == (1, 0, 0)
+    assert len(bus.journal(0, 10)) == 1
+    if ends:
+        with pytest.raises(LeaseLost):
+            bus.commit(Plan(publish=(message(),)), acknowledge=held)
+    assert counts(bus) == (1, 0, 0)
+
+
+def test_what_is_completed_by_itself_leaves_no_crashes_behind(bus, cli, clock):
+    """Whether it was the first to hold it, one who was given it after a crash, or the reaper."""
+
+    def crashed():
+        bus.publish([message()])
+        take(bus)
+        bus.reclaim("reaper", 10)  # sees the lease
+        clock.advance(LEASE_S + 0.001)
+        [found] = bus.reclaim("reaper", 10)
+        assert cli("EXISTS", "{}:crashes") == "1"
+        return found
+
+    bus.commit(Plan(publish=(message("done"),)), acknowledge=[crashed()])
+    assert cli("EXISTS", "{}:crashes") == "0"
+    bus.release([crashed()])
+    [again] = take(bus)
+    bus.commit(Plan(publish=(message("done"),)), acknowledge=[again])
+    assert cli("EXISTS", "{}:crashes") == "0"
+
+
 # --- RB-16: memory is full
 
 

@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from flowlord.bus import redis_batch, redis_check, redis_claim, redis_keep, redis_look, redis_move, redis_single
+from flowlord.bus import (
+    redis_batch,
+    redis_check,
+    redis_claim,
+    redis_keep,
+    redis_look,
+    redis_move,
+    redis_single,
+)
 from flowlord.bus.judge import Answer
 from flowlord.bus.landing import Landing, prepare
 from flowlord.bus.log import log_of
@@ -96,7 +104,11 @@ class RedisBus(RedisLooks, Single):
     def _land(self, landings: Sequence[Landing], now_us: int, advance: Advance | None = None) -> list[Answer]:
         core = self._core
         commit_id = core.name()
-        if len(landings) == 1 and advance is None and (plain := redis_single.pack(commit_id, core.by, now_us, landings[0])):
+        if (
+            len(landings) == 1
+            and advance is None
+            and (plain := redis_single.pack(commit_id, core.by, now_us, landings[0]))
+        ):
             script = "end" if landings[0].commit.acknowledge else "single"
             return read_answers(core.insist(script, *plain, verb="commit"), 1)
         staged = redis_batch.stage(core, commit_id, landings)
@@ -162,8 +174,9 @@ class RedisBus(RedisLooks, Single):
         else:
             reply = self._core.run("claim", *words, verb="claim")
         found = redis_claim.read_claim(reply, token, consumer, starts=1)
-        if not found:
-            self._link.checked(heard)
+        if found:
+            return found, []
+        self._link.checked(heard)
         return found, reply[2]
 
     def _doubt(self, asked: tuple[str, tuple[str, ...]], *tokens: str) -> None:

@@ -61,12 +61,25 @@ def read_lease(value: str) -> Lease | None:
 
 def read_claim(reply: Reply, lease_token: str, consumer: str, *, starts: int) -> list[Delivery]:
     """Return what a claim or a take-over got; `starts` is added to the crashes of each."""
+    if isinstance(reply[0], bytes):
+        return _plain(reply, lease_token, consumer, starts)
     runs, crashed = reply[0], reply[1]
     crashes = dict(zip(crashed[::2], crashed[1::2], strict=True))
     found: list[Delivery] = []
     for name, entries in runs:
         found += deliveries_of(name.decode(), entries, lease_token, consumer, starts, crashes)
     return found
+
+
+def _plain(reply: Reply, lease_token: str, consumer: str, starts: int) -> list[Delivery]:
+    """Read what lies on one stream in the form that we write: name, id, payload, key, about, id, ..."""
+    found = [
+        (entry_id, (b"task", payload, b"key", key, b"at", b"", b"about", about))
+        for entry_id, payload, key, about in zip(
+            reply[1::4], reply[2::4], reply[3::4], reply[4::4], strict=True
+        )
+    ]
+    return deliveries_of(reply[0].decode(), found, lease_token, consumer, starts, {})
 
 
 def leases(core: Core) -> Iterator[tuple[str, str]]:

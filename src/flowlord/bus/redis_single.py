@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flowlord.bus import redis_claim
 from flowlord.bus.landing import Landing
 from flowlord.bus.port import QUARANTINE
 from flowlord.bus.redis_commit import FORM, token_of
@@ -33,5 +34,6 @@ def pack(commit_id: str, by: str, now_us: int, landing: Landing) -> list[Word]:
     ]  # fmt: skip
     for held in commit.acknowledge:
         stream, _, entry_id = held.entry.rpartition("/")
-        words += (stream, entry_id, token_of(held))
+        is_first = held.deliveries == 1 and f"|{redis_claim.START}|" in held.token
+        words += (stream, entry_id, token_of(held), int(not is_first))
     return words

@@ -7,12 +7,14 @@
 -- ARGV[4]  id         ARGV[5]  by        ARGV[6]  now
 -- ARGV[7]  name of the stream            ARGV[8]  topic     ARGV[9]   rank
 -- ARGV[10] key        ARGV[11] payload   ARGV[12] about     ARGV[13]  the facts as a JSON array, or ''
--- ARGV[14] stream of the entry that is acknowledged         ARGV[15]  its id        ARGV[16] |token of its lease
+-- ARGV[14] stream of the entry that is acknowledged         ARGV[15]  its id
+-- ARGV[16] |token of its lease            ARGV[17] 1 when somebody may have crashed with it
 -- Returns what `commit` does.
 local FORM = '3'
 local state = redis.call('HMGET', STATE, 'generation', 'entry', 'ms', 'journal')
 if state[1] ~= ARGV[2] then return redis.status_reply('RESET') end
-local _, _, form, id, by, now, name, topic, rank, key, payload, about, facts, held, held_id, token = unpack(ARGV)
+local _, _, form, id, by, now, name, topic, rank, key, payload, about, facts, held, held_id, token,
+  crashed = unpack(ARGV)
 if form ~= FORM then
   local sent = form == '' and 'no form' or 'form ' .. form
   return redis.error_reply('FORM a commit came in ' .. sent .. ' to a script that reads form ' .. FORM)
@@ -45,6 +47,6 @@ if held then
   redis.call('HDEL', P .. 'lease', entry)
   redis.call('HINCRBY', P .. 'held', held, -1)
   redis.call('XDEL', stream(held), held_id)
-  redis.call('HDEL', P .. 'crashes', entry)
+  if crashed == '1' then redis.call('HDEL', P .. 'crashes', entry) end
 end
 return {}
