@@ -293,8 +293,9 @@ def _hosted(
         return None
     from flowlord.cli.worker import build
 
-    # A bus in memory is there for those who share the object; else a connection of its own spares it our waits.
-    shared = bus if bus.address.startswith("memory:") else None
+    # A bus in memory is there for those who share the object. Of one in a file a second connection would read again
+    # what the first has written, and wait for it by sleeping. On Redis one of its own spares it our waits.
+    shared = bus if bus.address.startswith(("memory:", "sqlite:")) else None
     worker, own = build(settings, workers=workers, app=app, concurrency=concurrency, bus=shared)
 
     def host(stop: threading.Event, now: threading.Event) -> None:
