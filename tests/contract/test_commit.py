@@ -12,8 +12,20 @@ from flowlord.bus.landing import rendered
 from flowlord.bus.port import PLAN_LIMIT
 from flowlord.model.errors import FlowlordError, InvalidTask, LeaseLost, Refused
 from flowlord.model.message import Delivery, Message
-from flowlord.model.plan import ANY, Commit, Committed, Fact, FactKind, FrozenBatch, Mark, Plan, Quarantined
-from flowlord.model.task import MAX_TASK_BYTES, Task
+from flowlord.model.plan import (
+    ANY,
+    Child,
+    Commit,
+    Committed,
+    Fact,
+    FactKind,
+    FrozenBatch,
+    Mark,
+    Mould,
+    Plan,
+    Quarantined,
+)
+from flowlord.model.task import MAX_TASK_BYTES, Task, encode
 
 
 def everything(**more):
@@ -467,3 +479,61 @@ def test_a_message_that_was_rendered_before_lands_as_any_other(bus):
     assert msgspec.structs.replace(two, key=one.key) == one
     first, second = take(bus, "load")
     assert (first.payload, first.cause) == (second.payload, second.cause)
+
+
+def test_what_follows_from_a_usual_result_lands_as_decided_for_any(bus):
+    mould = Mould("load", 9, 7, "f:load", "r")
+    made = [message("load", f"é {n}").task for n in range(2)]
+    about = {"topic": "load", "phase": "f:load", "revision": "r", "cause": "done:p"}
+    children = tuple(
+        Child(
+            mould,
+            f"k{n}",
+            encode(task),
+            "done:p",
+            b',"phase":"f:load","revision":"r","priority":9,"cause":"done:p"',
+        )
+        for n, task in enumerate(made)
+    )
+    told = [
+        Fact(FactKind.DONE, "p", "first"),
+        *(Fact(FactKind.PUBLISHED, f"k{n}", **about) for n in range(2)),
+    ]
+    usual = Plan(children=children, told=b",".join(map(msgspec.json.encode, told)))
+    plain = Plan(publish=(message("load", key="k3", priority=9),), facts=(Fact(FactKind.SKIPPED, "k3"),))
+    first, second = (held(bus) for _ in range(2))
+    commits = [
+        Commit(usual, (first,), (), ("o", "p")),
+        Commit(usual, (second,), (), ("p",)),
+        Commit(plain),
+        Commit(usual, (first,)),
+    ]
+    answers = bus.commit_many(commits)
+    assert answers[:3] == [Committed(), Committed(duplicate=True), Committed()]
+    assert isinstance(answers[3], LeaseLost)
+    [entry] = bus.journal(0, 10)
+    assert [(fact.kind, fact.key) for fact in entry.facts] == [
+        (FactKind.DONE, "p"), (FactKind.PUBLISHED, "k0"), (FactKind.PUBLISHED, "k1"),
+        (FactKind.SKIPPED, "k3"), (FactKind.PUBLISHED, "k3"),
+    ]  # fmt: skip
+    one, two, other = take(bus, "load")
+    assert [each.task() for each in (one, two)] == made
+    for n, each in enumerate((one, two)):
+        found = (each.key, each.priority, each.timeout_ns, each.phase, each.revision, each.cause, each.batch)
+        assert found == (f"k{n}", 9, 7, "f:load", "r", "done:p", "")
+    assert (other.key, other.priority) == ("k3", 9)
+
+
+def test_a_child_that_no_bus_may_carry_lands_nowhere(bus):
+    delivery = held(bus)
+    child = Child(Mould("load", 5, 0, "", ""), "k", b"x" * (MAX_TASK_BYTES + 1), "c", b"")
+    with pytest.raises(InvalidTask, match="topic 'load'"):
+        bus.commit(Plan(children=(child,), told=b'{"kind":"done"}'), acknowledge=[delivery])
+    assert_nothing_landed(bus)
+
+
+def test_keys_of_ours_and_of_others_are_outcomes_of_their_own(bus):
+    """A key of ours is remembered by the bytes that it stands for, any other by its hash."""
+    keys = ["0a" * 16, "0A" * 16, "0a " * 8 + "0a" * 4, "ag" * 16, "é" * 32, "0a" * 15]
+    answers = bus.commit_many([Commit(outcomes=(key,)) for key in (*keys, *keys)])
+    assert answers == [Committed()] * len(keys) + [Committed(duplicate=True)] * len(keys)

@@ -18,6 +18,9 @@ _DIGEST = blake2b(digest_size=16)
 """What the hash of an outcome begins with: a copy of it costs half of a new one."""
 
 
+_KEY_BYTES = 16
+
+
 class Hold(NamedTuple):
     """A group that is held under `member`; `key` is the dispatch key, for people."""
 
@@ -27,7 +30,14 @@ class Hold(NamedTuple):
 
 
 def digest(outcome: str) -> bytes:
-    """Return the 16 bytes under which an outcome is remembered."""
+    """Return the 16 bytes under which an outcome is remembered: those of a key of ours, else their hash."""
+    if len(outcome) == 2 * _KEY_BYTES:
+        try:
+            own = bytes.fromhex(outcome)  # takes capitals, too, and leaves out blanks
+            if len(own) == _KEY_BYTES and outcome == outcome.lower():
+                return own
+        except ValueError:
+            pass
     found = _DIGEST.copy()
     found.update(outcome.encode("utf-8", "surrogatepass"))
     return found.digest()

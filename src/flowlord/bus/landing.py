@@ -17,7 +17,17 @@ from flowlord.bus.holds import Hold, batch_hold, batch_member, digest, holds_of,
 from flowlord.bus.port import DONE, PLAN_LIMIT, QUARANTINE, Move
 from flowlord.model.errors import FlowlordError, InvalidTask
 from flowlord.model.message import BANDS, DEFAULT_PRIORITY, Message, band
-from flowlord.model.plan import Commit, Fact, FactKind, FrozenBatch, Quarantined, Rendered, Series
+from flowlord.model.plan import (
+    Child,
+    Commit,
+    Fact,
+    FactKind,
+    FrozenBatch,
+    Quarantined,
+    Rendered,
+    Series,
+    facts_in,
+)
 from flowlord.model.task import MAX_TASK_BYTES, Task, decode, encode
 
 QUARANTINE_CAP = 10_000
@@ -25,7 +35,6 @@ QUARANTINE_CAP = 10_000
 
 _RANKS = tuple(len(BANDS) - 1 - band(priority) for priority in range(11))
 _encode = msgspec.json.Encoder().encode
-_decode_facts = msgspec.json.Decoder(list[Fact]).decode
 _KIND = b'{"kind":"published"'
 _decode_message = msgspec.json.Decoder(Message).decode
 _USUAL = 400
@@ -101,7 +110,7 @@ class Row(NamedTuple):
         return new, told
 
 
-class Landing(NamedTuple):
+class Landing(msgspec.Struct, frozen=True, gc=False):
     """One commit, ready to land: what to check lies in `commit` and `digests`, what to write in the rest.
 
     `commons` is what `common_of` says of each row, `told` the facts as JSON without brackets, if any.
@@ -136,10 +145,16 @@ def prepare(commit: Commit, now_us: int) -> Landing:
     plan = commit.plan
     if commit.rendered is not None:
         return _rendered(commit, commit.rendered, now_us)
+    if not (
+        plan.publish or plan.later or plan.dead or plan.frozen or plan.opened or plan.quarantine or plan.facts
+        or plan.series or len(plan.children) > PLAN_LIMIT
+    ):  # fmt: skip
+        rows, commons = _arrive_as_children(plan.children, now_us)
+        return Landing(commit, _digests(commit), rows, commons, plan.told)
     messages = plan.publish
     if plan.later or plan.dead:
         messages += plan.later + plan.dead
-    count = len(messages) + len(plan.quarantine)
+    count = len(plan.children) + len(messages) + len(plan.quarantine)
     if plan.series:
         count += sum(len(series.keys) for series in plan.series)
     if count > PLAN_LIMIT:
@@ -147,12 +162,18 @@ def prepare(commit: Commit, now_us: int) -> Landing:
             f"a plan of {count} messages is more than the {PLAN_LIMIT} that land at once",
             hint="freeze it as a batch: Plan(frozen=...)",
         )
-    rows, commons, facts = arrive(messages, now_us)
+    rows, commons = _arrive_as_children(plan.children, now_us)
+    facts = [plan.told] if plan.told else []  # the cause before what follows from it
+    if plan.facts:
+        facts.append(_encode(plan.facts)[1:-1])
+    if messages:
+        more_rows, more_commons, more_facts = arrive(messages, now_us)
+        rows += more_rows
+        commons += more_commons
+        facts += more_facts
     for found in plan.quarantine:
         rows.append(row := _quarantined(found, now_us))
         commons.append(common_of(row.phase, row.revision, row.cause, row.batch, row.priority))
-    if plan.facts:  # the cause before what follows from it
-        facts.insert(0, _encode(plan.facts)[1:-1])
     frozen: tuple[tuple[FrozenBatch, list[bytes]], ...] = ()
     if plan.frozen:
         frozen = tuple((batch, [_freeze(message) for message in batch.messages]) for batch in plan.frozen)
@@ -168,7 +189,7 @@ def prepare(commit: Commit, now_us: int) -> Landing:
     for opened in plan.opened:
         if opened.holds:
             holds.append(Hold(batch_member(opened.key), opened.holds, opened.key))
-    return _make(Landing, (commit, _digests(commit), rows, commons, b",".join(facts), frozen, holds))
+    return Landing(commit, _digests(commit), rows, commons, b",".join(facts), frozen, holds)
 
 
 def rendered(message: Message) -> Rendered:
@@ -182,11 +203,11 @@ def _rendered(commit: Commit, found: Rendered, now_us: int) -> Landing:
     holds = holds_of(commit.plan.publish) if message.holds else ()
     row = _row(message, 0, now_us, found.payload)
     fact = _published(message, 0, found.payload, found.common)
-    return _make(Landing, (commit, _digests(commit), [row], [found.common], fact, (), holds))
+    return Landing(commit, _digests(commit), [row], [found.common], fact, (), holds)
 
 
 def _digests(commit: Commit) -> tuple[bytes, ...]:
-    return tuple([digest(outcome) for outcome in commit.outcomes]) if commit.outcomes else ()
+    return tuple(map(digest, commit.outcomes))
 
 
 def arrive(messages: Iterable[Message], now_us: int) -> tuple[list[Row], list[bytes], list[bytes]]:
@@ -215,6 +236,25 @@ def arrive(messages: Iterable[Message], now_us: int) -> tuple[list[Row], list[by
         rows.append(_row(message, due_us, now_us, payload))
         commons.append(common)
     return rows, commons, facts
+
+
+def _arrive_as_children(children: Iterable[Child], now_us: int) -> tuple[list[Row], list[bytes]]:
+    """Do what `arrive` does for children, of which their plan tells already."""
+    rows: list[Row] = []
+    commons: list[bytes] = []
+    for child in children:
+        payload = child.payload
+        topic, priority, timeout_ns, phase, revision = child.mould
+        if len(payload) > MAX_TASK_BYTES:
+            raise _too_large(topic, payload)
+        order = _RANKS[priority] if 0 <= priority < len(_RANKS) else rank(priority)
+        row = (
+            topic, order, 0, now_us, payload, child.key, priority, timeout_ns, phase, revision, child.cause,
+            "", "", None,
+        )  # fmt: skip
+        rows.append(_make(Row, row))
+        commons.append(child.common)
+    return rows, commons
 
 
 def _arrive_together(
@@ -267,7 +307,7 @@ def _published(message: Message, due_us: int, payload: bytes, common: bytes) -> 
 
 def facts_of(told: Iterable[bytes]) -> list[Fact]:
     """Read facts as they are told, for a bus that keeps none as text."""
-    return _decode_facts(b"[%b]" % b",".join(told))
+    return facts_in(b",".join(told))
 
 
 def _row(message: Message, due_us: int, now_us: int, payload: bytes) -> Row:

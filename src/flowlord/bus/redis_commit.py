@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from binascii import b2a_base64
 from collections.abc import Hashable, Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
 
 from flowlord.bus.holds import batch_member
 from flowlord.bus.judge import Answer, marks_of
-from flowlord.bus.landing import Landing
+from flowlord.bus.landing import Landing, Row
 from flowlord.bus.lifetimes import SECOND_US, day_of
 from flowlord.bus.redis_entry import about_of
 from flowlord.bus.redis_link import Reply, Word
@@ -74,45 +75,32 @@ def pack(
         staged: where the messages of a frozen batch lie, by place of its landing and its name.
         advance: what this takes off a frozen batch.
     """
-    held, streams = _Held(), _Streams()
-    digests: list[bytes] = []
+    # Column by column where that goes: this is done for each result that there is.
+    acknowledged = [landing.commit.acknowledge for landing in landings]
+    own_digests = [landing.digests for landing in landings]
+    own_rows = [landing.rows for landing in landings]
+    told = [landing.told for landing in landings]
+    deliveries = list(chain.from_iterable(acknowledged))
+    entries = [delivery.entry for delivery in deliveries]
+    digests = list(chain.from_iterable(own_digests))
+    rows = _Rows(list(chain.from_iterable(own_rows)))
     marks: list[object] = []
-    guards: list[object] = []
-    keys: list[str] = []
-    dues: list[int] = []
-    texts: list[bytes] = []
-    told: list[bytes] = []
-    shapes: list[int] = []
-    sizes: list[int] = []
-    last: bytes | None = None
+    marked = [0] * len(landings)
     has_holds, has_frozen = advance is not None, False
-    for landing in landings:  # once through all of it: this is done for each result that there is
-        commit, own_digests, rows, commons, facts, frozen, holds = landing
-        has_holds, has_frozen = has_holds or bool(holds), has_frozen or bool(frozen)
-        if commit.acknowledge:
-            held.add(commit.acknowledge)
-        digests += own_digests
-        own = _marks(landing, now_us) if commit.marks or frozen or commit.plan.opened else ()
-        if own:
+    for place, landing in enumerate(landings):
+        commit = landing.commit
+        has_frozen, has_holds = has_frozen or bool(landing.frozen), has_holds or bool(landing.holds)
+        if commit.marks or landing.frozen or commit.plan.opened:
+            own = _marks(landing, now_us)
             marks += own
-            guards += own[::5]
-        for row, common in zip(rows, commons, strict=True):
-            topic, rank, due_us, _, payload, key, _, timeout_ns, _, _, _, _, origin, report = row
-            streams.add(topic, rank)
-            keys.append(key)
-            if due_us:
-                dues += (len(keys), due_us)
-            is_plain = not (timeout_ns or origin or report is not None)
-            if is_plain and common is last:  # as in a series
-                texts.append(payload)
-                sizes += (len(payload), _SAME)
-                continue
-            about, last = about_of(row, common), common if is_plain else None
-            texts += (payload, about)
-            sizes += (len(payload), len(about))
-        if facts:
-            told.append(facts)
-        shapes += (len(commit.acknowledge), len(own_digests), len(own) // 5, len(rows), len(facts))
+            marked[place] = len(own) // 5
+    texts, sizes = rows.texts([common for landing in landings for common in landing.commons])
+    shapes = [0] * (5 * len(landings))
+    shapes[0::5] = map(len, acknowledged)
+    shapes[1::5] = map(len, own_digests)
+    shapes[2::5] = marked
+    shapes[3::5] = map(len, own_rows)
+    shapes[4::5] = map(len, told)
     packed = _pack(
         (
             FORM,
@@ -120,56 +108,119 @@ def pack(
             by,
             str(now_us),
             day_of(now_us),
-            _are_apart(held.entries) and _are_apart(digests) and _are_apart(guards),
-            held.entries,
-            held.runs,
+            _are_apart(entries) and _are_apart(digests) and _are_apart(marks[::5]),
+            entries,
+            _held(deliveries, entries),
             _member_words(digests),
             marks,
-            streams.runs,
-            keys,
+            rows.streams(),
+            rows.keys,
             sizes,
-            dues,
+            rows.dues(),
             _opens(landings, advance) if has_holds else (),
             _batches(landings, staged) if has_frozen else (),
             (1, *advance[:3], int(advance.is_last)) if advance else (),
         )
     )
-    return [packed, b"".join(texts), b"[%b]" % b",".join(told), _pack(shapes)]
+    return [packed, b"".join(texts), b"[%b]" % b",".join(filter(None, told)), _pack(shapes)]
 
 
-class _Held:
-    """Entries that are acknowledged, and `runs`: under which leases, and how many one after the other under each."""
-
-    def __init__(self) -> None:
-        self.entries: list[str] = []
-        self.runs: list[list[Any]] = []
-        self._name = self._token = self._consumer = ""
-
-    def add(self, deliveries: Sequence[Delivery]) -> None:
-        for each in deliveries:
-            entry, token = each.entry, each.token
-            self.entries.append(entry)
-            name = entry[: entry.rfind("/")]
-            if self.runs and name == self._name and token == self._token and each.consumer == self._consumer:
-                self.runs[-1][2] += 1
-            else:
-                self._name, self._token, self._consumer = name, token, each.consumer
-                self.runs.append([name, token_of(each), 1])
-
-
-class _Streams:
-    """`runs` tell where rows are published, and how many one after the other on each stream."""
-
-    def __init__(self) -> None:
-        self.runs: list[list[Any]] = []
-        self._topic, self._rank = "", -1
-
-    def add(self, topic: str, rank: int) -> None:
-        if topic == self._topic and rank == self._rank:
-            self.runs[-1][3] += 1
+def _held(deliveries: Sequence[Delivery], entries: Sequence[str]) -> list[list[Any]]:
+    """Return under which leases entries are acknowledged, and how many one after the other under each."""
+    if not deliveries:
+        return []
+    first = deliveries[0]
+    if (
+        len({delivery.token for delivery in deliveries}) == 1
+        and len({delivery.consumer for delivery in deliveries}) == 1
+        and (name := _one_name(entries))
+    ):
+        return [[name, token_of(first), len(entries)]]
+    runs: list[list[Any]] = []
+    last = None
+    for delivery, entry in zip(deliveries, entries, strict=True):
+        this = (entry[: entry.rfind("/")], delivery.token, delivery.consumer)
+        if this == last:
+            runs[-1][2] += 1
         else:
-            self._topic, self._rank = topic, rank
-            self.runs.append([names_of(topic)[rank], topic, rank, 1])
+            runs.append([this[0], token_of(delivery), 1])
+            last = this
+    return runs
+
+
+def _one_name(entries: Sequence[str]) -> str:
+    """Return the stream on which all of these lie; nothing when they lie on several."""
+    low, high = min(entries), max(entries)
+    head = low[: low.rfind("/") + 1]
+    # What lies between two texts begins as both do; a longer name that begins so has a slash more.
+    is_one = high.startswith(head) and "".join(entries).count("/") == len(entries) * head.count("/")
+    return head[:-1] if is_one else ""
+
+
+class _Rows:
+    """The rows of all commits, by column: most columns are of one value, and Python need not look at each."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._rows = rows
+        columns = Row(*zip(*rows, strict=True)) if rows else Row(*[()] * len(Row._fields))  # type: ignore[arg-type]
+        self._columns: Any = columns
+        self.keys: Sequence[str] = self._columns.key
+
+    def texts(self, commons: Sequence[bytes]) -> tuple[list[bytes], list[int]]:
+        """Return payload and about of each row, and their lengths."""
+        rows, columns = self._rows, self._columns
+        if not rows:
+            return [], []
+        is_series = len(rows) > 1 and commons[0] is commons[-1]
+        is_plain = columns.report.count(None) == len(rows) and not any(columns.timeout_ns)
+        if is_series or not is_plain or any(columns.origin):
+            return _texts(rows, commons)
+        texts = [b""] * (2 * len(rows))
+        texts[0::2] = columns.payload
+        texts[1::2] = [b"{%b}" % common[1:] for common in commons]
+        return texts, list(map(len, texts))
+
+    def streams(self) -> list[list[Any]]:
+        """Return where rows are published, and how many one after the other on each stream."""
+        topics, ranks = self._columns.topic, self._columns.rank
+        if topics and topics.count(topics[0]) == ranks.count(ranks[0]) == len(topics):
+            return [[names_of(topics[0])[ranks[0]], topics[0], ranks[0], len(topics)]]
+        runs: list[list[Any]] = []
+        last = None
+        for this in zip(topics, ranks, strict=True):
+            if this == last:
+                runs[-1][3] += 1
+            else:
+                topic, rank = last = this
+                runs.append([names_of(topic)[rank], topic, rank, 1])
+        return runs
+
+    def dues(self) -> list[int]:
+        """Return which rows are published later, each followed by its time."""
+        found: list[int] = []
+        if any(self._columns.due_us):
+            for place, due_us in enumerate(self._columns.due_us, 1):
+                if due_us:
+                    found += (place, due_us)
+        return found
+
+
+def _texts(rows: Sequence[Row], commons: Sequence[bytes]) -> tuple[list[bytes], list[int]]:
+    """Do what `_Rows.texts` does for any rows."""
+    texts: list[bytes] = []
+    sizes: list[int] = []
+    last: bytes | None = None
+    for row, common in zip(rows, commons, strict=True):
+        payload = row.payload
+        is_plain = not (row.timeout_ns or row.origin or row.report is not None)
+        if is_plain and common is last:  # as in a series
+            texts.append(payload)
+            sizes += (len(payload), _SAME)
+            continue
+        about, last = about_of(row, common), common if is_plain else None
+        texts += (payload, about)
+        sizes += (len(payload), len(about))
+    return texts, sizes
 
 
 def _are_apart(names: Sequence[Hashable]) -> bool:

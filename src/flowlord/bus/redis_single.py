@@ -20,15 +20,22 @@ def pack(commit_id: str, by: str, now_us: int, landing: Landing) -> list[Word]:
         now_us: by the bus's clock.
         landing: what to land.
     """
-    commit, digests, rows, commons, facts, frozen, holds = landing
-    if len(rows) != 1 or digests or frozen or holds or commit.marks or commit.plan.opened:
+    commit, rows, facts = landing.commit, landing.rows, landing.told
+    if (
+        len(rows) != 1
+        or landing.digests
+        or landing.frozen
+        or landing.holds
+        or commit.marks
+        or commit.plan.opened
+    ):
         return []
     [row] = rows
     if row.due_us or row.topic == QUARANTINE or len(commit.acknowledge) > 1:
         return []
     name = names_of(row.topic)[row.rank]
     told = b"[%b]" % facts if facts else b""
-    about = about_of(row, commons[0])
+    about = about_of(row, landing.commons[0])
     words: list[Word] = [
         FORM, commit_id, by, now_us, name, row.topic, row.rank, row.key, row.payload, about, told
     ]  # fmt: skip

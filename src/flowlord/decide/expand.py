@@ -234,7 +234,7 @@ def child_messages(
         passed = {name: under[name] for name in rule.pass_on if name in under and name not in OURS}
     if not rule.is_batch:
         text = format_hour(time) if moves and time is not None else cron
-        own, meta = _own(phase.workflow, text or None, phase.job)
+        own, meta = own_text(phase.workflow, text or None, phase.job)
         if passed:
             more = format_sorted(passed)
             meta = f"{meta}&{more}" if meta else more
@@ -268,7 +268,7 @@ def as_plan(found: Made, slot: str) -> Plan:
 
 def single_message(phase: Phase, start: Start, time: datetime, ctx: Context, revision: str) -> Message:
     """Return the one task of a scheduled phase without batch options."""
-    own, meta = _own(phase.workflow, format_hour(time), phase.job)
+    own, meta = own_text(phase.workflow, format_hour(time), phase.job)
     return _message(phase, start, 0, own, time, meta, ctx, revision, id_=run_id(start.slot))
 
 
@@ -283,7 +283,7 @@ def info_of(
 
 def own_values(phase: Phase, time: datetime | None) -> Mapping[str, str]:
     """Return what flowlord itself writes into the meta of a task of this data time."""
-    return _own(phase.workflow, None if time is None else format_hour(time), phase.job)[0]
+    return own_text(phase.workflow, None if time is None else format_hour(time), phase.job)[0]
 
 
 def utc_text(time: datetime) -> str:
@@ -318,8 +318,8 @@ def _recipe(phase: Phase, start: Start, ctx: Context, revision: str, *, span: Sp
     )
 
 
-def _own(workflow: str, cron: str | None, job: str) -> tuple[Mapping[str, str], str]:
-    """What flowlord itself writes into the meta of a task, and its text; all tasks of an hour share both."""
+def own_text(workflow: str, cron: str | None, job: str) -> tuple[Mapping[str, str], str]:
+    """Return what flowlord itself writes into the meta of a task, and its text; all tasks of an hour share both."""
     if cron is not None and len(cron) > _HOUR:  # a parent may bring any text, which is not worth the memory
         return _written(workflow, cron, job)
     return _known(workflow, cron, job)

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
@@ -233,10 +234,12 @@ def merged(plans: Sequence[Plan]) -> Plan:
     """Return one plan that does what all of these do, in order."""
     if len(plans) < 2:
         return plans[0] if plans else Plan()
-    parts = {
-        name: tuple(each for plan in plans for each in getattr(plan, name)) for name in Plan.__struct_fields__
+    parts: dict[str, Any] = {
+        name: tuple(each for plan in plans for each in getattr(plan, name))
+        for name in Plan.__struct_fields__
+        if name != "told"
     }
-    whole = Plan(**parts)
+    whole = Plan(**parts, told=b",".join(plan.told for plan in plans if plan.told))
     rest = as_plan(whole.publish, whole.publish[0].cause) if whole.publish else whole
     return msgspec.structs.replace(whole, publish=rest.publish, frozen=whole.frozen + rest.frozen)
 

@@ -11,16 +11,18 @@ from flowlord.model.task import identity_of
 from flowlord.rules.stamps import micros_of, stamp_of_micros
 
 _RUNS = UUID("7f0e6a3c-52b1-5a86-9d3e-8a1f0c4b6d27")
-_KEY = blake2b(digest_size=16)
+KEY = blake2b(digest_size=16)
 """What the hash of a key begins with: a copy of it costs half of a new one."""
+FIRST = "\x000"
+"""What stands behind a slot in the text of which the key of its first message is the hash."""
 _VARIANT = {f"{digit:x}": f"{digit & 3 | 8:x}" for digit in range(16)}
-_STAMP_STEP_US = 10
+STAMP_STEP_US = 10
 """Created stamps of one plan lie this far apart: the last digit belongs to the daemon, so that two never collide."""
 
 
 def dispatch_key(slot: str, n: int = 0) -> str:
     """Return the key of the nth message of a slot: 32 hex digits, the same for ever."""
-    found = _KEY.copy()
+    found = KEY.copy()
     found.update(f"{slot}\x00{n}".encode("utf-8", "surrogatepass"))
     return found.hexdigest()
 
@@ -37,23 +39,23 @@ def short_token(key: str) -> str:
 
 def created(now: datetime, n: int) -> str:
     """Return the `created` of the nth task of a plan decided at `now`."""
-    second, micros = _begin(now)
-    micros += n * _STAMP_STEP_US
+    second, micros = begin(now)
+    micros += n * STAMP_STEP_US
     if micros < 1_000_000:
         return f"{second}{str(micros + 1_000_000)[1:]}Z"
-    return stamp_of_micros(micros_of(now) + n * _STAMP_STEP_US)
+    return stamp_of_micros(micros_of(now) + n * STAMP_STEP_US)
 
 
 @lru_cache(maxsize=16)
-def _begin(now: datetime) -> tuple[str, int]:
-    """One moment is asked for by all tasks of a plan, and of a round: the stamp up to its point, and what is behind."""
+def begin(now: datetime) -> tuple[str, int]:
+    """Return the stamp of a moment up to its point, and the microseconds behind; all tasks of a plan ask for one."""
     text = stamp_of_micros(micros_of(now))
     return text[:-7], int(text[-7:-1])
 
 
 def after(now: datetime, tasks: int) -> datetime:
     """Return the earliest time at which the next plan may be decided without repeating a stamp."""
-    return now + timedelta(microseconds=max(tasks, 1) * _STAMP_STEP_US)
+    return now + timedelta(microseconds=max(tasks, 1) * STAMP_STEP_US)
 
 
 class Numbered:
@@ -64,7 +66,7 @@ class Numbered:
         start = f"{slot}\x00".encode("utf-8", "surrogatepass")
         self._keys = blake2b(start, digest_size=16)
         self._runs = sha1(_RUNS.bytes + start.hex().encode(), usedforsecurity=False)
-        self._micros = micros_of(now) + first * _STAMP_STEP_US
+        self._micros = micros_of(now) + first * STAMP_STEP_US
 
     def dispatch_key(self, n: int) -> str:
         """See `dispatch_key`."""
@@ -82,7 +84,7 @@ class Numbered:
 
     def created(self, n: int) -> str:
         """See `created`."""
-        return stamp_of_micros(self._micros + n * _STAMP_STEP_US)
+        return stamp_of_micros(self._micros + n * STAMP_STEP_US)
 
 
 def outcome_identities(key: str, type_: str, job: str, run: str, created_text: str) -> tuple[str, ...]:

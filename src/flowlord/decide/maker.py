@@ -28,7 +28,7 @@ _MISSING = "%"
 """Stands for a value that a row lacks: one that is not written as it is."""
 
 
-class _Form:
+class Form:
     """The JSON of a task in pieces, some of which are to be filled in: `created`, `id`, and `values` by their names.
 
     A value has all its places beside its name, which is empty for `{uuid}`.
@@ -210,9 +210,9 @@ class Maker:
         self._pieces, self._end = pieces, text.removesuffix("&")
         self._form = self._form_of_all()
 
-    def _form_of_all(self) -> _Form | None:
+    def _form_of_all(self) -> Form | None:
         """Return the JSON of the tasks of one time with gaps; None when it holds what is no text."""
-        recipe, half, form = self._recipe, self._half, _Form()
+        recipe, half, form = self._recipe, self._half, Form()
         try:
             form.write('{"type":"', recipe.topic)
             if recipe.job:

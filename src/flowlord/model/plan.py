@@ -187,6 +187,37 @@ class Series(msgspec.Struct, frozen=True, gc=False):
         ]
 
 
+class Mould(NamedTuple):
+    """What the messages of one phase have in common, whatever starts them; the fields are those of `Message`."""
+
+    topic: str
+    priority: int
+    timeout_ns: int
+    phase: str
+    revision: str
+
+
+class Child(msgspec.Struct, frozen=True, gc=False):
+    """A message in the form in which it travels, for a plan that tells of it.
+
+    `payload` is its task as `model.task.encode` writes it, `common` what it has in common with the fact that tells of
+    it, as `Rendered` has it.
+    """
+
+    mould: Mould
+    key: str
+    payload: bytes
+    cause: str
+    common: bytes
+
+    @property
+    def message(self) -> Message:
+        """The message."""
+        topic, priority, timeout_ns, phase, revision = self.mould
+        task = decode(self.payload)
+        return Message(topic, task, self.key, priority, None, timeout_ns, phase, revision, self.cause)
+
+
 class FrozenBatch(msgspec.Struct, frozen=True):
     """A large batch, expanded once and then published chunk by chunk by the bus (`Bus.advance`)."""
 
@@ -210,12 +241,13 @@ class OpenBatch(msgspec.Struct, frozen=True):
     holds: str = ""
 
 
-class Plan(msgspec.Struct, frozen=True):
+class Plan(msgspec.Struct, frozen=True, gc=False):
     """What must land together with the acknowledgement of what caused it.
 
     `publish` goes to topics now, `later` waits for its `due`, `dead` goes to the topic that its messages name and
     is told as dead in the journal, `frozen` is published in chunks, `opened` is made while it is published. `series`
-    go to their topics now, as `publish` does: the tasks of a part of a batch.
+    go to their topics now, as `publish` does: the tasks of a part of a batch. `children` do, too, ahead of all others,
+    and `told` are facts ahead of all others, as JSON without brackets: that the children are published is among them.
     """
 
     publish: tuple[Message, ...] = ()
@@ -226,17 +258,26 @@ class Plan(msgspec.Struct, frozen=True):
     quarantine: tuple[Quarantined, ...] = ()
     facts: tuple[Fact, ...] = ()
     series: tuple[Series, ...] = ()
+    children: tuple[Child, ...] = ()
+    told: bytes = b""
 
     @property
     def messages(self) -> tuple[Message, ...]:
         """Every message of this plan that is made already."""
-        found = self.publish + self.later + self.dead + tuple(m for b in self.frozen for m in b.messages)
+        found = tuple(child.message for child in self.children)
+        found += self.publish + self.later + self.dead + tuple(m for b in self.frozen for m in b.messages)
         return found + tuple(message for series in self.series for message in series.messages())
+
+    @property
+    def all_facts(self) -> tuple[Fact, ...]:
+        """Every fact of this plan but those that tell of its messages."""
+        told = (fact for fact in facts_in(self.told) if fact.kind is not FactKind.PUBLISHED)
+        return (*told, *self.facts)
 
     @property
     def size(self) -> int:
         """How many messages that are."""
-        found = len(self.publish) + len(self.later) + len(self.dead)
+        found = len(self.children) + len(self.publish) + len(self.later) + len(self.dead)
         if self.series:
             found += sum(len(series.keys) for series in self.series)
         return found + sum(len(batch.messages) for batch in self.frozen) if self.frozen else found
@@ -245,6 +286,14 @@ class Plan(msgspec.Struct, frozen=True):
     def stamps(self) -> int:
         """How many tasks may get a stamp of this plan, those of open batches included."""
         return self.size + sum(batch.most for batch in self.opened) if self.opened else self.size
+
+
+def facts_in(told: bytes) -> list[Fact]:
+    """Read facts, JSON without brackets."""
+    return _decode_facts(b"[%b]" % told) if told else []
+
+
+_decode_facts = msgspec.json.Decoder(list[Fact]).decode
 
 
 class _Anything:
@@ -278,7 +327,7 @@ class Rendered(NamedTuple):
     common: bytes
 
 
-class Commit(msgspec.Struct, frozen=True):
+class Commit(msgspec.Struct, frozen=True, gc=False):
     """A plan with everything that must hold for it to land, and what ends with it.
 
     `outcomes` are identities of the dispatch whose result this is: when one of them is recorded already, the

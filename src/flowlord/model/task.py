@@ -54,6 +54,10 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
         return identity_of(self.type, self.job, self.id, self.created)
 
 
+class _Exact(Task, frozen=True, kw_only=True, omit_defaults=True, gc=False, forbid_unknown_fields=True):
+    """A task in JSON that holds nothing else."""
+
+
 def identity_of(type_: str, job: str, run: str, created: str) -> str:
     """Return `Task.identity` of these fields: it outlives workers that hand back only the JSON."""
     return f"{type_}\x00{job}\x00{run}\x00{created}" if run and created else ""
@@ -63,6 +67,7 @@ FIELDS = Task.__struct_fields__
 _encoder = msgspec.json.Encoder()
 _strict = msgspec.json.Decoder(Task)
 _any = msgspec.json.Decoder()
+_exact = msgspec.json.Decoder(_Exact)
 # A lone half of a surrogate pair is legal JSON for the workers that exist and no text for Python.
 _LONE_SURROGATE = re.compile(
     rb"(?<!\\)((?:\\\\)*)\\u(?:[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
@@ -73,7 +78,7 @@ _LONE_SURROGATE = re.compile(
 def encode(task: Task) -> bytes:
     """Return the task as one line of JSON, as every worker reads it (docs/reference.md, "Wire")."""
     data = _encoder.encode(task)
-    return _on_one_line(data) if b"\xe2\x80" in data else data
+    return data if data.isascii() else _on_one_line(data)
 
 
 def encode_text(text: str) -> str:
@@ -102,6 +107,19 @@ def decode(payload: bytes) -> Task:
         return _tolerant(payload)
     except RecursionError:
         raise InvalidTask("the message is nested too deeply", payload) from None
+
+
+def as_written(text: str) -> Task | None:
+    """Return the task in JSON that may go on as it is, written as ours is: on one line, with nothing else in it.
+
+    None for any other, which `decode` may still read. What is returned is for looking at its fields: it equals no task.
+    """
+    if "\n" in text or "\r" in text or not (text.isascii() or text == _on_one_line(text.encode()).decode()):
+        return None
+    try:
+        return _exact.decode(text)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
 
 
 def _tolerant(payload: bytes) -> Task:

@@ -15,6 +15,7 @@ import msgspec
 from flowlord.decide.context import Context
 from flowlord.decide.done import Done, on_done, origin_of, sources_of
 from flowlord.decide.keys import dispatch_key, outcome_identities
+from flowlord.decide.usual import Usual
 from flowlord.model.crashpoint import crashpoint
 from flowlord.model.errors import BusError, InvalidTask
 from flowlord.model.message import REPLAYED, Delivery
@@ -38,7 +39,7 @@ LONG_NS = 1_000_000_000
 LAND_AT = 5_000
 """Messages that are gathered at most before they are landed: batches of children are counted in thousands."""
 
-_DONE, _ERROR = FactKind.DONE, Result.ERROR.value
+_ERROR = Result.ERROR.value
 
 
 class _Claimed(NamedTuple):
@@ -57,13 +58,13 @@ class Round:
     room: int = 1
     """Stamps from `ctx.now` on that are ours."""
 
-    def takes(self, plan: Plan, stamps: Stamps) -> bool:
+    def takes(self, tasks: int, stamps: Stamps) -> bool:
         """Take the stamps of a plan; when another thread has some of them, go on at a moment that has room for all."""
-        wanted = self.stamps + plan.stamps
-        if stamps.widen(self.ctx.now, wanted, self.room):
+        wanted = self.stamps + tasks
+        if wanted <= self.room or stamps.widen(self.ctx.now, wanted, self.room):
             self.stamps, self.room = wanted, max(wanted, self.room)
             return True
-        self.stamps, self.room = 0, plan.stamps
+        self.stamps, self.room = 0, tasks
         self.ctx = msgspec.structs.replace(self.ctx, now=stamps.take(self.room))
         return False
 
@@ -77,6 +78,7 @@ class Router:
         self._asked: Workflows | None = None
         self._some_read = False
         self._parked = Parked(around, "results", log)
+        self._usual = Usual(around.workflows, around.host)
 
     def step(self, wait_s: float = WAIT_S) -> int:
         """Handle what is there, waiting up to `wait_s` for the first result; returns how many there were.
@@ -127,25 +129,48 @@ class Router:
         around = self._around
         commits: list[Commit] = []
         refused: list[Delivery] = []
-        messages, round_ = 0, Round(around.workflows, around.context())
+        messages, round_, is_late = 0, self._round(len(found)), False
         for n, (delivery, rows) in enumerate(found, 1):
-            commit = self._commit(delivery, round_, rows)
-            if not isinstance(commit, Commit):
-                if not self._parked.hold(delivery, commit, rows):
-                    refused.append(delivery)
-                continue
+            commit = self._usually(delivery, round_)
+            if commit is None:
+                decided = self._commit(delivery, round_, rows)
+                if not isinstance(decided, Commit):
+                    if not self._parked.hold(delivery, decided, rows):
+                        refused.append(delivery)
+                    continue
+                commit = decided
+                is_late = around.clock.monotonic_ns() - since_ns > around.lease_ns // 4
+                messages += commit.plan.size
+            else:
+                messages += len(commit.plan.children)
             commits.append(commit)
-            messages += commit.plan.size
-            if messages >= LAND_AT or around.clock.monotonic_ns() - since_ns > around.lease_ns // 4:
+            if is_late or messages >= LAND_AT:
                 # Large batches: land what there is, and keep what is still to be decided.
                 yield commits
                 left = [each for each, _ in found[n:]]
                 left += ahead.result().deliveries if ahead is not None else ()
                 around.bus.renew(left, lease_ns=around.lease_ns)
                 since_ns, commits, messages = around.clock.monotonic_ns(), [], 0
-                round_ = Round(around.workflows, around.context())
+                round_, is_late = self._round(len(found) - n), False
         yield commits
         self._parked.refuse(refused)
+
+    def _round(self, results: int) -> Round:
+        """Begin to decide so many results: most of them start one task or none."""
+        around = self._around
+        round_ = Round(around.workflows, around.context())
+        if round_.flows is not self._usual.flows:
+            self._usual = Usual(round_.flows, around.host)
+        if around.stamps.widen(round_.ctx.now, results):
+            round_.room = max(results, 1)
+        return round_
+
+    def _usually(self, delivery: Delivery, round_: Round) -> Commit | None:
+        """Return what must land for a usual result, None for any other."""
+        commit = self._usual.commit(delivery, round_.ctx, round_.stamps)
+        while commit is not None and not round_.takes(len(commit.plan.children), self._around.stamps):
+            commit = self._usual.commit(delivery, round_.ctx, round_.stamps)
+        return commit
 
     def _abandon(self, landing: Future[None] | None, ahead: Future[_Claimed] | None) -> None:
         """After a failure, wait for what goes on beside, and give back what was claimed ahead."""
@@ -161,7 +186,7 @@ class Router:
 
     def _end(self, commits: list[Commit]) -> None:
         crashpoint("router.decided")
-        bus = self._around.bus
+        bus, counters, is_quiet = self._around.bus, self._around.counters, not log.isEnabledFor(logging.INFO)
         for commit, answer in land(bus, due_by_bus(bus, self._around.clock, commits)):
             if not isinstance(answer, Committed):
                 # Somebody else took the result over; what they landed is what counts.
@@ -171,6 +196,9 @@ class Router:
                     "a result came twice",
                     extra={"action": "done.duplicate", "key": commit.acknowledge[0].key},
                 )
+            elif is_quiet and commit.plan.told:  # a usual result, of which nobody wants to read
+                counters.published += len(commit.plan.children)
+                counters.done += 1
             else:
                 self._tell(commit.plan)
         crashpoint("router.landed")
@@ -210,7 +238,7 @@ class Router:
             if task.result == _ERROR:  # those that failed together must not be tried again together
                 ctx = msgspec.structs.replace(ctx, jitter=self._around.chance.jitter())
             plan = on_done(done, flows, ctx, origin, round_.stamps)
-            while not round_.takes(plan, self._around.stamps):
+            while not round_.takes(plan.stamps, self._around.stamps):
                 ctx = msgspec.structs.replace(ctx, now=round_.ctx.now)
                 plan = on_done(done, flows, ctx, origin, round_.stamps)
         except BusError:
@@ -242,19 +270,17 @@ class Router:
     def _tell(self, plan: Plan) -> None:
         counters = self._around.counters
         counters.published += plan.size
-        if _is_only_done(plan) and not log.isEnabledFor(logging.INFO):
-            counters.done += 1  # what nearly every result comes to, and nobody wants to read
-            return
-        task = next((fact.task for fact in plan.facts if fact.task), None)
+        facts = plan.all_facts
+        task = next((fact.task for fact in facts if fact.task), None)
         name, run = (task.name, task.id) if task else ("", "")
-        is_told = any(fact.kind in (FactKind.DEAD, FactKind.QUARANTINED) for fact in plan.facts)
-        for fact in plan.facts:
+        is_told = any(fact.kind in (FactKind.DEAD, FactKind.QUARANTINED) for fact in facts)
+        for fact in facts:
             told = {"task": run, "key": fact.key}
             match fact.kind:
                 case FactKind.DONE:
                     counters.done += 1
                     if log.isEnabledFor(logging.INFO) and task:
-                        children = len(plan.publish) or sum(len(batch.messages) for batch in plan.frozen)
+                        children = plan.size
                         words = f" -> {children} more" if children and task.result == "complete" else ""
                         log.info("%s %s%s", name, task.result, words, extra={"action": "done", **told})
                 case FactKind.RETRY:
@@ -272,7 +298,3 @@ class Router:
                     log.error("%s %s", name, fact.text, extra={"action": "alert", **told})
                 case _:
                     log.info("%s", fact.text, extra={"action": str(fact.kind), **told})
-
-
-def _is_only_done(plan: Plan) -> bool:
-    return len(plan.facts) == 1 and plan.facts[0].kind is _DONE
