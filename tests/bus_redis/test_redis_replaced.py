@@ -26,7 +26,8 @@ def test_a_commit_in_another_form_is_refused_in_clear_words_before_anything_is_w
         return [msgspec.msgpack.encode([*first, *msgspec.msgpack.decode(head)[1:]]), *others]
 
     def single_of_another_version(*args):
-        return [first[0] if first else "", *single(*args)[1:]] if single(*args) else []
+        plain = single(*args)
+        return plain and (plain[0], [first[0] if first else "", *plain[1][1:]])
 
     single = redis_single.pack
     bus.publish([message("load")])

@@ -188,3 +188,14 @@ def test_payloads_are_kept_byte_for_byte_and_hold_whatever_text_a_task_holds(bus
     [got] = take(bus)
     assert decode(got.payload).info == info
     assert got.key == "ключ"
+
+
+def test_many_that_wait_are_claimed_in_order_by_one_claim_after_the_other(bus):
+    bus.publish([message(info=str(n), cause=f"c{n}") for n in range(160)])
+    found = [take(bus, limit=60) for _ in range(4)]
+    assert [infos(some) for some in found] == [
+        [str(n) for n in range(first, min(first + 60, 160))] for first in (0, 60, 120, 180)
+    ]
+    assert {(d.deliveries, d.cause == f"c{d.task().info}") for some in found for d in some} == {(1, True)}
+    assert bus.renew([d for some in found for d in some], lease_ns=LEASE) == []
+    assert counts(bus) == (0, 160, 0)

@@ -36,6 +36,7 @@ from flowlord.bus.redis_facts import ServerFacts, facts_of
 from flowlord.bus.redis_link import Link, OutcomeUnknown, Reply, Word
 from flowlord.bus.redis_looks import RedisLooks
 from flowlord.bus.redis_names import names_of
+from flowlord.bus.redis_trail import Trails
 from flowlord.bus.sightings import Sightings
 from flowlord.bus.single import Single
 from flowlord.model.clock import Clock
@@ -86,6 +87,7 @@ class RedisBus(RedisLooks, Single):
             raise
         self._core.on_reset = self._tell_reset
         self._sightings = Sightings()
+        self._trails = Trails()
         # Tokens of claims whose answer was lost, by who asked for what.
         self._ears: dict[tuple[str, tuple[str, ...]], list[Word]] = {}
         """Where somebody who found nothing listens, by who asked for what."""
@@ -104,13 +106,9 @@ class RedisBus(RedisLooks, Single):
     def _land(self, landings: Sequence[Landing], now_us: int, advance: Advance | None = None) -> list[Answer]:
         core = self._core
         commit_id = core.name()
-        if (
-            len(landings) == 1
-            and advance is None
-            and (plain := redis_single.pack(commit_id, core.by, now_us, landings[0]))
-        ):
-            script = "end" if landings[0].commit.acknowledge else "single"
-            return read_answers(core.insist(script, *plain, verb="commit"), 1)
+        if plain := redis_single.pack(commit_id, core.by, now_us, landings, advance):
+            script, single = plain
+            return read_answers(core.insist(script, *single, verb="commit"), 1)
         staged = redis_batch.stage(core, commit_id, landings)
         words = pack(commit_id, core.by, now_us, landings, staged, advance)
         makes_room = any(landing.commit.acknowledge for landing in landings)
@@ -149,11 +147,14 @@ class RedisBus(RedisLooks, Single):
             written = f"{lease_ns}|0|{token}"
             words = (written, limit, int(wait_s > 0), ALONE_AFTER, *names)
             try:
-                found, ears = self._claim(words, ears, left_s, token, consumer)
+                found = self._trails.follow(self._core, asked, written, token, limit)
+                if not found:
+                    found, ears = self._claim(words, ears, left_s, token, consumer)
             except OutcomeUnknown:
                 self._doubt(asked, token)
                 raise
             if found:
+                self._trails.note(asked, found, limit)
                 self._sightings.note(
                     written, self._core.clock.monotonic_ns(), self._core.patience.monotonic_ns()
                 )

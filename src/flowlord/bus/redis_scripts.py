@@ -17,6 +17,7 @@ ENDS_WORK = (
     "open",
     "beat",
     "claim",
+    "take",
     "renew",
     "release",
     "reclaim",

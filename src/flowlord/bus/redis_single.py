@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flowlord.bus import redis_claim
 from flowlord.bus.landing import Landing
 from flowlord.bus.port import QUARANTINE
-from flowlord.bus.redis_commit import FORM, token_of
+from flowlord.bus.redis_commit import FORM, Advance, token_of
 from flowlord.bus.redis_entry import about_of
 from flowlord.bus.redis_link import Word
 from flowlord.bus.redis_names import names_of
 
 
-def pack(commit_id: str, by: str, now_us: int, landing: Landing) -> list[Word]:
-    """Return the arguments of the script `single`; nothing when the commit is about more than that can land.
+def pack(
+    commit_id: str, by: str, now_us: int, landings: Sequence[Landing], advance: Advance | None
+) -> tuple[str, list[Word]] | None:
+    """Return the script and its arguments; None when there is more to land than it can.
 
     Args:
         commit_id: under which it is known that it landed.
         by: who writes.
         now_us: by the bus's clock.
-        landing: what to land.
+        landings: what to land.
+        advance: what this takes off a frozen batch.
     """
+    if len(landings) > 1 or advance is not None:
+        return None
+    [landing] = landings
     commit, rows, facts = landing.commit, landing.rows, landing.told
     if (
         len(rows) != 1
@@ -29,10 +37,10 @@ def pack(commit_id: str, by: str, now_us: int, landing: Landing) -> list[Word]:
         or commit.marks
         or commit.plan.opened
     ):
-        return []
+        return None
     [row] = rows
     if row.due_us or row.topic == QUARANTINE or len(commit.acknowledge) > 1:
-        return []
+        return None
     name = names_of(row.topic)[row.rank]
     told = b"[%b]" % facts if facts else b""
     about = about_of(row, landing.commons[0])
@@ -43,4 +51,4 @@ def pack(commit_id: str, by: str, now_us: int, landing: Landing) -> list[Word]:
         stream, _, entry_id = held.entry.rpartition("/")
         is_first = held.deliveries == 1 and f"|{redis_claim.START}|" in held.token
         words += (stream, entry_id, token_of(held), int(not is_first))
-    return words
+    return "end" if commit.acknowledge else "single", words
