@@ -20,7 +20,7 @@ BATCH = "batch:"
 RECIPE = "recipe:"
 """Prefix of the marks that tell what open batches are made of."""
 
-_LANDED = Committed()
+LANDED = Committed()
 _DUPLICATE = Committed(duplicate=True)
 
 
@@ -89,7 +89,7 @@ def judge(
             if delivery.entry not in ended:
                 ended.add(delivery.entry)
                 verdict.entries.append(delivery.entry)
-        verdict.answers.append(_DUPLICATE if duplicate else _LANDED)
+        verdict.answers.append(_DUPLICATE if duplicate else LANDED)
     return verdict
 
 

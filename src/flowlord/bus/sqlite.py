@@ -22,7 +22,8 @@ from flowlord.bus.landing import Landing, prepare
 from flowlord.bus.lifetimes import RESEND_S, SWEEP_STEPS
 from flowlord.bus.port import CHUNK, JournalEntry, Move, Presence
 from flowlord.bus.single import Single
-from flowlord.bus.sqlite_commit import News, encode_facts
+from flowlord.bus.sqlite_arrive import News
+from flowlord.bus.sqlite_commit import encode_facts
 from flowlord.bus.sqlite_connection import (
     PATIENCE_S,
     Connection,

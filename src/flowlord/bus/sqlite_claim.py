@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from heapq import merge
+from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -17,6 +20,10 @@ from flowlord.bus.port import ALONE_AFTER
 from flowlord.bus.sqlite_many import change_in, select_in
 from flowlord.model.message import Delivery, Report
 
+_LINE = """SELECT
+    m.id, m.topic, m.rank, payload, key, priority, timeout_ns, phase, revision, cause, batch, report, crashes
+    FROM waiting w CROSS JOIN messages m ON m.id = w.id WHERE w.topic = ? ORDER BY w.rank, w.id LIMIT ?"""
+_PLACE = itemgetter(2, 0)
 _SELECT = """SELECT id, topic, rank, payload, key, priority, timeout_ns, phase, revision, cause, batch, report, crashes
     FROM messages WHERE id IN"""
 _report = msgspec.json.Decoder(Report).decode
@@ -34,21 +41,19 @@ def claim(
     db: sqlite3.Connection, topics: Sequence[str], consumer: str, limit: int, *, token: str, until_ns: int
 ) -> list[Delivery]:
     """Lease waiting messages: higher bands first, first in first out inside, a likely poison alone."""
-    places: list[tuple[int, int, str]] = []
-    for topic in topics:
-        places += db.execute(
-            "SELECT rank, id, topic FROM waiting WHERE topic = ? ORDER BY rank, id LIMIT ?", (topic, limit)
-        )
-    if len(topics) > 1:
-        places = sorted(places)[:limit]
-    found = {row[0]: row for row in select_in(db, _SELECT, [p[1] for p in places])}
-    rows = [found[place[1]] for place in places]
+    lines = [db.execute(_LINE, (topic, limit)) for topic in topics]
+    try:
+        # Of several lines only the front is read: their messages may be large.
+        rows = lines[0].fetchall() if len(lines) == 1 else list(islice(merge(*lines, key=_PLACE), limit))
+    finally:
+        for each in lines:
+            each.close()
     crashed = next((n for n, row in enumerate(rows) if row[-1] >= ALONE_AFTER), None)
     if crashed is not None:
         rows = rows[: max(crashed, 1)]
 
     # What was taken is the front of each band's line, so its last entry describes it.
-    last = {(topic, rank): entry for entry, topic, rank, *_ in rows}
+    last = {row[1:3]: row[0] for row in rows}
     for (topic, rank), entry in last.items():
         line = (topic, rank, entry)
         db.execute(

@@ -18,7 +18,8 @@ from flowlord.bus.lifetimes import (
     day_of,
 )
 from flowlord.bus.port import CHUNK, Move, Presence
-from flowlord.bus.sqlite_commit import News, arrive_rows, drop, take_off
+from flowlord.bus.sqlite_arrive import News, arrive_rows
+from flowlord.bus.sqlite_commit import drop, take_off
 from flowlord.bus.sqlite_many import select_in
 from flowlord.model.plan import Fact
 

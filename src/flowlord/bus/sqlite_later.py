@@ -8,14 +8,8 @@ from flowlord.bus import sqlite_opened
 from flowlord.bus.holds import batch_member, holds_of
 from flowlord.bus.judge import BATCH
 from flowlord.bus.landing import arrive, thaw
-from flowlord.bus.sqlite_commit import (
-    News,
-    arrive_rows,
-    next_entries,
-    queue_from,
-    set_marks,
-    tell,
-)
+from flowlord.bus.sqlite_arrive import News, arrive_rows, next_entries, queue_from
+from flowlord.bus.sqlite_commit import set_marks, tell
 from flowlord.bus.sqlite_many import change_in
 from flowlord.model.plan import ANY, Mark
 

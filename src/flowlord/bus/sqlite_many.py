@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-_SIZES = (500, 100, 20, 4, 1)
+SIZES = (500, 100, 20, 4, 1)
 """Values per statement: few different ones, so that each statement is compiled once."""
 _MOST_PARAMETERS = 9_000
 
@@ -44,7 +44,7 @@ def insert(db: sqlite3.Connection, statement: str, rows: Sequence[Sequence[Any]]
         return
     width = len(rows[0])
     place = 0
-    for size in _SIZES:
+    for size in SIZES:
         if size * width > _MOST_PARAMETERS:
             continue
         while len(rows) - place >= size:
@@ -55,12 +55,12 @@ def insert(db: sqlite3.Connection, statement: str, rows: Sequence[Sequence[Any]]
 
 
 def _parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(values), _SIZES[0]):
-        yield values[start : start + _SIZES[0]]
+    for start in range(0, len(values), SIZES[0]):
+        yield values[start : start + SIZES[0]]
 
 
 def _size_for(count: int) -> int:
-    return min(size for size in _SIZES if size >= count)
+    return min(size for size in SIZES if size >= count)
 
 
 def _padded(part: Sequence[Any]) -> list[Any]:
