@@ -149,6 +149,40 @@ def test_phases_come_in_the_order_of_the_file_however_they_are_written():
     ]  # fmt: skip
 
 
+SPLIT = """\
+[[phase]]
+task = "a"
+[[x-other]]
+n = 1
+[[phases]]
+task = "b"
+[phase.x-notes]
+n = [
+  2 ]
+[x-other.sub]
+n = 3
+[[x-other]]
+n = { n = 4,
+}
+[[phase]]
+task = "c"
+x-a.n = 5
+"""
+
+
+def test_the_places_in_one_phase_are_those_in_the_whole_file_whatever_stands_between():
+    """Tables of others go on in its lines, which began before them."""
+    document = toml.read(Source("x", SPLIT))
+    assert document.part is not None
+    for path, value in ((item.path, item.value) for item in document.items):
+        walk(document.node(path), value, SPLIT)
+        parts = [(*path, *rest) for rest in ((), ("task",), ("x-notes", "n", 0), ("x-a", "n"))]
+        found = [(node.start, node.end, node.key) for node in map(document.node, parts)]
+        document.root = scan(SPLIT)
+        assert found == [(node.start, node.end, node.key) for node in map(document.node, parts)]
+        del document.root
+
+
 YAML_TEXTS = st.text(st.sampled_from("ab'\"\\ :#{}[]-é𝄞\n&*|>"), max_size=12)
 STYLES = st.sampled_from([None, "'", '"', "|", ">"])
 

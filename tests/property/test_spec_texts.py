@@ -58,7 +58,7 @@ SNIPPETS = st.sampled_from([
     "[", "]", "{", "}", '"', "'", '"""', "'''", "\n", "\\", "=", ":", "- ", "#", "&", "*", "%", "+", "|", ">", ".", ",",
     "\t", "[[phase]]", "task", "rule", "retry = -1", "dependsOn", "<<: *parent", "!!python/object:os.system x", "? ",
     "---", "~", "cron=", "&cron=61 * * * *", "&retry_delya=1", "{meta:a b}", "{yyy}", "\ufeff", "\0", "\x85", "\u2028",
-    "é", "𝄞", "\r\n", "\r",
+    "é", "𝄞", "\r\n", "\r", "\n[[x-a]]\n", "\n[x-a.b]\n", "\n[phase.x-b]\n", "\n[[phases]]\n",
 ])  # fmt: skip
 
 

@@ -138,7 +138,8 @@ class _Scan:
             node.start, node.end = start, self.at
             return node
         entries = _child(table, last, [])
-        assert isinstance(entries.inside, list)
+        if not isinstance(entries.inside, list):  # what it adds to stands before the part that is looked at
+            entries.inside = []
         node = Node(start, self.at, last[1], last[2], {})
         entries.inside.append(node)
         return node
