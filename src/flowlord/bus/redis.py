@@ -36,7 +36,7 @@ from flowlord.bus.redis_facts import ServerFacts, facts_of
 from flowlord.bus.redis_link import Link, OutcomeUnknown, Reply, Word
 from flowlord.bus.redis_looks import RedisLooks
 from flowlord.bus.redis_names import names_of
-from flowlord.bus.redis_trail import Trails
+from flowlord.bus.redis_trail import LEAST, Trails
 from flowlord.bus.sightings import Sightings
 from flowlord.bus.single import Single
 from flowlord.model.clock import Clock
@@ -147,14 +147,17 @@ class RedisBus(RedisLooks, Single):
             written = f"{lease_ns}|0|{token}"
             words = (written, limit, int(wait_s > 0), ALONE_AFTER, *names)
             try:
-                found = self._trails.follow(self._core, asked, written, token, limit)
+                found: list[Delivery] = []
+                if limit >= LEAST:
+                    found = self._trails.follow(self._core, asked, written, token, limit)
                 if not found:
                     found, ears = self._claim(words, ears, left_s, token, consumer)
             except OutcomeUnknown:
                 self._doubt(asked, token)
                 raise
             if found:
-                self._trails.note(asked, found, limit)
+                if limit >= LEAST:
+                    self._trails.note(asked, found, limit)
                 self._sightings.note(
                     written, self._core.clock.monotonic_ns(), self._core.patience.monotonic_ns()
                 )

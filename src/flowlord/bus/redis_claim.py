@@ -74,10 +74,8 @@ def read_claim(reply: Reply, lease_token: str, consumer: str, *, starts: int) ->
 def _plain(reply: Reply, lease_token: str, consumer: str, starts: int) -> list[Delivery]:
     """Read what lies on one stream in the form that we write: name, id, payload, key, about, id, ..."""
     found = [
-        (entry_id, (b"task", payload, b"key", key, b"at", b"", b"about", about))
-        for entry_id, payload, key, about in zip(
-            reply[1::4], reply[2::4], reply[3::4], reply[4::4], strict=True
-        )
+        (reply[at], (b"task", reply[at + 1], b"key", reply[at + 2], b"at", b"", b"about", reply[at + 3]))
+        for at in range(1, len(reply), 4)
     ]
     return deliveries_of(reply[0].decode(), found, lease_token, consumer, starts, {})
 

@@ -181,13 +181,18 @@ class Link:
         """Send commands and return one reply for each, errors among them, after following a cluster's directions."""
         wire = self._take()
         replies = self._once(wire, commands, patience_s)
-        if any(isinstance(reply, Wrong) for reply in replies):
-            for _ in range(HOPS):
-                if not self._follow(wire, commands, replies, patience_s):
-                    break
-            self._heed(wire, replies)
+        for (
+            reply
+        ) in replies:  # a generator would take as long as the rest: after a wait, all is far from the core
+            if isinstance(reply, Wrong):
+                break
         else:
             self._steady.answered(self._clock.monotonic_ns())
+            return replies
+        for _ in range(HOPS):
+            if not self._follow(wire, commands, replies, patience_s):
+                break
+        self._heed(wire, replies)
         return replies
 
     def _once(

@@ -43,8 +43,8 @@ class Trails:
 
     def follow(self, core: Core, asked: Asked, lease: str, token: str, limit: int) -> list[Delivery]:
         """Claim what comes behind the last claim; nothing when there is nothing, or it is to be claimed as usual."""
-        trail = self._known.pop(asked, None) if self._known else None
-        if trail is None or limit < LEAST:
+        trail = self._known.pop(asked, None)
+        if trail is None:
             return []
         found = _leased(core, trail, lease, token, asked[0], limit)
         if found is None:
@@ -52,8 +52,8 @@ class Trails:
         return found or []
 
     def note(self, asked: Asked, found: Sequence[Delivery], limit: int) -> None:
-        """Learn from a claim."""
-        if len(found) < limit or limit < LEAST or len(asked[1]) > 1:
+        """Learn from a claim of LEAST or more."""
+        if len(found) < limit or len(asked[1]) > 1:
             return
         if self._off.get(asked, 0) > 0:
             self._off[asked] -= 1

@@ -129,7 +129,8 @@ class Desk:
     def hold(self, deliveries: Iterable[Delivery]) -> None:
         """Count deliveries among those whose leases are renewed."""
         with self.changed:
-            self.held.update(((each.entry, each.token), each) for each in deliveries)
+            for each in deliveries:
+                self.held[each.entry, each.token] = each
 
     def drop(self, deliveries: Iterable[Delivery]) -> None:
         """Renew these no longer."""

@@ -46,9 +46,11 @@ class Slot:
 
     def give(self, deliveries: Iterable[Delivery]) -> bool:
         """Hand over what to run next; returns whether a thread must `work` now. The caller holds the desk's lock."""
-        self.chunk.extend(deliveries)
-        self._low = min(self._pace.low, len(self.chunk) - 1)
-        if not self.is_idle or not self.chunk:
+        chunk, low = self.chunk, self._pace.low
+        chunk.extend(deliveries)
+        waiting = len(chunk) - 1
+        self._low = low if low < waiting else waiting
+        if not self.is_idle or not chunk:
             return False
         self.is_idle = False
         return True

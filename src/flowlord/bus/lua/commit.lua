@@ -175,6 +175,7 @@ if count > 0 then
   for i = 1, #dues, 2 do later[dues[i]] = dues[i + 1] end
   local row, at, used, about = 0, 1, {}, ''
   for _, where in ipairs(streams) do
+    local to = stream(where[1])
     for i = row + 1, row + where[4] do
       local behind, ends = at + sizes[2 * i - 1]
       if sizes[2 * i] < 0 then
@@ -187,7 +188,7 @@ if count > 0 then
         local payload, key, due = string.sub(ARGV[4], at, behind - 1), keys[i], later[i]
         number, used[where[1]] = number + 1, where
         -- What a stream does not take waits as a later message: nothing that was accepted is dropped.
-        if due or not add(where[1], ms, number, payload, key, now, about) then
+        if due or not add(to, ms, number, payload, key, now, about) then
           local packed = cmsgpack.pack({ where[1], key, about, payload, now, where[2], 0 })
           delay(string.format('%016.0f/%s', number, where[1]), due or now, where[2], packed)
         end

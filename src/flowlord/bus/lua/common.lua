@@ -102,13 +102,12 @@ local function numbers(count, now)
   return last - count, ms
 end
 
--- Returns the id, or nil when it cannot be: the key is no stream, or somebody wrote the highest id that there is.
-local function add(name, ms, number, payload, key, at, about)
-  local key_of, id = stream(name), ms .. '-' .. whole(number)
-  local made = redis.pcall('XADD', key_of, id, 'task', payload, 'key', key, 'at', at, 'about', about)
+-- Returns the id, or nil when it cannot be: the key `to` is no stream, or somebody wrote the highest id that there is.
+local function add(to, ms, number, payload, key, at, about)
+  local made = redis.pcall('XADD', to, ms .. '-' .. whole(number), 'task', payload, 'key', key, 'at', at, 'about', about)
   if type(made) == 'string' then return made end
   -- Somebody else's entry has a later id (their clock is ahead): behind it, then.
-  made = redis.pcall('XADD', key_of, '*', 'task', payload, 'key', key, 'at', at, 'about', about)
+  made = redis.pcall('XADD', to, '*', 'task', payload, 'key', key, 'at', at, 'about', about)
   return type(made) == 'string' and made or nil
 end
 

@@ -37,7 +37,7 @@ for _, i in ipairs(going) do
   local name, topic, rank, key, payload, about, due =
     ARGV[i + 3], ARGV[i + 4], tonumber(ARGV[i + 5]), ARGV[i + 6], ARGV[i + 7], ARGV[i + 8], tonumber(ARGV[i + 9])
   number = number + 1
-  if due > 0 or not add(name, ms, number, payload, key, now, about) then
+  if due > 0 or not add(stream(name), ms, number, payload, key, now, about) then
     local packed = cmsgpack.pack({ name, key, about, payload, now, topic, 0 })
     delay(string.format('%016.0f/%s', number, name), due > 0 and due or now, topic, packed)
   end

@@ -16,7 +16,7 @@ for _, member in ipairs(members) do
   else
     local name, key, about, payload, _, topic, crashes = unpack(cmsgpack.unpack(found[member]))
     number = number + 1
-    local id = add(name, ms, number, payload, key, now, about)
+    local id = add(stream(name), ms, number, payload, key, now, about)
     if id then
       moved[#moved + 1] = member
       register(topic, bands[string.sub(name, #topic + 1)] or 2, name)

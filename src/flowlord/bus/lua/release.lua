@@ -10,7 +10,7 @@ local gone, rung = {}, {}
 
 local function again(name, told, entry, crashes)
   local number, ms = numbers(1, now)
-  local id = add(name, ms, number + 1, told.task, told.key, told.at, told.about)
+  local id = add(stream(name), ms, number + 1, told.task, told.key, told.at, told.about)
   if id and crashes > 0 then redis.call('HSET', P .. 'crashes', name .. '/' .. id, crashes) end
   return id
 end

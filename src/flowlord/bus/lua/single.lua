@@ -38,7 +38,7 @@ if seq then
 else
   redis.call('HSET', STATE, 'entry', whole(number), 'ms', ms)
 end
-if not add(name, ms, number, payload, key, now, about) then
+if not add(stream(name), ms, number, payload, key, now, about) then
   delay(string.format('%016.0f/%s', number, name), now, topic, cmsgpack.pack({ name, key, about, payload, now, topic, 0 }))
 end
 register(topic, tonumber(rank), name)
