@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
@@ -83,20 +82,23 @@ _ENDED: Final = _Form(
 )
 
 
-def write(db: sqlite3.Connection, fresh: Iterable[tuple[int, Fresh]]) -> dict[Slot, Sums]:
-    """Write a row with its number for each, and return what the numbers of days change by."""
+def write(db: sqlite3.Connection, portions: Iterable[tuple[Sequence[int], list[Fresh]]]) -> dict[Slot, Sums]:
+    """Write a row with its number for each, and return what the numbers of days change by.
+
+    Rows of a kind are written together, of a portion and of _SOME.
+    """
     found: dict[Slot, Sums] = {}
-    left = iter(fresh)
-    while some := list(islice(left, _SOME)):
-        waiting, ended = _kinds(some)
-        others = [*_ENDED.write(db, ended), *_WAITING.write(db, waiting)]
-        rows.write_mixed(db, others)
-        for slot, sums in _days(ended):
-            found[slot] = found.get(slot, Sums()).plus(sums)
+    for numbers, fresh in portions:
+        for first in range(0, len(fresh), _SOME):
+            waiting, ended = _kinds(numbers[first : first + _SOME], fresh[first : first + _SOME])
+            others = [*_ENDED.write(db, ended), *_WAITING.write(db, waiting)]
+            rows.write_mixed(db, others)
+            for slot, sums in _days(ended):
+                found[slot] = found.get(slot, Sums()).plus(sums)
     return found
 
 
-def _kinds(fresh: Iterable[tuple[int, Fresh]]) -> tuple[Kinds, Kinds]:
+def _kinds(numbers: Iterable[int], fresh: Iterable[Fresh]) -> tuple[Kinds, Kinds]:
     """Return rows of what waits and of what has ended, by kind.
 
     Neighbours are mostly of one kind, which is compared in a fraction of the time of looking it up.
@@ -108,7 +110,7 @@ def _kinds(fresh: Iterable[tuple[int, Fresh]]) -> tuple[Kinds, Kinds]:
     last_waiting: Row = ()
     last_ended: Row = ()
     told, number, planned = "", 1, ""
-    for n, (fact, at) in fresh:
+    for n, (fact, at) in zip(numbers, fresh, strict=True):
         task = fact.task
         assert task is not None
         meta = task.meta

@@ -222,6 +222,8 @@ def _open(path: Path, restore: Restore | None) -> sqlite3.Connection:
         connection.execute(
             "PRAGMA synchronous = NORMAL"
         )  # survives kill -9; power loss costs what the journal still has
+        # On by default in Debian's engine: it would write zeros over what moves to another page.
+        connection.execute("PRAGMA secure_delete = OFF")
         connection.execute("PRAGMA cache_size = -32000")
         connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         connection.execute(f"PRAGMA journal_size_limit = {SPARE_BYTES}")
