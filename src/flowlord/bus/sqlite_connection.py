@@ -27,8 +27,6 @@ PATIENCE_S = 30.0
 """How long we go on asking above that before we say that the bus is not available."""
 _FIRST_NAP_S, _LONGEST_NAP_S = 0.000_4, 0.01
 _STATEMENTS = 256
-_LOG_PAGES = 4_000
-"""How long a log becomes before it is brought into the file, which costs a sync of each: 16 MiB."""
 
 
 class OutcomeUnknown(BusUnavailable):
@@ -161,7 +159,6 @@ class Connection:
                 "secure_delete = OFF",  # on by default in Debian's engine: it would rewrite what is dropped
                 "temp_store = MEMORY",
                 "cache_size = -16000",
-                f"wal_autocheckpoint = {_LOG_PAGES}",
                 "journal_size_limit = 67108864",  # what a WAL may keep of a large commit
                 "cell_size_check = ON",
                 "trusted_schema = OFF",
