@@ -1,6 +1,7 @@
 """Who writes to a SQLite bus does so alone, until its checkpoint is done; and what is synced and what is not."""
 
 import os
+import threading
 from contextlib import closing, contextmanager
 from datetime import timedelta
 
@@ -9,7 +10,7 @@ import pytest
 from flowlord.bus.port import Move, Presence
 from flowlord.bus.sqlite import SqliteBus
 from flowlord.bus.sqlite_turn import Turn
-from flowlord.model.errors import BusUnavailable
+from flowlord.model.errors import BusUnavailable, BusUnusable
 from flowlord.model.message import Message
 from flowlord.model.plan import Commit, FrozenBatch, Mark, Plan
 from flowlord.model.task import Task
@@ -93,6 +94,26 @@ def test_while_somebody_writes_others_wait_for_the_turn_and_say_so_when_it_does_
             assert "fuser" in told.value.hint
         two.publish([message()])
         assert len(one.find(["k"])) == 1
+
+
+def test_who_waits_for_the_turn_ends_when_its_bus_is_closed(path):
+    with closing(SqliteBus(path)) as one, closing(SqliteBus(path)) as two:
+        waits, told = threading.Event(), []
+        rest = two._connection.pause
+        two._connection.pause = lambda seconds: (waits.set(), rest(seconds))
+
+        def publish():
+            with pytest.raises(BusUnusable, match="was closed") as error:
+                two.publish([message()])
+            told.append(error)
+
+        thread = threading.Thread(target=publish)
+        with one._connection.writing("commit"):
+            thread.start()
+            assert waits.wait(40)
+            two.close()
+            thread.join(40)
+        assert len(told) == 1
 
 
 def test_the_turn_ends_with_a_step_that_fails_and_with_the_connection(path):

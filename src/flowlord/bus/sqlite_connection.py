@@ -269,7 +269,9 @@ class Connection:
             nap_s = min(nap_s * 1.02, _LONGEST_NAP_S)
         return True
 
-    def _locked_out(self) -> BusUnavailable:
+    def _locked_out(self) -> BusError:
+        if self.closed:  # while we waited
+            return BusUnusable("this bus was closed")
         return BusUnavailable(
             f"{self.place.path} has been locked by another process for {self._patience_s:g} s",
             hint=f"see who holds it: fuser -v {self.place.path}",
