@@ -11,6 +11,7 @@ import pytest
 
 from flowlord.cache.attempt import COLUMNS
 from flowlord.cache.historian import Historian
+from flowlord.cache.ledger import MANY
 from flowlord.cache.prune import CHUNK
 from flowlord.cache.queries import Filter, History
 from flowlord.cache.schema import APPLICATION, VERSION, CacheUnusable, open_reader
@@ -320,3 +321,25 @@ def test_nothing_is_logged_while_all_is_well(path, clock, caplog):
     historian.follow(some_journal())
     historian.prune(timedelta(days=1))
     assert caplog.text == ""
+
+
+def test_a_large_commit_makes_the_same_rows_alone_and_among_others(clock):
+    large = [fact for n in range(MANY) for fact in (done(f"d{n}", task(n=n)), published(f"p{n}", task(n=n)))]
+    ends = [done(f"p{n}", task(n=n), msg="told") for n in range(0, MANY, 3)]
+    commits = [
+        [published("a"), done("b")],
+        large,
+        [done("a"), published("c")],
+        [*ends, published("e")],
+        large,
+    ]
+    entries = journal(commits)
+    found = []
+    for portions in ([entries], [[entry] for entry in entries]):
+        historian = Historian(None, clock)
+        for some in portions:
+            historian.follow(some)
+        found.append(historian.connection.execute("SELECT * FROM tasks ORDER BY n").fetchall())
+        found.append(historian.connection.execute("SELECT * FROM days ORDER BY state").fetchall())
+    assert found[:2] == found[2:]
+    assert len(found[0]) == 2 * MANY + 4
