@@ -7,10 +7,10 @@ from flowlord.model.problem import Severity
 from flowlord.rules.metastring import unescape
 from flowlord.rules.template import Template
 from flowlord.spec import toml
-from flowlord.spec.check import _ODD_TOKEN
 from flowlord.spec.document import Node
 from flowlord.spec.near import distance, near_miss
 from flowlord.spec.parse import parse
+from flowlord.spec.phases import _ODD_TOKEN
 from flowlord.spec.rule import decoded, parse_rule
 from flowlord.spec.source import Refused, Source
 

@@ -8,8 +8,8 @@ import pytest
 from flowlord.cli import exits
 from flowlord.cli.guides import EXIT_CODES, TOKENS, TOPICS, run
 from flowlord.config.table import SETTINGS
-from flowlord.spec.check import TOKENS as KNOWN_TOKENS
 from flowlord.spec.options import KNOWN
+from flowlord.spec.phases import TOKENS as KNOWN_TOKENS
 from support.processes import flowlord
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -19,10 +19,10 @@ from flowlord.config.table import SETTINGS
 from flowlord.config.values import Wrong
 from flowlord.model.problem import Severity
 from flowlord.model.workflow import Rule
-from flowlord.spec.check import FIELDS as KNOWN_FIELDS
 from flowlord.spec.manual import FIELDS, OPTIONS
 from flowlord.spec.options import KNOWN
 from flowlord.spec.parse import parse
+from flowlord.spec.phases import FIELDS as KNOWN_FIELDS
 from flowlord.spec.rule import EMPTY, parse_rule, parse_table
 from flowlord.spec.schema import workflow_schema
 from vectors.cases import cases

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 # Written escaped: what separates, what old readers stumble over, and controls (C0, DEL, C1).
@@ -14,6 +15,7 @@ _VALUE: Final = {ord(c): "".join(f"%{octet:02X}" for octet in c.encode()) for c 
 _KEY: Final = _VALUE | {ord("="): "%3D"}
 _UNSAFE: Final = re.compile("[" + re.escape("=" + _SEPARATORS + _CONTROLS) + "]")
 _ESCAPES: Final = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+_SHORT: Final = 12  # four escapes
 _LONE_BYTE: Final = re.compile("[\udc80-\udcff]")
 
 
@@ -98,6 +100,10 @@ def unescape_path(text: str) -> str:
 
 def _decoded(found: re.Match[str]) -> str:
     written = found[0]
+    return _known(written) if len(written) <= _SHORT else _read(written)
+
+
+def _read(written: str) -> str:
     octets = bytes.fromhex(written.replace("%", ""))
     try:
         return octets.decode()
@@ -114,6 +120,9 @@ def _decoded(found: re.Match[str]) -> str:
             parts.append(character)
             at += len(character.encode())
     return "".join(parts)
+
+
+_known: Final = lru_cache(maxsize=1024)(_read)  # short ones come over and over
 
 
 def _escape(text: str, table: dict[int, str]) -> str:

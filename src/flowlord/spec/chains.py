@@ -13,7 +13,7 @@ from flowlord.spec.document import Fields, Finding, Findings, Path, named
 from flowlord.spec.near import Names
 
 _MOST_CIRCLES: Final = 100
-_MOST_COMPARED: Final = 50_000
+_MOST_COMPARED: Final = 25_000
 _MOST_HINTS: Final = 100  # looking for a like name looks at all of them
 _MOST_TRIES: Final = 300  # and compares some letter by letter
 
@@ -40,26 +40,28 @@ class Orphan:
 
 def check_chains(phases: Sequence[Phase], fields: Sequence[Fields], findings: Findings) -> list[Lost]:
     """Return the children without parents and add every circle to `findings`; `fields` are those of each phase."""
+    children = [(number, phase) for number, phase in enumerate(phases) if phase.parent]
+    if not children:
+        return []
     topics: dict[str, int] = {}  # the last phase of a topic, of a topic with a job
     jobs: dict[tuple[str, str], int] = {}
     for number, phase in enumerate(phases):
         topics[phase.topic] = number
-        jobs[phase.topic, phase.job] = number
+        if phase.job:
+            jobs[phase.topic, phase.job] = number
     lost: list[Lost] = []
     lines: dict[str, int] = {}  # of the first phase of each name, for hints
-    for phase in phases:
-        lines.setdefault(phase.base_name, phase.line)
     names: Names | None = None
-    hints = min(_MOST_HINTS, _MOST_COMPARED // (len(lines) + 1))
+    hints = min(_MOST_HINTS, _MOST_COMPARED // (max(len(topics), len(jobs)) + 1))
     backwards = False
-    for number, phase in enumerate(phases):
+    for number, phase in children:
         parent = phase.parent
-        if not parent:
-            continue
         last = jobs.get((parent, phase.parent_job)) if phase.parent_job else topics.get(parent)
         if last is None:
             like = ""
             if len(lost) < hints:
+                for each in () if lines else phases:
+                    lines.setdefault(each.base_name, each.line)
                 names = names or Names(lines, _MOST_TRIES)
                 like = names.nearest(phase.depends_on, but=phase.base_name)
             lost.append(_lost(phase, fields[number].where("dependsOn"), like, lines))

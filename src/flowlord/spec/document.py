@@ -61,23 +61,33 @@ class Findings:
     def __init__(self) -> None:
         self.kept: list[Finding] = []
         self.counts = dict.fromkeys(Severity, 0)
+        self.full: set[str] = set()  # codes of which another one is counted only
+        self.is_enough = False
+        """Nobody needs to look on: the file cannot be used, and further errors would be counted only."""
 
     def is_full(self, code: str) -> bool:
         """Tell whether another one of that kind would be counted only."""
-        return self.counts[CODES[code].severity] >= MOST_FINDINGS
+        return code in self.full
 
     def wants(self, code: str) -> bool:
         """Tell whether a finding of that kind is to be put into words; one that is not is counted."""
-        if not self.is_full(code):
+        if code not in self.full:
             return True
-        self.counts[CODES[code].severity] += 1
+        severity = CODES[code].severity
+        self.counts[severity] += 1
+        self.is_enough |= severity is Severity.ERROR
         return False
 
     def add(self, found: Finding) -> None:
         severity = CODES[found.code].severity
         self.counts[severity] += 1
-        if self.counts[severity] <= MOST_FINDINGS:
-            self.kept.append(found)
+        if found.code in self.full:
+            self.is_enough |= severity is Severity.ERROR
+            return
+        self.is_enough |= found.code == "FL003"
+        self.kept.append(found)
+        if self.counts[severity] == MOST_FINDINGS:
+            self.full.update(code for code, each in CODES.items() if each.severity is severity)
 
     @property
     def lost(self) -> int:
@@ -151,6 +161,8 @@ class Document:
     def _begin(self, path: Path) -> tuple[Node, Path]:
         """Return a node on the way to `path`, as near as it can be had, and what is left of the way."""
         match path:
+            case () if not self.is_yaml:  # where a file of TOML begins
+                return Node(0, 0, 0, 0), ()
             case (str(key), int(number), *rest) if self.part and "root" not in self.__dict__:
                 if node := self.part(key, number):
                     return node, tuple(rest)

@@ -146,8 +146,8 @@ def _zone_hint(name: str) -> str:
 @lru_cache(maxsize=1)
 def _zones() -> dict[str, str]:
     """All zones, by their names and by the names of their cities, in small letters."""
-    from zoneinfo import available_timezones
+    from flowlord.spec.zonenames import zone_names
 
-    names = sorted(available_timezones(), key=lambda each: (each.count("/") != 1, each), reverse=True)
+    names = sorted(zone_names(), key=lambda each: (each.count("/") != 1, each), reverse=True)
     cities = {name.rpartition("/")[2].lower(): name for name in names if "/" in name}
     return cities | {name.lower(): name for name in names}

@@ -264,6 +264,9 @@ class Options:
     def _by(self, number: int, value: str) -> None:
         self.given["by"] = value
         if value.lower() not in STEPS:
+            if self.before.is_full("FL064"):
+                self.say("FL064", number, "")
+                return
             like = nearest(value, filter(None, STEPS))
             hint = f"did you mean {like!r}?" if like else "hour, day, week and month are steps"
             text = f"{quote(value)} is no step and counts as a day"

@@ -9,7 +9,7 @@ from typing import Final
 
 from flowlord.model.workflow import Rule
 from flowlord.rules.metastring import unescape
-from flowlord.spec.document import Finding, Table, kind_of, named
+from flowlord.spec.document import MOST_FINDINGS, Finding, Table, kind_of, named
 from flowlord.spec.elsewhere import schedule_in_words
 from flowlord.spec.options import Options, Pair
 
@@ -122,18 +122,14 @@ def decoded(raw: str) -> tuple[str, Sequence[int]]:
             places.append(at)
             at += 1
             continue
-        try:
-            for character in bytes.fromhex(found[0].replace("%", "")).decode():
-                text.append(character)
-                places.append(at)
+        for character in unescape(found[0]):
+            text.append(character)
+            places.append(at)
+            # Escapes of one character go together; what is no UTF-8 stays as it is, letter by letter.
+            if raw[at] != "%" or (character == "%" and raw[at + 1 : at + 3] != "25"):
+                at += 1
+            else:
                 at += 3 if character < "\x80" else 3 * len(character.encode())
-        except ValueError:  # no UTF-8
-            for character in unescape(found[0]):
-                text.append(character)
-                places.append(at)
-                # Escapes of one character go together; what is no UTF-8 stays as it is, letter by letter.
-                same = raw[at] == "%" and unescape(raw[at : at + 3 * len(character.encode())]) == character
-                at += 3 * len(character.encode()) if same else 1
         at = found.end()
     text.append(raw[at:])
     places.extend(range(at, len(raw) + 1))
@@ -179,9 +175,10 @@ def _placed(text: str, pairs: list[Pair], options: Options, plain: bool) -> list
 def _escapes(at: int, piece: str, key: str) -> list[Finding]:
     findings: list[Finding] = []
     text, places = decoded(piece)
-    for number, character in enumerate(text):
+    number = -1
+    while (number := text.find("%", number + 1)) >= 0 and len(findings) <= MOST_FINDINGS:
         place = places[number]
-        if character == "%" and piece[place : place + 3] != "%25":
+        if piece[place : place + 3] != "%25":
             words = "a % that escapes nothing stays as it is"
             hint = "write %25 for a percent sign"
             findings.append(Finding("FL025", (), words, hint, False, at + place, at + place + 1, "%25"))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from flowlord.spec.check import MOST_RETRIES, RESERVED
 from flowlord.spec.keys import AUTHORS_OWN
 from flowlord.spec.kinds import MOST
 from flowlord.spec.manual import FIELDS, OPTIONS, Field, Option
+from flowlord.spec.phases import MOST_RETRIES, RESERVED
 from flowlord.spec.source import MAX_PHASES
 
 Schema = dict[str, Any]

@@ -14,9 +14,19 @@ from flowlord.spec.codes import CODES, problem, shown
 MAX_BYTES: Final = 1 << 20  # of one file
 MAX_LINE: Final = 64 * 1024  # characters
 MAX_PHASES: Final = 5_000  # in one file
+MAX_KEYS: Final = 1_000  # of a table within a file
+MAX_NODES: Final = 100_000  # values of a file
+MIN_NODES: Final = 5_000  # that any file may have, and one more for each LEAST_LETTERS of its text
+LEAST_LETTERS: Final = 6
 MAX_DEPTH: Final = 32  # of lists and tables in each other
+TOO_LONG: Final = "phases may stand in several files; keep elsewhere what is no phase"
 _BOM: Final = b"\xef\xbb\xbf"
 _OTHERS: Final = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\x1f\x8b": "packed by gzip"}
+
+
+def most_nodes(text: str) -> int:
+    """Return how many values a file of that text may have, its keys included."""
+    return min(MAX_NODES, MIN_NODES + len(text) // LEAST_LETTERS)
 
 
 class Refused(Exception):

@@ -12,7 +12,16 @@ from typing import Final
 import tomli
 
 from flowlord.spec.document import Document, Item, Node, Table
-from flowlord.spec.source import MAX_DEPTH, MAX_LINE, MAX_PHASES, Refused, Source
+from flowlord.spec.source import (
+    MAX_DEPTH,
+    MAX_KEYS,
+    MAX_LINE,
+    MAX_PHASES,
+    TOO_LONG,
+    Refused,
+    Source,
+    most_nodes,
+)
 from flowlord.spec.toml_places import scan, spell
 
 MAX_HEADERS: Final = 4 * MAX_PHASES
@@ -56,25 +65,43 @@ def read(source: Source) -> Document:
         start, end = found.span() if found else (0, 0)
         raise Refused(source.problem("FL005", start, end, "a number is too long")) from error
     document = Document(source, data, lambda: scan(source.text), lambda node, _: spell(source.text, node))
-    if _is_deep(data):  # brackets are never deeper than what they make
-        _limit_depth(source)
+    _limit_parts(source, data)
     document.items = _items(document)
     return document
 
 
-def _is_deep(data: Table) -> bool:
-    """Tell whether lists and tables lie in each other more than is taken."""
-    level: list[object] = [data]
+def _limit_parts(source: Source, data: Table) -> None:
+    """Refuse too many phases, and lists and tables that are too long or lie in each other too deep."""
+    total = sum(
+        len(value) for key, value in data.items() if key.lower() in TABLES and isinstance(value, list)
+    )
+    if total > MAX_PHASES:
+        text = f"the file has {total:,} phases, more than {MAX_PHASES:,}"
+        raise Refused(source.problem("FL003", 0, 0, text))
+    level: list[object] = list(data.values())  # of what lies in no table the checks tell it
+    nodes, most = 0, most_nodes(source.text)
     for _ in range(MAX_DEPTH):
+        nodes += len(level)
+        if nodes > most:
+            text = f"the file has more than {most:,} values"
+            raise Refused(source.problem("FL003", 0, 0, text, TOO_LONG))
+        level = [each for each in level if type(each) in _NESTED]
+        if not level:
+            return
+        if (longest := max(map(len, level))) > MAX_KEYS:  # type: ignore[arg-type]
+            for each in level:
+                if isinstance(each, dict) and len(each) > MAX_KEYS:
+                    text = f"a table with more than {MAX_KEYS:,} keys"
+                    raise Refused(source.problem("FL003", 0, 0, text, TOO_LONG))
+            if longest > MAX_PHASES:
+                text = f"a list with more than {MAX_PHASES:,} values"
+                raise Refused(source.problem("FL003", 0, 0, text, TOO_LONG))
         level = [
             each
             for part in level
             for each in (part.values() if type(part) is dict else part)  # type: ignore[attr-defined]
-            if type(each) in _NESTED
         ]
-        if not level:
-            return False
-    return True
+    _limit_depth(source)
 
 
 def _limit(source: Source) -> None:
@@ -115,11 +142,6 @@ def _items(document: Document) -> list[Item]:
     lists: dict[str, list[object]] = {
         key: value for key, value in data.items() if key.lower() in TABLES and isinstance(value, list)
     }
-    total = sum(map(len, lists.values()))
-    if total > MAX_PHASES:
-        raise Refused(
-            source.problem("FL003", 0, 0, f"the file has {total:,} phases, more than {MAX_PHASES:,}")
-        )
     lines = source.lines
     if '"""' in source.text or "'''" in source.text:  # a line of a long string may look like a header
         lines = STRINGS.sub(_blank, source.text).split("\n")
@@ -171,11 +193,16 @@ class _Parts:
 
 
 def _items_by_place(document: Document, lists: dict[str, list[object]]) -> list[Item]:
-    found = [
-        (document.node((key, number)).start, (key, number), value)
-        for key, values in lists.items()
-        for number, value in enumerate(values)
-    ]
+    tables = document.root.inside
+    assert isinstance(tables, dict)
+    found: list[tuple[int, tuple[str, int], object]] = []
+    for key, values in lists.items():
+        entries = tables[key].inside
+        assert isinstance(entries, list)
+        found += [
+            (entry.start, (key, number), value)
+            for number, (value, entry) in enumerate(zip(values, entries, strict=True))
+        ]
     found.sort(key=lambda each: each[0])
     return [Item(path, value, *document.source.place(start)) for start, path, value in found]
 

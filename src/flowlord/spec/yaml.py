@@ -7,22 +7,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, NoReturn, TypeAlias
 
 import yaml
 
 from flowlord.spec.document import Document, Item, Node, Table, kind_of, named
-from flowlord.spec.source import MAX_DEPTH, MAX_PHASES, Refused, Source
+from flowlord.spec.source import (
+    MAX_DEPTH,
+    MAX_KEYS,
+    MAX_NODES,
+    MAX_PHASES,
+    TOO_LONG,
+    Refused,
+    Source,
+    most_nodes,
+)
 from flowlord.spec.toml import FLAT, TABLES
 from flowlord.spec.yaml_places import spell
 
 LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-MAX_NODES: Final = 100_000
 MAX_ALIASES: Final = 100
-MAX_KEYS: Final = 1_000  # of a table within the file
 _CORE: Final = "tag:yaml.org,2002:"
-_TOO_LONG: Final = "phases may stand in several files; keep elsewhere what is no phase"
 _UNTAGGED: Final = "take it out: a value is text, a number, true or false, a list or a table"
+_BREAKS: Final = re.compile("[\r\x85\u2028\u2029]")
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}", re.ASCII)
 _DIGITS: Final = frozenset("-+0123456789")
 _WORDS: Final = {
@@ -39,7 +47,7 @@ def read(source: Source) -> Document:
     """
     compose = _Compose(source)
     try:
-        data, root = compose.run()
+        data, spot = compose.run()
     except yaml.YAMLError as error:
         from flowlord.spec.yaml_syntax import told
 
@@ -47,42 +55,59 @@ def read(source: Source) -> Document:
     except RecursionError as error:
         raise Refused(source.problem("FL004", 0, 0, "the file is nested too deeply")) from error
     document = Document(
-        source, data, lambda: root, lambda node, text: spell(source.text, node, text), is_yaml=True
+        source,
+        data,
+        lambda: _place_of(spot) if spot else Node(0, 0, 0, 0, {}),
+        lambda node, text: spell(source.text, node, text),
+        is_yaml=True,
     )
-    document.items = _items(document)
+    if spot:
+        spots: dict[str, _Spot] = spot[3]
+        document.items = _items(source, data, spots)
+        document.part = partial(_part, spots)
     return document
 
 
-_Spot: TypeAlias = Node | tuple[Any, Any]
-"""Where a part of a list or table stands: its place, or the events of its key and of its text; few are asked for."""
+def _part(spots: dict[str, _Spot], key: str, number: int) -> Node | None:
+    """Return where one entry of a list at the top stands."""
+    entries = spots[key][3] if key in spots and len(spots[key]) > 2 else None
+    return _place_of(entries[number]) if isinstance(entries, list) and number < len(entries) else None
+
+
+_Spot: TypeAlias = tuple[Any, ...]
+"""Where a part of a list or table stands, in events: that of its key, None in a list, and that of its text; of a list
+or table those of both its ends, and the spots of what is inside. Few are asked for their place."""
 
 
 def _place_of(spot: _Spot) -> Node:
-    if isinstance(spot, Node):
-        return spot
-    name, event = spot
-    start, end = _span(event)
-    return Node(start, end, *_span(name)) if name else Node(start, end, start, start)
+    name, opening, *more = spot
+    start, end = _span(opening)
+    key, key_end = _span(name) if name else (start, start)
+    if not more:
+        return Node(start, end, key, key_end)
+    closing, spots = more
+    return _Part(start, _span(closing)[1], key, key_end, spots)
 
 
 class _Part(Node):
     """A list or table, the places of whose parts are found when somebody asks."""
 
-    __slots__ = ("_found", "spots")
+    __slots__ = ("_found", "_spots")
 
-    def __init__(self, start: int, end: int) -> None:
+    def __init__(
+        self, start: int, end: int, key: int, key_end: int, spots: dict[str, _Spot] | list[_Spot]
+    ) -> None:
         self._found: dict[str, Node] | list[Node] | None = None
-        self.spots: dict[str, _Spot] | list[_Spot] = []
-        self.start, self.end, self.key, self.key_end = start, end, start, start
+        self._spots = spots
+        self.start, self.end, self.key, self.key_end = start, end, key, key_end
 
     @property
     def inside(self) -> dict[str, Node] | list[Node] | None:
         if self._found is None:
-            if isinstance(self.spots, dict):
-                self._found = {key: _place_of(spot) for key, spot in self.spots.items()}
+            if isinstance(self._spots, dict):
+                self._found = {key: _place_of(spot) for key, spot in self._spots.items()}
             else:
-                self._found = list(map(_place_of, self.spots))
-            self.spots = []
+                self._found = list(map(_place_of, self._spots))
         return self._found
 
     @inside.setter
@@ -97,63 +122,59 @@ class _Compose:
         self.source = source
         # yaml.parse asks twice for each event; of a large file that is a third of the time.
         self.next: Callable[[], Any] = LOADER(source.text).get_event
-        self.nodes = 0
+        self.most = most_nodes(source.text)
+        self.left = self.most  # values that may still be written
+        self.repeated = 0  # values behind aliases
         self.aliases = 0
-        # Value, place and number of nodes; None while the value is still open.
-        self.anchors: dict[str, tuple[object, Node, int] | None] = {}
+        # Value, spot and number of values; None while the value is still open.
+        self.anchors: dict[str, tuple[object, _Spot, int] | None] = {}
 
-    def run(self) -> tuple[Table, Node]:
+    def run(self) -> tuple[Table, _Spot | None]:
+        """Return what the text says, and the spot of it all; none when it says nothing."""
         self.next()  # start of the stream
         event = self.next()
-        empty = Node(0, 0, 0, 0, {})
         if isinstance(event, yaml.StreamEndEvent):
-            return {}, empty
+            return {}, None
         first = self.next()
-        data, root = self.value(first, 0)
+        data, spot = self.value(first, 0, None)
         self.next()  # end of the document
         event = self.next()
         if not isinstance(event, yaml.StreamEndEvent):
             self.refuse("FL007", event, "a second document in one file", "one file is one workflow: split it")
         if data is None:
-            return {}, empty
+            return {}, None
         if not isinstance(data, dict):
             self.refuse("FL010", first, f"the file is {kind_of(data)}, not a table", "begin with 'phases:'")
-        return data, root
+        return data, spot
 
-    def value(self, event: Any, depth: int) -> tuple[object, Node]:
-        """Read the value that `event` begins; return it with its place."""
-        before = self.nodes
-        self.nodes += 1
-        if self.nodes > MAX_NODES:
-            self.count(event, 0)
-        start, end = _span(event)
-        if isinstance(event, yaml.ScalarEvent) and event.anchor is None:  # as nearly all are
-            return self.scalar(event), Node(start, end, start, start)
+    def value(self, event: Any, depth: int, name: Any) -> tuple[object, _Spot]:
+        """Read the value that `event` begins, behind the key `name` in a table; return it with its spot."""
+        before = self.left - self.repeated
+        self.left -= 1
+        if self.left < 0:
+            self.too_many(event)
         if isinstance(event, yaml.AliasEvent):
-            return self.alias(event)
-        part = _Part(start, end)
-        node: Node = part
+            return self.alias(event, name)
         if event.anchor is not None:
             self.anchors[event.anchor] = None
         data: object
+        spot: _Spot
         if isinstance(event, yaml.ScalarEvent):
-            node, data = Node(start, end, start, start), self.scalar(event)
+            data, spot = self.scalar(event), (name, event)
         elif depth >= MAX_DEPTH:
             self.refuse("FL004", event, f"lists and tables more than {MAX_DEPTH} deep", FLAT)
         elif isinstance(event, yaml.SequenceStartEvent):
-            data = self.sequence(event, part, depth)
+            data, spot = self.sequence(event, depth, name)
         else:
-            data = self.mapping(event, part, depth)
+            data, spot = self.mapping(event, depth, name)
         if event.anchor is not None:
-            self.anchors[event.anchor] = data, node, self.nodes - before
-        return data, node
+            self.anchors[event.anchor] = data, spot, before - self.left + self.repeated
+        return data, spot
 
-    def count(self, event: Any, nodes: int) -> None:
-        self.nodes += nodes
-        if self.nodes > MAX_NODES:
-            self.refuse("FL003", event, f"the file has more than {MAX_NODES:,} values")
+    def too_many(self, event: Any) -> NoReturn:
+        self.refuse("FL003", event, f"the file has more than {self.most:,} values", TOO_LONG)
 
-    def alias(self, event: Any) -> tuple[object, Node]:
+    def alias(self, event: Any, name: Any) -> tuple[object, _Spot]:
         self.aliases += 1
         if self.aliases > MAX_ALIASES:
             self.refuse("FL007", event, f"the file has more than {MAX_ALIASES} aliases")
@@ -163,79 +184,80 @@ class _Compose:
         known = self.anchors[event.anchor]
         if known is None:
             self.refuse("FL007", event, f"the anchor {named(event.anchor)} holds itself")
-        data, node, nodes = known
-        self.count(event, nodes)  # as if it were written out
-        return data, node
+        data, spot, nodes = known
+        self.repeated += nodes  # as if it were written out
+        if self.repeated > MAX_NODES:
+            self.refuse("FL003", event, f"the file has more than {MAX_NODES:,} values")
+        return data, (name, *spot[1:])
 
-    def sequence(self, opening: Any, node: _Part, depth: int) -> list[object]:
-        self.tagged(opening, "seq")
+    def sequence(self, opening: Any, depth: int, name: Any) -> tuple[list[object], _Spot]:
+        if opening.tag is not None:
+            self.tagged(opening, "seq")
         data: list[object] = []
-        word: object
         spots: list[_Spot] = []
-        following, end_of_list, text = self.next, yaml.SequenceEndEvent, yaml.ScalarEvent
-        left = MAX_NODES - self.nodes
-        while not isinstance(event := following(), end_of_list):
+        following, text, table = self.next, yaml.ScalarEvent, yaml.MappingStartEvent
+        end_of_list = yaml.SequenceEndEvent
+        while (kind := type(event := following())) is not end_of_list:
             if len(data) == MAX_PHASES:
-                self.refuse("FL003", event, f"a list with more than {MAX_PHASES:,} values", _TOO_LONG)
-            if isinstance(event, text) and event.anchor is None:  # as nearly all are
-                left -= 1
-                if left < 0:
-                    self.count(event, MAX_NODES)
-                word = event.value
-                if event.tag or word in _WORDS or (not event.style and word[0] in _DIGITS):
+                self.refuse("FL003", event, f"a list with more than {MAX_PHASES:,} values", TOO_LONG)
+            if event.anchor is None and (kind is text or (kind is table and depth < MAX_DEPTH - 1)):
+                self.left -= 1  # as nearly all are
+                if self.left < 0:
+                    self.too_many(event)
+                if kind is table:
+                    value, spot = self.mapping(event, depth + 1, None)
+                    data.append(value)
+                    spots.append(spot)
+                    continue
+                word: object = event.value
+                if event.tag or word in _WORDS or (not event.style and event.value[0] in _DIGITS):
                     word = self.scalar(event)
                 data.append(word)
                 spots.append((None, event))
                 continue
-            self.nodes = MAX_NODES - left
-            value, place = self.value(event, depth + 1)
-            left = MAX_NODES - self.nodes
-            data.append(value)
-            spots.append(place)
-        self.nodes = MAX_NODES - left
-        node.end = _span(event)[1]
-        node.spots = spots
-        return data
+            other, spot = self.value(event, depth + 1, None)
+            data.append(other)
+            spots.append(spot)
+        return data, (name, opening, event, spots)
 
-    def mapping(self, opening: Any, node: _Part, depth: int) -> Table:
-        self.tagged(opening, "map")
+    def mapping(self, opening: Any, depth: int, name: Any) -> tuple[Table, _Spot]:
+        if opening.tag is not None:
+            self.tagged(opening, "map")
         data: Table = {}
         spots: dict[str, _Spot] = {}
-        following, end_of_table, text = self.next, yaml.MappingEndEvent, yaml.ScalarEvent
-        while not isinstance(event := following(), end_of_table):
-            key = self.key(event)
+        following, text, end_of_table = self.next, yaml.ScalarEvent, yaml.MappingEndEvent
+        while (kind := type(first := following())) is not end_of_table:
+            if kind is text and first.tag is None and first.anchor is None and first.value != "<<":
+                self.left -= 1
+                key = first.value
+            else:
+                key = self.key(first)
             if len(data) == MAX_KEYS and depth:  # of what lies in no table the checks tell it
-                self.refuse("FL003", event, f"a table with more than {MAX_KEYS:,} keys", _TOO_LONG)
+                self.refuse("FL003", first, f"a table with more than {MAX_KEYS:,} keys", TOO_LONG)
             if key in data:
-                line = self.source.place(_place_of(spots[key]).key)[0]
+                line = self.source.place(_span(spots[key][0])[0])[0]
                 self.refuse(
-                    "FL008", event, f"the key {named(key)} is repeated", f"line {line} has it already"
+                    "FL008", first, f"the key {named(key)} is repeated", f"line {line} has it already"
                 )
-            name, event = event, following()
-            if isinstance(event, text) and event.anchor is None:
-                self.nodes += 1
-                if self.nodes > MAX_NODES:
-                    self.count(event, 0)
-                data[key] = self.scalar(event)
-                spots[key] = name, event
+            event = following()
+            if type(event) is text and event.anchor is None:
+                self.left -= 1
+                if self.left < 0:
+                    self.too_many(event)
+                word: object = event.value
+                if event.tag or word in _WORDS or (not event.style and event.value[0] in _DIGITS):
+                    word = self.scalar(event)
+                data[key] = word
+                spots[key] = first, event
                 continue
-            data[key], place = self.value(event, depth + 1)
-            if event.anchor is None:
-                place.key, place.key_end = _span(name)
-            else:  # what stands behind an anchor has several keys
-                place = Node(place.start, place.end, *_span(name), place.inside)
-            spots[key] = place
-        node.end = _span(event)[1]
-        node.spots = spots
-        return data
+            data[key], spots[key] = self.value(event, depth + 1, first)
+        return data, (name, opening, first, spots)
 
     def key(self, event: Any) -> str:
         if not isinstance(event, yaml.ScalarEvent):
             self.refuse("FL007", event, "a key must be a word")
         if not event.tag and event.anchor is None and event.value != "<<":
-            self.nodes += 1
-            if self.nodes > MAX_NODES:
-                self.count(event, 0)
+            self.left -= 1
             return str(event.value)
         if event.value == "<<" and not event.style:
             self.refuse(
@@ -244,7 +266,7 @@ class _Compose:
                 "merge keys (<<) are not taken",
                 "write the fields out, or use an alias for each value",
             )
-        self.value(event, MAX_DEPTH)  # counted, and its tag and anchor seen
+        self.value(event, MAX_DEPTH, None)  # counted, and its tag and anchor seen
         return str(event.value)
 
     def scalar(self, event: Any) -> object:
@@ -280,18 +302,20 @@ def _span(event: Any) -> tuple[int, int]:
     return event.start_mark.index, event.end_mark.index
 
 
-def _items(document: Document) -> list[Item]:
-    source = document.source
+def _items(source: Source, data: Table, spots: dict[str, _Spot]) -> list[Item]:
+    """Return the phases of all spellings of the table."""
+    place = source.place
+    counts_alike = not _BREAKS.search(source.text)  # libyaml ends lines at all of these
     items: list[Item] = []
-    for key, values in document.data.items():
+    for key, values in data.items():
         if key.lower() in TABLES and isinstance(values, list):
             if len(items) + len(values) > MAX_PHASES:
-                at = document.node((key,)).key
+                at = _span(spots[key][0])[0]
                 raise Refused(
                     source.problem("FL003", at, at, f"the file has more than {MAX_PHASES:,} phases")
                 )
-            places = document.node((key,)).inside
-            assert isinstance(places, list)
-            for number, (value, node) in enumerate(zip(values, places, strict=True)):
-                items.append(Item((key, number), value, *source.place(node.start)))
+            for number, (value, spot) in enumerate(zip(values, spots[key][3], strict=True)):
+                mark = spot[1].start_mark
+                line, column = (mark.line + 1, mark.column + 1) if counts_alike else place(mark.index)
+                items.append(Item((key, number), value, line, column))
     return items

@@ -56,6 +56,10 @@ class Advice:
             if phase.rule_text and (not self.misread or self.fields[number].path not in self.misread)
         ]
 
+    def wants(self, code: str) -> bool:
+        """Tell whether a finding of that kind is to be put into words; one that is not is counted."""
+        return self.examined.findings.wants(code)
+
     def at_field(
         self,
         code: str,
@@ -69,8 +73,9 @@ class Advice:
         better: str | None = None,
     ) -> None:
         """Tell something about a field of the phase of that number, or about some characters of it."""
-        where = self.fields[number].where(name)
-        self.examined.findings.add(Finding(code, where, text, hint, False, start, end, better))
+        if self.examined.findings.wants(code):
+            where = self.fields[number].where(name)
+            self.examined.findings.add(Finding(code, where, text, hint, False, start, end, better))
 
     def at_option(
         self,

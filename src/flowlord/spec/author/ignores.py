@@ -39,11 +39,15 @@ class Ignore:
 
 @dataclass(frozen=True, slots=True)
 class Ignores:
-    """The ignore comments of the file at `path`, and what is wrong with them already."""
+    """The ignore comments of the file at `path`, and what is wrong with them already.
+
+    Of those that ignore nothing nobody can tell when not all that is wrong with the file is known.
+    """
 
     path: str = ""
     all: tuple[Ignore, ...] = ()
     problems: tuple[Problem, ...] = ()
+    is_known: bool = True
 
 
 NONE: Final = Ignores()
@@ -66,8 +70,8 @@ class _Reading:
         return len(self.found) + len(self.problems) > MOST_CODES
 
 
-def read_ignores(document: Document, *, yaml: bool) -> Ignores:
-    """Return the ignore comments of a file."""
+def read_ignores(document: Document, *, yaml: bool, is_known: bool = True) -> Ignores:
+    """Return the ignore comments of a file; `is_known` says whether all that is wrong with it is known."""
     source = document.source
     if MARK not in source.text:
         return NONE
@@ -80,7 +84,7 @@ def read_ignores(document: Document, *, yaml: bool) -> Ignores:
         _read(reading, comment)
         if reading.is_full:
             break
-    return Ignores(source.path, tuple(reading.found), tuple(reading.problems))
+    return Ignores(source.path, tuple(reading.found), tuple(reading.problems), is_known)
 
 
 def settle(problems: Sequence[Problem], ignores: Ignores, *, looked_at_files: bool = True) -> list[Problem]:
@@ -101,7 +105,7 @@ def settle(problems: Sequence[Problem], ignores: Ignores, *, looked_at_files: bo
         if not hit:
             left.append(each)
     for lines, numbers in by_lines.items():
-        if lines not in used and (looked_at_files or lines[0] not in NEED_FILES):
+        if ignores.is_known and lines not in used and (looked_at_files or lines[0] not in NEED_FILES):
             left += [ignores.all[number].unused for number in numbers]
     left += ignores.problems
     return sorted(left, key=lambda each: (each.line, each.column, each.code))

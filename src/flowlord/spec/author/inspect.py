@@ -64,7 +64,7 @@ def inspect(data: bytes, name: str, path: str, now: datetime, known: Known | Non
             check(advice)
         sources = batches.check(advice)
         patterns = watch.check(advice)
-        ignored = ignores.read_ignores(document, yaml=is_yaml(name))
+        ignored = ignores.read_ignores(document, yaml=is_yaml(name), is_known=examined.is_complete)
         parsed = conclude(examined, revision_of(data))
         return Inspected(
             parsed.workflow,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from itertools import islice, pairwise
 from typing import Final
 
@@ -20,10 +21,13 @@ from flowlord.spec.author.advice import Advice
 
 LOOKED_AHEAD: Final = timedelta(days=2 * 366)
 _MOST_LOOKED_AT: Final = 40  # schedules of one file whose next starts are looked for: some walk over years
+_MOST_ZONES: Final = 60  # of one file that are looked at for changes of their clocks
+_WEEK: Final = timedelta(days=7)
 _MINUTE: Final = timedelta(minutes=1)
 _HOUR: Final = timedelta(hours=1)
 _LONGEST_JUMP: Final = timedelta(hours=3)  # what is longer leaves out a day, which is another matter
 _STEP: Final = re.compile(r"(?:[*?]|\d+)/(\d{1,9})")
+_PART: Final = re.compile(r"\S+")
 _ZONED: Final = re.compile(r"(?:CRON_)?TZ=(\S*)\s+")
 # From the last field on: name, how many values, lowest value, what it begins again with.
 _FIELDS: Final = (
@@ -48,7 +52,7 @@ class _Jump:
 class _Known:
     """What was found out about zones and the next starts, for one file."""
 
-    jumps: dict[str, list[_Jump]] = field(default_factory=dict)
+    zones: set[str] = field(default_factory=set)
     starts: dict[tuple[str, str, datetime, bool], list[datetime]] = field(default_factory=dict)
 
 
@@ -83,37 +87,43 @@ def check(advice: Advice) -> None:
 def _steps(advice: Advice, number: int, text: str) -> None:
     if text.startswith("@"):
         return
-    body = _ZONED.sub("", text, count=1)
-    parts = [(found[0], found.start() + len(text) - len(body)) for found in re.finditer(r"\S+", body)]
+    begin = found.end() if (found := _ZONED.match(text)) else 0
+    parts = text[begin:].split()
     if len(parts) not in (5, 6):
         return
-    for (part, at), (name, size, low, again) in zip(reversed(parts), _FIELDS, strict=False):
-        for found in _STEP.finditer(part):
-            step = int(found[1])
-            if step == 0 or (size % step == 0 and step < size) or part[found.end() :].startswith("-"):
-                continue
-            if part[max(found.start() - 1, 0)] == "-":  # the end of a range, which says where it stops
-                continue
-            first = low if found[0][0] in "*?" else int(found[0].partition("/")[0])
-            values = list(range(first, low + size, step))
-            if len(values) < 2 and found[0][0] not in "*?":
-                continue
-            start, end = at + found.start(), at + found.end()
-            if len(values) == 1:
-                told = f"the step {step} of the {name} goes beyond its end: only {first} is left"
-            else:
-                shown = ", ".join(map(str, values[:3])) + f", … {values[-1]}" * (len(values) > 3)
-                whole = _WHOLE.get(name, name)
-                told = (
-                    f"the step {step} does not divide the {whole}: it is {shown}, and begins again at {again}"
-                )
-            steady = {"second": f"{step}s", "minute": f"{step}m", "hour": f"{step}h"}.get(name)
-            hint = (
-                f"for a steady beat write cron=@every {steady}, or list the values"
-                if steady
-                else "list the values"
-            )
-            advice.at_option("FL034", number, "cron", told, hint, start=start, end=end)
+    for place, part in enumerate(reversed(parts)):
+        if "/" not in part or not (odd := _odd_steps(part, place)):
+            continue
+        at = [found.start() for found in _PART.finditer(text)][-1 - place]
+        for told, hint, start, end in odd:
+            advice.at_option("FL034", number, "cron", told, hint, start=at + start, end=at + end)
+
+
+@lru_cache(maxsize=1024)  # schedules have the same fields over and over
+def _odd_steps(part: str, place: int) -> tuple[tuple[str, str, int, int], ...]:
+    """Return what is surprising about the steps of a field, with a hint and where; `place` counts from the last."""
+    name, size, low, again = _FIELDS[place]
+    odd: list[tuple[str, str, int, int]] = []
+    for found in _STEP.finditer(part):
+        step = int(found[1])
+        if step == 0 or (size % step == 0 and step < size) or part[found.end() :].startswith("-"):
+            continue
+        if part[max(found.start() - 1, 0)] == "-":  # the end of a range, which says where it stops
+            continue
+        first = low if found[0][0] in "*?" else int(found[0].partition("/")[0])
+        values = list(range(first, low + size, step))
+        if len(values) < 2 and found[0][0] not in "*?":
+            continue
+        if len(values) == 1:
+            told = f"the step {step} of the {name} goes beyond its end: only {first} is left"
+        else:
+            shown = ", ".join(map(str, values[:3])) + f", … {values[-1]}" * (len(values) > 3)
+            whole = _WHOLE.get(name, name)
+            told = f"the step {step} does not divide the {whole}: it is {shown}, and begins again at {again}"
+        steady = {"second": f"{step}s", "minute": f"{step}m", "hour": f"{step}h"}.get(name)
+        beat = f"for a steady beat write cron=@every {steady}, or " if steady else ""
+        odd.append((told, f"{beat}list the values", *found.span()))
+    return tuple(odd)
 
 
 def _beat(advice: Advice, number: int, text: str) -> None:
@@ -148,7 +158,9 @@ def _days(advice: Advice, number: int, text: str, zone: str) -> None:
     fields = cron.fields if cron else None
     if fields is None or not fields.either_day or fields.day.full or fields.weekday.full:
         return
-    parts = [(found.start(), found.end()) for found in re.finditer(r"\S+", text)]
+    if not advice.wants("FL035"):
+        return
+    parts = [(found.start(), found.end()) for found in _PART.finditer(text)]
     told = "day of the month and day of the week are both given: either of them is enough"
     hint = "write * for one of them; for both at once let the worker look at the date"
     advice.at_option("FL035", number, "cron", told, hint, start=parts[-3][0], end=parts[-1][1])
@@ -159,9 +171,11 @@ def _clocks(advice: Advice, number: int, rule: Rule, known: _Known) -> None:
     if cron is None or cron.fields is None or cron.tz is UTC:
         return
     fields, name = cron.fields, cron.zone
-    if name not in known.jumps:
-        known.jumps[name] = _jumps(cron.tz, advice.now)
-    for jump in known.jumps[name]:
+    if name not in known.zones:
+        if len(known.zones) == _MOST_ZONES:
+            return
+        known.zones.add(name)
+    for jump in _jumps(name, advice.now):
         if jump.length > _LONGEST_JUMP or not _takes(fields, jump.wall):
             continue
         end = jump.wall + jump.length
@@ -170,6 +184,8 @@ def _clocks(advice: Advice, number: int, rule: Rule, known: _Known) -> None:
         named = _first_left_out(fields, jump)
         if named is None or (not fields.fixed and (fields.hour.full or len(fields.hour.numbers) > 6)):
             continue  # what comes all day long is not missed for an hour
+        if not advice.wants("FL033"):
+            return
         day = jump.wall.date().isoformat()
         begin = _ZONED.match(rule.cron)
         then = f"runs {end:%H:%M}" if fields.fixed else "nothing starts then"
@@ -198,15 +214,19 @@ def _first_left_out(fields: Fields, jump: _Jump) -> datetime | None:
     return None
 
 
-def _jumps(zone: tzinfo, now: datetime) -> list[_Jump]:
-    found: list[_Jump] = []
-    at, end = now.replace(microsecond=0), now.replace(microsecond=0) + LOOKED_AHEAD
-    while changed := first_change(at, end, zone):
-        before, after = offset_at(at, zone), offset_at(changed, zone)
-        if after > before:
+@lru_cache(maxsize=128)  # files name the same zones over and over
+def _jumps(name: str, now: datetime) -> tuple[_Jump, ...]:
+    """Return the jumps of a zone that lie ahead; no zone changes its clocks twice in a week."""
+    zone, found = zone_of(name), []
+    at = now.replace(microsecond=0)
+    end, before = at + LOOKED_AHEAD, offset_at(at, zone)
+    while at < end:
+        until = min(at + _WEEK, end)
+        after = offset_at(until, zone)
+        if after > before and (changed := first_change(at, until, zone)):
             found.append(_Jump((changed + before).replace(tzinfo=None), after - before))
-        at = changed
-    return found
+        at, before = until, after
+    return tuple(found)
 
 
 def _takes(fields: Fields, day: datetime) -> bool:

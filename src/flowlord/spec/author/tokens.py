@@ -19,7 +19,7 @@ _META: Final = re.compile(r"\{meta:([0-9A-Za-z_]+)\}", re.ASCII)
 _TIME: Final = re.compile(r"(?i)\{(?:yyyy|yy|mm|dd|hh|min|ts|slug|hour_slug|day_slug|month_slug)\}", re.ASCII)
 _MINUTES: Final = re.compile(r"(?i)\{(?:min|ts)\}", re.ASCII)
 _HOUR_AS_DAY: Final = re.compile(r"(?i)(?:^|[?&])(date|day)=\{yyyy\}-\{mm\}-\{dd\}T\{hh\}(?![:{])")
-_MONTH_AS_MINUTE: Final = re.compile(r"(?i)\{mm\}.*?\{hh\}[:/_.-]?(\{mm\})")
+_MONTH_AS_MINUTE: Final = re.compile(r"(?i)\{hh\}[:/_.-]?(\{mm\})")
 # How other systems write a time or a value: Airflow and Jinja, and strftime outside of a command that fills it in.
 _FOREIGN: Final = re.compile(
     r"\{\{ *([A-Za-z_][\w.]*)[^{}]*\}\}|(?<!\+)%[Yy][-/_.]?%m(?:[-/_.]?%d)?", re.ASCII
@@ -50,7 +50,7 @@ _OF_FILES: Final = frozenset(
     ("file", "filename", "files", "dir", "count")
 )  # the last two of several together
 _HOUR_NS: Final = 3_600_000_000_000
-_MOST_COMPARED: Final = 20_000  # names, in all questions about one file
+_MOST_COMPARED: Final = 10_000  # names, in all questions about one file
 _MOST_FOREIGN: Final = 20  # of one template
 _DEEPEST: Final = 50  # parents of parents that are looked at
 
@@ -80,6 +80,8 @@ def check(advice: Advice) -> None:
             _month(advice, number, template)
         if "T{hh}" in template:
             for found in _HOUR_AS_DAY.finditer(template):
+                if not advice.wants("FL048"):
+                    continue
                 text = f"{found[1]}= names a day and is given an hour"
                 hint = "write hour=; workers of other systems read no hour here"
                 start, end = found.span(1)
@@ -95,7 +97,8 @@ def check(advice: Advice) -> None:
 
 def _month(advice: Advice, number: int, template: str) -> None:
     """Tell a {mm} behind the hour, where a month stands already."""
-    if found := _MONTH_AS_MINUTE.search(template):
+    month = template.lower().find("{mm}")
+    if month >= 0 and (found := _MONTH_AS_MINUTE.search(template, month)):
         start, end = found.span(1)
         text = f"{named(found[1])} behind the hour is the month again; the minute is '{{min}}'"
         advice.at_field(
@@ -166,6 +169,8 @@ def _values(advice: Advice, number: int, phase: Phase, given: Set[str] | None, l
     for found in wanted:
         name, (start, end) = found[1], found.span()
         if not phase.parent:
+            if not advice.wants("FL042"):
+                continue
             text = f"{named(found[0])} is always empty: a file that arrives brings no such value"
             hint = f"it brings {', '.join(sorted(given - _OWN))}"
             advice.at_field("FL042", number, "template", text, hint, start=start, end=end)
@@ -177,7 +182,7 @@ def _values(advice: Advice, number: int, phase: Phase, given: Set[str] | None, l
                 "FL045", number, "template", text, f"did you mean '{{meta:{like}}}'?",
                 start=start, end=end, better=f"{{meta:{like}}}",
             )  # fmt: skip
-        else:
+        elif advice.wants("FL044"):
             text = f"{named(found[0])} is empty unless the worker of {phase.depends_on!r} returns it"
             hint = f"require={{meta:{name}}} in the rule waits for it"
             advice.at_field("FL044", number, "template", text, hint, start=start, end=end)

@@ -14,7 +14,7 @@ from flowlord.rules.globs import Glob, share
 from flowlord.rules.places import place_of
 from flowlord.spec.author.advice import Advice
 from flowlord.spec.codes import problem
-from flowlord.spec.document import named
+from flowlord.spec.document import MOST_FINDINGS, named
 
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*://")
 _DOUBLED: Final = re.compile(r"//+")
@@ -195,21 +195,25 @@ def shared(watched: Iterable[Watched]) -> list[Problem]:
 
     Patterns are compared with those whose beginning fits, as long as that is no great work.
     """
-    known = sorted(watched, key=lambda each: (_head(each.pattern), each.path, each.number))
+    known = [(_head(each.pattern), _tail(each.pattern), each) for each in watched]
+    known.sort(key=lambda found: (found[0], found[2].path, found[2].number))
     told: list[Problem] = []
+    counts: dict[str, int] = {}
     compared = 0
-    places = _MOST_PLACES + sum(len(each.pattern) for each in known) // 4
-    open_: list[Watched] = []  # those whose ordinary beginning the next one begins with
-    for each in known:
-        head = _head(each.pattern)
-        open_ = [other for other in open_ if head.startswith(_head(other.pattern))]
-        for other in open_:
+    places = _MOST_PLACES + sum(len(each.pattern) for _, _, each in known) // 4
+    # Those whose ordinary beginning the next one begins with: of each the beginning is one of the next in this list.
+    open_: list[tuple[str, str, Watched]] = []
+    for head, tail, each in known:
+        while open_ and not head.startswith(open_[-1][0]):
+            open_.pop()
+        for _, other_tail, other in open_:
             compared += 1
             if compared > MOST_COMPARED or places < 0:
                 return told
-            if (other.phase, other.path) == (each.phase, each.path) or _end_apart(
-                each.pattern, other.pattern
-            ):
+            # What stands behind the last star of both may already show that they have no path in common.
+            if not (tail.endswith(other_tail) or other_tail.endswith(tail)):
+                continue
+            if other.phase == each.phase and other.path == each.path:
                 continue
             places -= len(each.pattern) * len(other.pattern)
             if not _share(each.pattern, other.pattern):
@@ -217,12 +221,15 @@ def shared(watched: Iterable[Watched]) -> list[Problem]:
             later, earlier = (
                 (each, other) if (each.path, each.number) >= (other.path, other.number) else (other, each)
             )
+            counts[later.path] = counts.get(later.path, 0) + 1
+            if counts[later.path] > MOST_FINDINGS:  # as of everything else in one file
+                break
             text = f"a file may match this and {named(earlier.pattern)}, too: both phases start"
             hint = f"that is {named(earlier.phase)} ({earlier.path}:{earlier.place.line})"
             at = later.place
             told.append(problem("FL073", at.path, at.line, at.column, text=text, hint=hint, end=at.end))
             break
-        open_.append(each)
+        open_.append((head, tail, each))
     return told
 
 
@@ -231,11 +238,9 @@ def _head(pattern: str) -> str:
     return pattern[: found.start()] if found else pattern
 
 
-def _end_apart(one: str, other: str) -> bool:
-    """Tell whether what stands behind the last star of both already shows that they have no path in common."""
-    ends = _TAIL.search(one), _TAIL.search(other)
-    a, b = (end[0] if end else "" for end in ends)
-    return not (a.endswith(b) or b.endswith(a))
+def _tail(pattern: str) -> str:
+    found = _TAIL.search(pattern)
+    return found[0] if found else ""
 
 
 def _share(one: str, other: str) -> bool:

@@ -66,7 +66,7 @@ def check(advice: Advice) -> None:
     """Tell the secrets and odd topics of a file."""
     full = _TOPIC.fullmatch
     for number, phase in enumerate(advice.phases):
-        if not full(phase.topic) and phase.topic.strip():
+        if not full(phase.topic) and phase.topic.strip() and advice.wants("FL081"):
             odd = _ODD.search(phase.topic)
             assert odd is not None
             text = f"the topic {named(phase.topic)} holds {named(odd[0])}"
@@ -128,10 +128,11 @@ def _issued(text: str) -> Iterator[tuple[int, int, str]]:
     for sign in _OF_ISSUED:
         at = text.find(sign)
         while at >= 0:
-            if each := _ISSUED.match(text, at):
+            each = _ISSUED.match(text, at)
+            if each:
                 kind = each.lastgroup or "token"
                 yield *each.span(kind), kind
-            at = text.find(sign, at + 1)
+            at = text.find(sign, each.end() if each else at + 1)
 
 
 def _given(text: str) -> Iterator[tuple[int, int]]:

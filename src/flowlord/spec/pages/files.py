@@ -24,10 +24,10 @@ PAGES: Final = {
         _GOOD,
     ),
     "FL003": Page(
-        "A file has at most 1 MiB, 5,000 phases, 500 different unknown keys and 64 KiB in a line, a folder at most "
-        "1,000 files, a rule at most 500 options, all rules of a file at most 1,000 unknown ones. A list in YAML has "
-        "at most 5,000 values and a table within the file 1,000 keys, also below a key that begins with x-. So no "
-        "file, however made, holds up a daemon.",
+        "A file has at most 1 MiB, 5,000 phases, 500 different unknown keys and 64 KiB in a line, a folder 1,000 "
+        "files, a rule 500 options, all rules of a file 1,000 unknown ones. A list has at most 5,000 values, a table "
+        "within the file 1,000 keys, the file 5,000 values and one for each 6 characters, also below keys that begin "
+        "with x-. So no file, however made, holds up a daemon.",
         Example(phase(f'rule = «"{"&a" * 501}"»'), shown='rule = "a&a&a&…"    # 501 options'),
         _GOOD,
     ),
@@ -60,7 +60,8 @@ PAGES: Final = {
         _YAML,
     ),
     "FL009": Page(
-        "Of each severity at most 300 problems of a file are told; this says how many more there are.",
+        "Of each severity at most 300 problems of a file are told; this says how many more there are. With more "
+        "errors than that nobody looks at the phases behind them: it says how many are left.",
         Example(
             phase('rule = "cron=@daily"') + "".join(f"owner{n} = 1\n" for n in range(301)),
             shown="owner0 = 1\nowner1 = 1\n…    # 1,001 unknown keys",
