@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 
 import pytest
 
 from flowlord.bus.memory import MemoryBus
+from flowlord.decide.usual import Usual
 from flowlord.model.errors import BusUnavailable
 from flowlord.model.message import Message
 from flowlord.model.task import Task
@@ -50,6 +52,32 @@ def test_one_step_hears_all_that_wait_and_all_has_landed_when_it_returns() -> No
     assert len(set(keys(farm, "leaf"))) == LEAVES * MANY
     assert keys(farm, "done") == []
     assert farm.around.counters.done == MANY
+
+
+def test_a_usual_result_that_cannot_be_decided_as_one_is_decided_as_any(monkeypatch, caplog) -> None:
+    farm = farm_with(2)
+
+    def broken(usual: Usual, *arguments: object) -> None:
+        raise RecursionError("planted")
+
+    monkeypatch.setattr(Usual, "commit", broken)
+    assert Router(farm.around).step(0.0) == 2
+    assert len(set(keys(farm, "leaf"))) == LEAVES * 2
+    assert farm.around.counters.done == 2
+    assert [record.action for record in caplog.records if record.exc_info] == ["done.unusual"] * 2
+
+
+def test_usual_results_are_counted_and_told_as_all_others(monkeypatch, caplog) -> None:
+    told = []
+    for level in (logging.INFO, logging.WARNING):
+        farm = farm_with(3)
+        with caplog.at_level(level, "flowlord.router"):
+            caplog.clear()
+            Router(farm.around).step(0.0)
+        counters = farm.around.counters
+        assert (counters.done, counters.published) == (3, 3 * LEAVES)
+        told.append([record.getMessage() for record in caplog.records if record.name == "flowlord.router"])
+    assert told == [["root complete -> 2 more"] * 3, []]
 
 
 def test_a_step_that_has_lasted_for_a_while_ends_although_more_wait(monkeypatch) -> None:

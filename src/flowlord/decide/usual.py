@@ -18,7 +18,7 @@ from flowlord.decide.expand import own_text
 from flowlord.decide.keys import FIRST, KEY, STAMP_STEP_US, begin, created, short_token
 from flowlord.decide.maker import Form
 from flowlord.decide.recipe import OURS, compiled
-from flowlord.model.message import REPLAYED, Delivery
+from flowlord.model.message import REPLAYED, Delivery, Report
 from flowlord.model.plan import Child, Commit, Fact, FactKind, Mould, Plan
 from flowlord.model.task import Result, as_written, encode_text, identity_of
 from flowlord.model.workflow import Phase, Workflows
@@ -52,14 +52,14 @@ class _Heir(NamedTuple):
 
     `values` are names of the parent's meta behind their places in `pieces`; the empty name is `{uuid}`. `behind` is
     what stands behind the parent's key in the text of which the task's key is the hash. `common` and `told` are what
-    `Child.common`, and the fact that tells of it behind its key, begin with: up to the cause.
+    `Child.common`, and the fact that tells of it behind its key, begin with: up to the parent's key in the cause.
     """
 
     phase: Phase
     mould: Mould
     behind: str
-    common: bytes
-    told: bytes
+    common: str
+    told: str
     template: Template
     pieces: list[str]
     values: list[tuple[int, str]]
@@ -88,7 +88,8 @@ class Usual:
         self._host = host
         self._heirs: dict[tuple[str, str, str], _Heirs | None] = {}
         self._firsts: dict[str, Mapping[str, str]] = {}
-        self._leads: dict[tuple[str, str, str], bytes] = {}
+        self._leads: dict[tuple[str, str, str], str] = {}
+        self._report: tuple[Report | None, str] = (None, "")
         self._now: datetime | None = None
         self._second, self._micros = "", 0
 
@@ -102,10 +103,10 @@ class Usual:
         if not parent or cause == REPLAYED or len(payload) > _LONGEST:
             return None
         try:
-            text, key = payload.decode(), _encode(parent)
+            text, is_plain = payload.decode(), _is_plain(parent)
         except UnicodeError:
             return None
-        if len(key) != len(parent) + 2:  # there is something in it that JSON does not hold as it is
+        if not is_plain:
             return None
         task = as_written(text)
         if task is None or task.result != _COMPLETE or not (task.id and task.created):
@@ -121,43 +122,32 @@ class Usual:
             heirs = self._learn(*whose)
         if heirs is None:
             return None
-        told = [_DONE, b',"key":', key, self._lead(topic, delivery.phase, delivery.revision)]
-        if cause:
-            told += (b',"cause":', _encode(cause))
-        if delivery.batch:
-            told += (b',"batch":', _encode(delivery.batch))
-        told += (b',"task":', payload)
-        if delivery.report is not None:
-            told += (b',"report":', _encode(delivery.report))
-        told.append(b"}")
-        children: tuple[Child, ...] = ()
-        if heirs.phases:
-            time = time_of_task(task.info, parse_meta(task.meta)) if heirs.has_time else None
-            try:
-                made = self._children(heirs.phases, parent, key, task.id, first, time, ctx, stamps, told)
-            except ValueError:  # a text that is too long, or none
-                return None
-            if made is None:
-                return None
-            children = made
+        children: tuple[Child, ...] | None = ()
+        try:
+            told = [self._told(delivery, topic, text)]
+            if heirs.phases:
+                time = time_of_task(task.info, parse_meta(task.meta)) if heirs.has_time else None
+                children = self._children(heirs.phases, parent, task.id, first, time, ctx, stamps, told)
+        except ValueError:  # a text that is too long, or none
+            return None
+        if children is None:
+            return None
         outcomes = (parent, identity_of(topic, task.job, task.id, task.created))
-        return Commit(Plan(children=children, told=b"".join(told)), (delivery,), (), outcomes)
+        return Commit(Plan(children=children, told="".join(told).encode()), (delivery,), (), outcomes)
 
     def _children(
         self,
         heirs: tuple[_Heir, ...],
         parent: str,
-        parent_key: bytes,
         run: str,
         first: Mapping[str, str],
         time: datetime | None,
         ctx: Context,
         stamps: int,
-        told: list[bytes],
+        told: list[str],
     ) -> tuple[Child, ...] | None:
         """Make the children of a result, and tell of them; None when one of them is not plain."""
         cause, cron, now, paused = f"done:{parent}", first.get("cron", ""), ctx.now, ctx.paused
-        cause_end = parent_key[1:]
         if now is not self._now:
             self._now, (self._second, self._micros) = now, begin(now)
         second, micros = self._second, self._micros + (stamps - 1) * STAMP_STEP_US
@@ -192,22 +182,30 @@ class Usual:
             else:
                 pieces[at_created] = created(now, stamps + len(children))
             pieces[at_id], pieces[at_meta] = run, meta
-            payload = "".join(pieces).encode()
+            text = "".join(pieces)
+            payload = text.encode()
             if len(payload) > _LONGEST:
                 return None
-            told += (
-                b",",
-                _PUBLISHED,
-                b',"key":"',
-                key.encode(),
-                told_of,
-                cause_end,
-                b',"task":',
-                payload,
-                b"}",
-            )
-            children.append(Child(mould, key, payload, cause, common + cause_end))
+            told.append(f',{{"kind":"published","key":"{key}{told_of}{parent}","task":{text}}}')
+            children.append(Child(mould, key, payload, cause, f'{common}{parent}"'.encode()))
         return tuple(children)
+
+    def _told(self, delivery: Delivery, topic: str, task: str) -> str:
+        """The fact that tells of a result with a plain key, around the very text of its task."""
+        cause, batch, report = delivery.cause, delivery.batch, delivery.report
+        more = ""
+        if cause:
+            more = f',"cause":"{cause}"' if _is_plain(cause) else f',"cause":{_encode(cause).decode()}'
+        if batch:
+            more += f',"batch":{_encode(batch).decode()}'
+        end = "}"
+        if report is not None:
+            known, end = self._report
+            if report != known:
+                end = f',"report":{_encode(report).decode()}}}'
+                self._report = report, end
+        lead = self._lead(topic, delivery.phase, delivery.revision)
+        return f'{{"kind":"done","key":"{delivery.key}"{lead}{more},"task":{task}{end}'
 
     def _info(
         self, phase: Phase, template: Template, first: Mapping[str, str], cron: str, time: datetime, key: str
@@ -230,12 +228,12 @@ class Usual:
             self._firsts[meta] = first
         return first
 
-    def _lead(self, topic: str, phase: str, revision: str) -> bytes:
+    def _lead(self, topic: str, phase: str, revision: str) -> str:
         """What the facts of all results of one phase have in common."""
         try:
             return self._leads[topic, phase, revision]
         except KeyError:
-            lead = _encode(Fact(FactKind.DONE, "", topic, phase, revision))[len(_DONE) : -1]
+            lead = _encode(Fact(FactKind.DONE, "", topic, phase, revision))[len(_DONE) : -1].decode()
         if len(topic) + len(phase) + len(revision) <= _SHORT:
             _make_room(self._leads)
             self._leads[topic, phase, revision] = lead
@@ -286,8 +284,8 @@ class Usual:
             form.id = form.gap()
             meta = form.gap()
             form.write('"}')
-            common = _encode(about)[len(_PUBLISHED) : -1] + b',"cause":"done:'
-            told = b'","topic":%b%b' % (_encode(phase.topic), common)
+            common = f'{_encode(about)[len(_PUBLISHED) : -1].decode()},"cause":"done:'
+            told = f'","topic":{_encode(phase.topic).decode()}{common}'
         except UnicodeEncodeError:
             return None
         mould = Mould(phase.topic, rule.priority, rule.timeout_ns, phase.identity, revision)
@@ -324,6 +322,11 @@ def _meta_of(phase: Phase, cron: str, metas: dict[str, str]) -> str:
 def _passed(names: tuple[str, ...], first: Mapping[str, str]) -> str:
     passed = {name: first[name] for name in names if name in first and name not in OURS}
     return encode_text(format_sorted(passed))
+
+
+def _is_plain(text: str) -> bool:
+    """Whether JSON holds a text as it is; raises UnicodeEncodeError for what is none."""
+    return len(_encode(text)) == len(text) + 2
 
 
 def _make_room(known: dict[Any, Any]) -> None:

@@ -167,9 +167,15 @@ class Router:
 
     def _usually(self, delivery: Delivery, round_: Round) -> Commit | None:
         """Return what must land for a usual result, None for any other."""
-        commit = self._usual.commit(delivery, round_.ctx, round_.stamps)
-        while commit is not None and not round_.takes(len(commit.plan.children), self._around.stamps):
+        try:
             commit = self._usual.commit(delivery, round_.ctx, round_.stamps)
+            while commit is not None and not round_.takes(len(commit.plan.children), self._around.stamps):
+                commit = self._usual.commit(delivery, round_.ctx, round_.stamps)
+        except (
+            Exception
+        ):  # one hostile result must not stop the others; whoever decides the rest looks at it, too
+            log.exception("a result could not be decided as a usual one", extra={"action": "done.unusual"})
+            return None
         return commit
 
     def _abandon(self, landing: Future[None] | None, ahead: Future[_Claimed] | None) -> None:
