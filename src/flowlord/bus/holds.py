@@ -6,6 +6,7 @@ identity, so the commit that records its outcome ends the membership, whoever ra
 
 from __future__ import annotations
 
+from binascii import unhexlify
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ _DIGEST = blake2b(digest_size=16)
 """What the hash of an outcome begins with: a copy of it costs half of a new one."""
 
 
-_KEY_BYTES = 16
+_KEY_DIGITS = 32
 
 
 class Hold(NamedTuple):
@@ -31,10 +32,10 @@ class Hold(NamedTuple):
 
 def digest(outcome: str) -> bytes:
     """Return the 16 bytes under which an outcome is remembered: those of a key of ours, else their hash."""
-    if len(outcome) == 2 * _KEY_BYTES:
+    if len(outcome) == _KEY_DIGITS:
         try:
-            own = bytes.fromhex(outcome)  # takes capitals, too, and leaves out blanks
-            if len(own) == _KEY_BYTES and outcome == outcome.lower():
+            own = unhexlify(outcome)  # takes capitals, too
+            if outcome == outcome.lower():
                 return own
         except ValueError:
             pass

@@ -175,10 +175,13 @@ class _Rows:
         is_plain = columns.report.count(None) == len(rows) and not any(columns.timeout_ns)
         if is_series or not is_plain or any(columns.origin):
             return _texts(rows, commons)
-        texts = [b""] * (2 * len(rows))
-        texts[0::2] = columns.payload
-        texts[1::2] = [b"{%b}" % common[1:] for common in commons]
-        return texts, list(map(len, texts))
+        count = len(rows)
+        texts, sizes = [b""] * (4 * count), [0] * (2 * count)
+        texts[0::4], texts[1::4] = columns.payload, [b"{"] * count  # as `about_of` puts it together
+        texts[2::4], texts[3::4] = [common[1:] for common in commons], [b"}"] * count
+        sizes[0::2] = map(len, columns.payload)
+        sizes[1::2] = [max(len(common), 1) + 1 for common in commons]
+        return texts, sizes
 
     def streams(self) -> list[list[Any]]:
         """Return where rows are published, and how many one after the other on each stream."""

@@ -103,10 +103,10 @@ class Usual:
         if not parent or cause == REPLAYED or len(payload) > _LONGEST:
             return None
         try:
-            text, is_plain = payload.decode(), _is_plain(parent)
+            text, key = payload.decode(), _encode(parent)
         except UnicodeError:
             return None
-        if not is_plain:
+        if len(key) != len(parent) + 2:  # something in it is not held by JSON as it is
             return None
         task = as_written(text)
         if task is None or task.result != _COMPLETE or not (task.id and task.created):
@@ -219,10 +219,10 @@ class Usual:
 
     def _first(self, meta: str) -> Mapping[str, str]:
         """The first value of each key; many tasks of one hour have the same."""
-        try:
-            return self._firsts[meta]
-        except KeyError:
-            first = parse_first(meta)
+        first = self._firsts.get(meta)
+        if first is not None:
+            return first
+        first = parse_first(meta)
         if len(meta) <= _SHORT:
             _make_room(self._firsts)
             self._firsts[meta] = first
