@@ -158,16 +158,16 @@ each result that a taskmaster on Redis decides, starts a child with and records,
 
 | who | flowlord | floor |
 |---|---|---|
-| Redis: lease, then commit with marks, outcomes and journal | 124 | 35 |
-| the process that decides | 171 | 111, with SQLite |
+| Redis: lease, then commit with marks, outcomes and journal | 91 | 35 |
+| the process that decides | 110 | 111, with SQLite |
 | the process beside it: history | 132 | |
 | the same process: alerts | 4 | |
-| together | 431 | 146 |
+| together | 337 | 146 |
 
 The floor is one process and a server that take turns, so one core is enough for it; ours are three processes that
 share two with the server. While many results wait, the server works beside the process that decides, so with each
-core as fast beside the other as alone half of all, 216, would count, which makes a ratio of 0.68 at best; when two
-cores do no more than one, 146 / 431 makes 0.34. For 0.5 in that case 292 would have to do for all.
+core as fast beside the other as alone half of all, 169, would count, which makes a ratio of 0.87 at best; when two
+cores do no more than one, 146 / 337 makes 0.43. For 0.5 in that case 292 would have to do for all.
 
 A single task costs the server 144 to publish, 161 to claim and 175 to complete; XADD of one field takes 14 to 18. A
 script that does nothing takes 20 to 40, by the length of what it is given (Lua hashes every byte of it), each small
