@@ -118,14 +118,16 @@ is the median of the ratios pair by pair, which other load on the machine distur
 - **Chain**: parents (10,000, with `appendfsync everysec` half of them) are on the bus before anything starts; each
   starts a child, all tasks do nothing. The rate counts parents and children, from the first start until the history
   has the last one. Every task is a publish, a claim, a completion and a decision.
-  On the embedded bus each has landed on disk (`synchronous=FULL`) before it counts; the floor is one process that
-  inserts, marks as claimed and deletes the same rows in batches of 500 with the same pragmas, and writes the history
-  rows, and does nothing else: no JSON is read, nothing is decided, nobody waits for anybody.
+  On the embedded bus each has landed on disk (`synchronous=FULL`; only claims wait for no sync) before it counts; the
+  floor is one process that inserts, marks as claimed and deletes the same rows in batches of 500 with the same pragmas
+  and syncs, and writes the history rows, and does nothing else: no JSON is read, nothing is decided, nobody waits for
+  anybody.
   On Redis the floor is two processes with redis-py: one reads, decodes, encodes and answers, the other reads, decodes,
   starts the child and inserts the rows of history, each in transactions of 500.
 - **Pick-up**: from just before a process calls `publish` to the first line of the task in a worker process that was
   waiting, one task at a time. The floor is the same with two bare processes: insert and commit, a datagram as a bell,
-  mark as claimed and commit. On Redis it is XADD and a process that waits by XREADGROUP BLOCK.
+  mark as claimed and commit, with the pragmas and syncs of ours. On Redis it is XADD and a process that waits by
+  XREADGROUP BLOCK.
 - **Redis** is a server of the bench's own on loopback, without snapshots; but for one line without an append-only file.
   It is emptied before each measure, shares the cores with what is measured, and is asked by redis-py and hiredis.
 - **Publish**: messages that are made already, in lists of 500 and one at a time, against XADD of one field in pipelines
