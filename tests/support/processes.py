@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from flowlord.bus.clock import SystemClock
+from flowlord.bus.sqlite_turn import Turn
 from support.forks import Fork, can_fork, fork
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -130,13 +131,18 @@ class Running:
         def stands_still() -> bool:
             self.tell(signal.SIGSTOP)
             until(lambda: state.read_text().rpartition(")")[2].split()[0] == "T", "it to stand still")
+            turn = Turn(str(bus))
             try:
-                with closing(sqlite3.connect(bus, isolation_level=None, timeout=1.0)) as db:
-                    db.execute("BEGIN EXCLUSIVE")
-                return True
+                if turn.take():  # before it begins and after it has committed it holds nothing else
+                    with closing(sqlite3.connect(bus, isolation_level=None, timeout=1.0)) as db:
+                        db.execute("BEGIN EXCLUSIVE")
+                    return True
             except sqlite3.OperationalError:
-                self.tell(signal.SIGCONT)
-                return False
+                pass
+            finally:
+                turn.close()
+            self.tell(signal.SIGCONT)
+            return False
 
         until(stands_still, "a moment between two steps")
 

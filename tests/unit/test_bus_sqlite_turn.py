@@ -1,6 +1,9 @@
 """Who writes to a SQLite bus does so alone, until its checkpoint is done; and what is synced and what is not."""
 
+import errno
+import fcntl
 import os
+import stat
 import threading
 from contextlib import closing, contextmanager
 from datetime import timedelta
@@ -167,7 +170,110 @@ def test_a_forked_child_that_outlives_its_parents_step_has_no_part_in_the_turn(p
         os.waitpid(child, 0)
 
 
+def test_who_may_write_to_the_bus_may_take_the_turn(path):
+    SqliteBus(path).close()
+    assert stat.S_IMODE(os.stat(f"{path}.lock").st_mode) == 0o600
+    os.unlink(f"{path}.lock")
+    path.chmod(0o664)
+    before = os.umask(0o077)
+    try:
+        with closing(SqliteBus(path)) as bus:
+            bus.publish([message()])
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(os.stat(f"{path}.lock").st_mode) == 0o664
+
+
+def test_a_lock_file_that_root_makes_is_for_the_owner_of_the_bus(path, monkeypatch):
+    given = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "fchown", lambda fd, user, group: given.append((user, group)))
+    SqliteBus(path).close()
+    found = path.stat()
+    assert given == [(found.st_uid, found.st_gid)]
+
+
+def test_a_lock_file_whose_bus_is_gone_tells_that_the_bus_is_gone(path):
+    with closing(SqliteBus(path)) as bus:
+        for name in os.listdir(path.parent):
+            if name.startswith("bus.db") and not name.endswith(".bells"):
+                os.unlink(path.parent / name)
+        with pytest.raises(BusUnusable, match="was removed while it was in use"):
+            bus.publish([message()])
+
+
+@pytest.mark.parametrize("step", ["_is_there", "flock"])
+def test_an_exception_of_a_signal_leaves_no_turn_behind(path, monkeypatch, step):
+    with closing(SqliteBus(path)) as bus, closing(Turn(str(path))) as other:
+        real = fcntl.flock
+
+        def interrupted(fd, operation):
+            real(fd, operation)
+            if operation & fcntl.LOCK_EX:
+                raise KeyboardInterrupt
+
+        def no_look(self):
+            raise OSError(errno.EACCES, "Permission denied")
+
+        with monkeypatch.context() as patched:
+            if step == "flock":
+                patched.setattr(fcntl, "flock", interrupted)
+            else:
+                patched.setattr(Turn, "_is_there", no_look)
+            with pytest.raises((KeyboardInterrupt, BusUnavailable)):
+                bus.publish([message()])
+        assert other.take()
+
+
+def test_who_waits_for_the_turn_of_a_bus_that_is_closed_hears_that(path):
+    with closing(Turn(str(path))) as other:
+        bus = SqliteBus(path)
+        assert other.take()
+        monkeyed = bus._connection._clock.monotonic_ns
+
+        def close():
+            bus._connection._closed.set()  # as the first thing that another thread's close does
+            return monkeyed()
+
+        bus._connection._clock.monotonic_ns = close
+        with pytest.raises(BusUnusable, match="closed"):
+            bus.publish([message()])
+        other.give()
+        bus.close()
+    os.unlink(f"{path}.lock")
+    with pytest.raises(BusUnusable, match="closed"):
+        bus.publish([message()])
+    assert not os.path.exists(f"{path}.lock")
+
+
 # --- synced
+
+
+def test_what_must_be_synced_is_synced_after_an_exception_between_two_steps(path):
+    with closing(SqliteBus(path)) as bus:
+        bus.publish([message()])
+        connection = bus._connection
+        db = connection._db
+
+        class Interrupted:
+            """The connection, with an exception of a signal behind a statement."""
+
+            def __getattr__(self, name):
+                return getattr(db, name)
+
+            def execute(self, statement, *values):
+                found = db.execute(statement, *values)
+                if "synchronous = NORMAL" in statement:
+                    raise KeyboardInterrupt
+                return found
+
+        connection._db = Interrupted()
+        with pytest.raises(KeyboardInterrupt):
+            bus.claim(["extract"], "a", 1)
+        connection._db = db
+        assert db.execute("PRAGMA synchronous").fetchone() == (1,)
+        with connection.writing("commit") as db:
+            assert db.execute("PRAGMA synchronous").fetchone() == (2,)
 
 
 def test_a_claim_waits_for_no_disk_and_everything_else_does(path):

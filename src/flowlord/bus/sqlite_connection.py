@@ -60,7 +60,7 @@ class Connection:
         self._switched = False
         # A rollback journal has no log to start anew, so the engine's own lock is enough for it.
         self._turn = Turn(place.path) if journal_mode == "wal" else None
-        self._synced = True
+        self._synced: bool | None = None  # None: not known
         _Forks.watch(self)
         with self._lock, self._told():
             self._connect()
@@ -208,13 +208,17 @@ class Connection:
 
     @contextmanager
     def _in_turn(self) -> Iterator[None]:
-        if self._turn is None:
+        if self._turn is None or self.closed:
             yield
             return
         try:
             try:
                 soon = self._is_soon(self._turn.take)
             except OSError as error:
+                try:
+                    self.place.check()
+                except BusUnusable as gone:
+                    raise self.refuse(gone) from error
                 raise BusUnavailable(
                     f"{self._turn.path} cannot be locked: {error.strerror}",
                     hint=f"check the disk and the rights: ls -l {self._turn.path}",
@@ -228,6 +232,7 @@ class Connection:
     def _begin(self, db: sqlite3.Connection, synced: bool) -> None:
         if synced != self._synced and self.journal_mode == "wal":
             # Without a sync a rollback journal could not mend the file after a power cut; a log only ends earlier.
+            self._synced = None  # until it is done: a signal's exception may come between
             db.execute(f"PRAGMA synchronous = {'FULL' if synced else 'NORMAL'}")
             self._synced = synced
         # The engine's naps grow to 100 ms, while who has just committed begins again at once: one busy process would
