@@ -110,7 +110,7 @@ def server(under: Sequence[str], folder: str) -> Iterator[tuple[str, int]]:
                     if process.poll() is not None or time.monotonic() > until_s:
                         raise
                     time.sleep(0.1)
-        yield f"redis://127.0.0.1:{port}/0?timeout={PATIENCE_S}", process.pid
+        yield f"redis://127.0.0.1:{port}/0?timeout={PATIENCE_S}&connect_timeout={PATIENCE_S}", process.pid
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(PATIENCE_S)

@@ -49,6 +49,6 @@ def pack(
     ]  # fmt: skip
     for held in commit.acknowledge:
         stream, _, entry_id = held.entry.rpartition("/")
-        is_first = held.deliveries == 1 and f"|{redis_claim.START}|" in held.token
+        is_first = held.deliveries == 1 and held.token.split("|", 2)[1:2] == [redis_claim.START]
         words += (stream, entry_id, token_of(held), int(not is_first))
     return "end" if commit.acknowledge else "single", words
