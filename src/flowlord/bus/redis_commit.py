@@ -25,7 +25,7 @@ _words = msgspec.json.Decoder(list[str]).decode
 _pack = msgspec.msgpack.Encoder().encode
 _LANDED = Committed()
 _DUPLICATE = Committed(duplicate=True)
-FORM = 3
+FORM = 4
 """Of what `pack` returns; the script refuses any other. To be raised here and there with each change of the form."""
 _SAME = -1
 """As the length of an about: it is that of the row before."""

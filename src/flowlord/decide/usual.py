@@ -33,6 +33,8 @@ _MOST: Final = 100
 """Children of one result."""
 _KNOWN: Final = 4096
 """How much of a kind is remembered; others may bring any text."""
+_HOURS: Final = 64
+"""How many texts of meta each phase remembers: neighbours share the hour, and there may be thousands of phases."""
 _SHORT: Final = 400
 """Characters of a text that is remembered."""
 _changing: Final = re.compile('["\\\\\x00-\x1f\u2028\u2029\ud800-\udfff]').search
@@ -314,7 +316,7 @@ def _meta_of(phase: Phase, cron: str, metas: dict[str, str]) -> str:
     _, text = own_text(phase.workflow, cron or None, phase.job)
     meta = _META + encode_text(text) if text else ""
     if len(cron) <= _SHORT:
-        _make_room(metas)
+        _make_room(metas, _HOURS)
         metas[cron] = meta
     return meta
 
@@ -329,6 +331,6 @@ def _is_plain(text: str) -> bool:
     return len(_encode(text)) == len(text) + 2
 
 
-def _make_room(known: dict[Any, Any]) -> None:
-    if len(known) >= _KNOWN:
+def _make_room(known: dict[Any, Any], most: int = _KNOWN) -> None:
+    if len(known) >= most:
         known.clear()

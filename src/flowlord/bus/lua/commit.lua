@@ -4,7 +4,7 @@
 -- later, delayed, later:count, journal, commits, commits:at, batches, batch:lists, open, open:at, open:count and the staged
 -- lists.
 --
--- Form 3: what pack in redis_commit.py sends begins with this number (FORM there); raise both with each change of what
+-- Form 4: what pack in redis_commit.py sends begins with this number (FORM there); raise both with each change of what
 -- ARGV[3] to ARGV[6] hold, so that the two of different versions refuse each other before anything is written.
 --
 -- ARGV[3]  msgpack [form, id, by, now, day, apart, entries, holds, digests, marks, streams, keys, sizes, dues, opens,
@@ -30,7 +30,7 @@
 -- Lua hashes every byte of each string that is made, so texts come once and together, and the facts, which are the
 -- longest, go on as they came unless one of the commits does not land.
 -- Returns those that did not simply land: [place, word, about, found, ...].
-local FORM = 3
+local FORM = 4
 local form, id, by, now, day, apart, entries, holds, digests, marks, streams, keys, sizes, dues, opens, batches,
   advances = unpack(cmsgpack.unpack(ARGV[3]))
 if form ~= FORM then

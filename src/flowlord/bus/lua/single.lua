@@ -10,7 +10,7 @@
 -- ARGV[14] stream of the entry that is acknowledged         ARGV[15]  its id
 -- ARGV[16] |token of its lease            ARGV[17] 1 when somebody may have crashed with it
 -- Returns what `commit` does.
-local FORM = '3'
+local FORM = '4'
 local state = redis.call('HMGET', STATE, 'generation', 'entry', 'ms', 'journal')
 if state[1] ~= ARGV[2] then return redis.status_reply('RESET') end
 local _, _, form, id, by, now, name, topic, rank, key, payload, about, facts, held, held_id, token,
