@@ -2,8 +2,10 @@
 
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 import pytest
+from msgspec.structs import replace
 
 from flowlord.bus.port import JournalEntry, Peeked
 from flowlord.cache.historian import Historian
@@ -79,22 +81,27 @@ def test_a_follower_takes_what_is_there_and_more_at_a_time_when_that_is_not_all(
 
 
 @pytest.mark.parametrize(
-    "tasks, after_s, rest_s",
+    "commits, facts, span_s, rest_s",
     [
-        (1, 10.0, GATHER_S),
-        (FEW // 2 - 1, 0.1, GATHER_S),
-        (300, 0.2, LONGEST_GATHER_S),  # 1,400 more would take 0.5 s
-        (900, 0.05, 0.05 / 1_800 * (ENOUGH - 1_800)),
-        (1_100, 0.05, 0.0),
-        (900, 600.0, GATHER_S),  # the first ones after a long silence tell nothing of the pace
-        (1_000, 0.1, 0.0),  # as many as were asked for: there are more
+        (1, 1, 0.0, GATHER_S),
+        (FEW - 1, 1, 0.1, GATHER_S),
+        (600, 1, 0.2, LONGEST_GATHER_S),  # 1,400 more would take 0.5 s
+        (1_800, 1, 0.05, 0.05 / 1_800 * (ENOUGH - 1_800)),
+        (2, 500, 0.05, 0.05),
+        (2, 500, 0.0, 0.0),  # told in one moment: there may be more
+        (2, 500, -60.0, 0.0),  # or by machines whose clocks differ
+        (300, 1, 600.0, GATHER_S),
+        (1, 1_000, 0.0, GATHER_S),  # one alone tells nothing of the pace
+        (4, 550, 0.05, 0.0),
+        (BATCH, 1, 1.0, 0.0),  # as many as were asked for: there are more
     ],
 )
-def test_the_more_comes_the_longer_it_pays_to_wait_for_more(tasks, after_s, rest_s):
-    clock = VirtualClock()
-    bus = Bus(many(tasks))
-    follower = follower_of(bus, clock)
-    clock.advance(after_s)
+def test_the_faster_facts_are_told_the_longer_it_pays_to_wait_for_more(commits, facts, span_s, rest_s):
+    attempts = iter(range(commits * facts))
+    told = journal([[published(f"k{n}", task(n=n)) for n in islice(attempts, facts)] for _ in range(commits)])
+    last = told[0].at_us + int(span_s * 1e6)
+    bus = Bus([*told[:-1], replace(told[-1], at_us=last)])
+    follower = follower_of(bus, VirtualClock())
     follower.step(0.5)
     assert follower.rest_s == pytest.approx(rest_s)
     bus.entries.clear()

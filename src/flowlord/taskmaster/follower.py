@@ -78,7 +78,6 @@ class Follower:
         self._pruned_ns: int | None = None
         self._is_pruning = False
         self._batch = BATCH
-        self._followed_ns = clock.monotonic_ns()
 
     def step(self, wait_s: float = WAIT_S) -> int:
         """Copy the next entries; returns how many there were."""
@@ -187,13 +186,13 @@ class Follower:
             self._pruned_ns = now
 
     def _gather(self, entries: Sequence[JournalEntry]) -> None:
-        """Choose how long to let more come: at the pace of what came since the last step, until a large step is due."""
-        before_ns, self._followed_ns = self._followed_ns, self._clock.monotonic_ns()
+        """Choose how long to let more come: at the pace at which these were told, until a large step is due."""
         facts = sum(len(entry.facts) for entry in entries)
-        pace_s = (self._followed_ns - before_ns) / 1e9 / facts if facts else LONGEST_GATHER_S
+        # Not at the pace at which they came here: the first ones after a silence waited for it with us.
+        pace_s = max(0, entries[-1].at_us - entries[0].at_us) / 1e6 / max(1, facts)
         if len(entries) >= self._batch or facts >= ENOUGH:
             self.rest_s = 0.0  # more waits already
-        elif facts < FEW or pace_s * FEW > LONGEST_GATHER_S:
+        elif facts < FEW or len(entries) == 1 or pace_s * FEW > LONGEST_GATHER_S:
             self.rest_s = GATHER_S
         else:
             self.rest_s = min(pace_s * (ENOUGH - facts), LONGEST_GATHER_S)
