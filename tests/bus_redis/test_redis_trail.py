@@ -12,6 +12,12 @@ from flowlord.bus.redis_trail import LEAST, OFF
 from flowlord.model.plan import Plan
 
 MANY = LEAST
+BOTH = ("extract", "load")
+
+
+def take_both(bus):
+    """Claim from two topics under the usual lease."""
+    return bus.claim(BOTH, "a", MANY, lease_ns=LEASE)
 
 
 @pytest.fixture
@@ -61,6 +67,53 @@ def test_what_waits_is_claimed_in_order_without_going_through_a_script(bus, call
     bus.commit(Plan(publish=(message("done"),)), acknowledge=last)
     assert counts(bus) == (0, 2 * MANY, 0)
     assert [d.deliveries for d in last] == [1] * MANY
+
+
+def test_of_two_topics_the_one_that_is_older_throughout_is_claimed_without_going_through_a_script(
+    bus, called
+):
+    begin(bus, 3 * MANY)
+    bus.publish([message("load", info=f"c{n}") for n in range(3 * MANY)])
+    called.clear()
+    found = [infos(take_both(bus)) for _ in range(5)]
+    assert found[:2] == [numbers(MANY), numbers(2 * MANY)]
+    assert found[2:] == [[f"c{n}" for n in range(first, first + MANY)] for first in range(0, 3 * MANY, MANY)]
+    # The first one that asks for both, and the first one that finds the other topic, know no trail.
+    assert called == ["claim", "take", "claim", "take", "take"]
+    assert counts(bus) == (0, 3 * MANY, 0)
+
+
+def test_two_topics_are_claimed_by_age_wherever_they_change_places(bus):
+    """Runs of one topic and of the other: longer than a claim, shorter, and of single messages."""
+    total = 0
+    for place, run in enumerate([3 * MANY, 1, MANY, 2 * MANY + 7, 1, 1, 1, MANY - 1, 4 * MANY, 3]):
+        bus.publish([message(BOTH[place % 2], info=str(n)) for n in range(total, total + run)])
+        total += run
+    found: list[str] = []
+    while some := take_both(bus):
+        found += infos(some)
+    assert found == numbers(0, total)
+
+
+@pytest.mark.parametrize("what", ["given back", "more urgent", "foreign"])
+def test_what_goes_first_goes_first_on_another_topic_too(bus, monkeypatch, cli, what):
+    bus.publish([message("load", info="other")])
+    held = take(bus, "load")
+    bus.publish([message(info=str(n)) for n in range(3 * MANY)])
+    assert len(take_both(bus)) == MANY
+    meanwhile = {
+        "given back": lambda: bus.release(held),
+        "more urgent": lambda: bus.publish([message("load", info="other", priority=9)]),
+        # An id that is older than all that waits here.
+        "foreign": lambda: (
+            cli("DEL", "{}:topic:load"),
+            cli("XADD", "{}:topic:load", "1-1", "task", '{"type":"load","info":"other"}'),
+        ),
+    }
+    with monkeypatch.context() as patch:
+        between(bus, patch, meanwhile[what])
+        found = take_both(bus)
+    assert infos(found) == ["other", *numbers(MANY, MANY - 1)]
 
 
 def test_what_another_one_took_meanwhile_is_not_taken_again(bus, called, monkeypatch):

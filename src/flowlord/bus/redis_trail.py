@@ -11,10 +11,11 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
-from flowlord.bus.redis_core import Core
+from flowlord.bus.redis_core import Core, flat
 from flowlord.bus.redis_entry import deliveries_of
 from flowlord.bus.redis_errors import ServerError
-from flowlord.bus.redis_link import Reply
+from flowlord.bus.redis_link import Reply, Word
+from flowlord.bus.redis_names import names_of
 from flowlord.model.message import Delivery
 
 LEAST = 50
@@ -30,8 +31,11 @@ _pack = msgspec.msgpack.Encoder().encode
 class Trail(NamedTuple):
     """Where the last claim of many ended that got all it asked for: more waits behind it, it seems."""
 
+    topic: str
     name: str
     after: str
+    others: tuple[Word, ...]
+    """The other topics that are asked for, each with the name of its normal band."""
 
 
 class Trails:
@@ -53,22 +57,31 @@ class Trails:
 
     def note(self, asked: Asked, found: Sequence[Delivery], limit: int) -> None:
         """Learn from a claim of LEAST or more."""
-        if len(found) < limit or len(asked[1]) > 1:
+        if len(found) < limit:
             return
         if self._off.get(asked, 0) > 0:
             self._off[asked] -= 1
             return
+        topics, topic = asked[1], found[0].topic
         name, _, _ = found[0].entry.rpartition("/")
         last_name, _, last = found[-1].entry.rpartition("/")
-        if name == last_name == asked[1][0]:  # its normal band
-            self._known[asked] = Trail(name, last)
+        if not name == last_name == _normal(topic):
+            return
+        if len(topics) > 1 and any(each.topic != topic for each in found):
+            return
+        others = flat(*((each, _normal(each)) for each in topics if each != topic))
+        self._known[asked] = Trail(topic, name, last, tuple(others))
+
+
+def _normal(topic: str) -> str:
+    return names_of(topic)[2]
 
 
 def _leased(
     core: Core, trail: Trail, lease: str, token: str, consumer: str, limit: int
 ) -> list[Delivery] | None:
     """Read on and lease what is there; None when that was not to be had."""
-    name, after = trail
+    topic, name, after, others = trail
     try:
         read: Reply = core.link.call("XRANGE", core.key(f"topic:{name}"), f"({after}", "+", "COUNT", limit)
     except ServerError:  # what lies there now is no stream
@@ -76,6 +89,6 @@ def _leased(
     if not read:
         return []
     entries = [f"{name}/{entry_id.decode()}" for entry_id, _ in read]
-    if core.run("take", lease, name, name, after, _pack(entries), verb="claim") != 1:
+    if core.run("take", lease, topic, name, after, _pack(entries), *others, verb="claim") != 1:
         return None
     return deliveries_of(name, read, token, consumer, 1, {})
