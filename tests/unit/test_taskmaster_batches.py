@@ -34,6 +34,12 @@ def _few_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"flowlord.{room}.HELD", 600)
 
 
+@pytest.fixture(autouse=True)
+def _files_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine with much to do, rows on the disk take longer than a daemon waits before it goes on without them."""
+    monkeypatch.setattr("flowlord.taskmaster.readings.PATIENCE_S", 60.0)
+
+
 def json_rows(path: Path, rows: int = ROWS, bad: int = 0) -> Path:
     path.write_text("".join("oops\n" if n == bad else f'{{"n": {n}}}\n' for n in range(1, rows + 1)))
     return path

@@ -67,7 +67,12 @@ def test_a_poison_whose_dead_letter_outgrows_the_bus_does_not_stop_the_reaper() 
     assert len(farm.bus.peek("quarantine", 10)) == 1
 
 
-def test_a_damaged_meta_file_hinders_no_other_phase_and_is_told(tmp_path: Path) -> None:
+def test_a_damaged_meta_file_hinders_no_other_phase_and_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "flowlord.taskmaster.readings.PATIENCE_S", 60.0
+    )  # reading it is not the question here
     rows = tmp_path / "rows.json.gz"
     packed = bytearray(gzip.compress(b'{"k":1}\n' * 1000))
     packed[20:40] = b"\xff" * 20
