@@ -23,8 +23,8 @@ GUARDED = re.compile(f"({CLOCK}|{CHANCE})")
 IMPORTS_THEM = re.compile(r"\b(import|from)\b.*\b(time|datetime|random|secrets|os|uuid)\b")
 
 PURE = {"model", "rules", "spec", "decide"}
-# The one door of the pure rooms: workflow files are read here.
-READS_FILES = {"spec/disk.py", "spec/zonenames.py"}
+# The doors of the pure rooms: workflow files are read here, and the names of time zones.
+READS_FILES = {"spec/disk.py", "rules/zonefiles.py"}
 OUTSIDE = re.compile(
     r"(asyncio|fcntl|glob|http|httpx|logging|multiprocessing|os|redis|select|selectors|shutil|signal|socket"
     r"|sqlite3|subprocess|sys|tempfile|threading|urllib\.request|watchdog)(\.|$)|builtins\.(open|print|input)$"

@@ -212,3 +212,25 @@ def test_yaml_texts_stand_where_they_are_written(texts, flow):
         for character, offset in zip(value, spelt, strict=False):
             if character not in " \n":
                 assert text[offset] in (character, "\\"), (value, text, offset)
+
+
+YAML = """\
+phases:
+- &p { task: &t "a
+    b", rule: cron, retry: *t }
+- task: |
+    c
+
+  ? 'template'
+  : {yyyy: , x: []}
+- *p
+"""
+
+
+def test_the_texts_of_yaml_stand_where_a_walk_through_all_places_finds_them():
+    document = our_yaml.read(Source("x.yaml", YAML))
+    found = sorted(document.spans())
+    assert document.leaves is not None
+    assert len(found) == 8  # four of them behind aliases
+    document.leaves = None
+    assert found == sorted(document.spans())

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import islice
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 
@@ -14,6 +14,8 @@ from flowlord.rules.durations import DAY, MINUTE, SECOND
 from flowlord.rules.errors import Unreadable
 from flowlord.rules.moments import format_hour, parse_hour, time_of_info, time_of_path, time_of_task
 from flowlord.rules.rows import rows_of_lines
+from flowlord.rules.zonefiles import is_there
+from flowlord.rules.zones import zone_of
 
 NEW_YORK = ZoneInfo("America/New_York")
 APIA = ZoneInfo("Pacific/Apia")
@@ -421,3 +423,26 @@ def test_date_ranges_are_told_in_utc():
     assert (
         compress_dates([datetime(2024, 1, 2, 1, tzinfo=east), utc(2024, 1, 2, 0)]) == "2024/01/01-2024/01/02"
     )
+
+
+def test_every_zone_of_zoneinfo_is_there():
+    assert [name for name in available_timezones() if not is_there(name)] == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../zoneinfo/UTC",
+        "/usr/share/zoneinfo/UTC",
+        "Europe/",
+        "Europe",
+        "a\0b",
+        "a" * 5000,
+        "\ud800",
+        ".",
+        "zones",
+    ],
+)
+def test_what_is_no_name_of_a_zone_is_unreadable(name):
+    with pytest.raises(Unreadable, match="is no time zone"):
+        zone_of(name)

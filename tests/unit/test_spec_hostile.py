@@ -104,3 +104,15 @@ def test_a_reader_that_is_deep_down_already_gets_a_problem():
         except RecursionError:  # in our own first steps, before there is anything to read
             codes.add("deep")
     assert codes <= {"FL004", "FL013", "deep"}
+
+
+@pytest.mark.parametrize("comma", ['"{}"', "'{}'", '"""\n{}"""', "1 # {}"])
+def test_commas_in_texts_and_comments_are_no_values(comma):
+    text = f'[[phase]]\ntask = "a"\nrule = "cron=@daily"\nx-a = {comma.format("," * 30_000)}\n'
+    workflow, problems = parse(text.encode(), "a.toml")
+    assert workflow is not None, problems
+
+
+def test_too_many_values_are_told_before_they_are_read():
+    _, [problem] = parse(("a = [" + "1," * 30_000).encode(), "a.toml")
+    assert (problem.code, problem.text) == ("FL003", "the file has more than 15,000 values")

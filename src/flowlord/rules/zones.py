@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import Final
 
 from flowlord.rules.errors import Unreadable, quote
+from flowlord.rules.zonefiles import is_there
 
 DAY: Final = timedelta(days=1)
 SECOND: Final = timedelta(seconds=1)
@@ -20,14 +22,19 @@ def zone_of(name: str) -> tzinfo:
     """
     if name in ("", "UTC"):
         return UTC
-    if name.lower() not in _OF_THE_MACHINE:
-        from zoneinfo import ZoneInfo
+    try:
+        return _named(name)
+    except (KeyError, ValueError, OSError):  # unknown; no such form of a name; a folder of zones
+        raise Unreadable(f"{quote(name)} is no time zone: write one like Europe/Berlin or UTC") from None
 
-        try:
-            return ZoneInfo(name)
-        except (KeyError, ValueError, OSError):  # unknown; no such form of a name; a folder of zones
-            pass
-    raise Unreadable(f"{quote(name)} is no time zone: write one like Europe/Berlin or UTC")
+
+@lru_cache(maxsize=64)
+def _named(name: str) -> tzinfo:
+    if name.lower() in _OF_THE_MACHINE or not is_there(name):
+        raise KeyError(name)
+    from zoneinfo import ZoneInfo
+
+    return ZoneInfo(name)
 
 
 def offset_at(instant: datetime, zone: tzinfo) -> timedelta:

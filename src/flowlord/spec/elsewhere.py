@@ -146,7 +146,7 @@ def _zone_hint(name: str) -> str:
 @lru_cache(maxsize=1)
 def _zones() -> dict[str, str]:
     """All zones, by their names and by the names of their cities, in small letters."""
-    from flowlord.spec.zonenames import zone_names
+    from flowlord.rules.zonefiles import zone_names
 
     names = sorted(zone_names(), key=lambda each: (each.count("/") != 1, each), reverse=True)
     cities = {name.rpartition("/")[2].lower(): name for name in names if "/" in name}

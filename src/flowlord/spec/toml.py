@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from itertools import repeat
-from typing import Final
+from typing import Final, NoReturn
 
 import tomli
 
@@ -83,8 +83,7 @@ def _limit_parts(source: Source, data: Table) -> None:
     for _ in range(MAX_DEPTH):
         nodes += len(level)
         if nodes > most:
-            text = f"the file has more than {most:,} values"
-            raise Refused(source.problem("FL003", 0, 0, text, TOO_LONG))
+            _refuse_values(source, most)
         level = [each for each in level if type(each) in _NESTED]
         if not level:
             return
@@ -104,8 +103,16 @@ def _limit_parts(source: Source, data: Table) -> None:
     _limit_depth(source)
 
 
+def _refuse_values(source: Source, most: int) -> NoReturn:
+    text = f"the file has more than {most:,} values"
+    raise Refused(source.problem("FL003", 0, 0, text, TOO_LONG))
+
+
 def _limit(source: Source) -> None:
     """Refuse what would cost tomli more time than it is worth."""
+    most = most_nodes(source.text)
+    if source.text.count(",") > most and STRINGS.sub("", source.text).count(",") > most:
+        _refuse_values(source, most)  # a comma stands behind a value
     lines = source.lines
     if (longest := max(map(len, lines))) > MAX_LINE:
         at = source.offset([len(line) for line in lines].index(longest) + 1, 1)

@@ -65,7 +65,24 @@ def read(source: Source) -> Document:
         spots: dict[str, _Spot] = spot[3]
         document.items = _items(source, data, spots)
         document.part = partial(_part, spots)
+        document.leaves = partial(_leaves, spot)
     return document
+
+
+def _leaves(spot: _Spot) -> list[tuple[int, int, int]]:
+    """Return where each text below a spot begins with its key, begins and ends."""
+    found: list[tuple[int, int, int]] = []
+    spots = [spot]
+    while spots:
+        name, opening, *more = spots.pop()
+        if more:
+            inside = more[1]
+            spots += inside.values() if isinstance(inside, dict) else inside
+        else:
+            start = opening.start_mark.index
+            first = min(name.start_mark.index, start) if name else start  # an alias stands behind
+            found.append((first, start, opening.end_mark.index))
+    return found
 
 
 def _part(spots: dict[str, _Spot], key: str, number: int) -> Node | None:

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
+from operator import itemgetter
 from typing import Final
 
 from msgspec.structs import replace
 
 from flowlord.model.problem import Edit, Fix, Problem, Severity
 from flowlord.spec.codes import CODES
-from flowlord.spec.document import Document, Node, named
+from flowlord.spec.document import Document, named
 from flowlord.spec.near import nearest
 from flowlord.spec.source import Source
 from flowlord.spec.toml import comments_of
@@ -75,8 +76,9 @@ def read_ignores(document: Document, *, yaml: bool, is_known: bool = True) -> Ig
     source = document.source
     if MARK not in source.text:
         return NONE
-    reading = _Reading(source, sorted(_extents(source, document.root)))
-    starts = _in_yaml(document) if yaml else comments_of(source.text)
+    spans = document.spans()
+    reading = _Reading(source, sorted(_extents(source, spans)))
+    starts = _in_yaml(source.text, spans) if yaml else comments_of(source.text)
     for start in starts:
         comment = _COMMENT.match(source.text, start)
         if comment is None:
@@ -210,36 +212,23 @@ def _extent(extents: list[tuple[int, int]], line: int) -> tuple[int, int]:
     return line, line
 
 
-def _extents(source: Source, node: Node) -> list[tuple[int, int]]:
+def _extents(source: Source, spans: list[tuple[int, int, int]]) -> list[tuple[int, int]]:
     """The lines of all texts that have more than one, from their key on."""
-    if isinstance(node.inside, dict):
-        return [each for part in node.inside.values() for each in _extents(source, part)]
-    if isinstance(node.inside, list):
-        return [each for part in node.inside for each in _extents(source, part)]
-    text = source.text
-    end = node.end
-    while end > node.start and text[end - 1] in " \t\n":  # the span of a block in YAML holds blank lines
-        end -= 1
-    if text.find("\n", min(node.key, node.start), end) < 0:
-        return []
-    return [(source.place(min(node.key, node.start))[0], source.place(end)[0])]
+    text, extents = source.text, []
+    for first, start, end in spans:
+        if text.find("\n", first, end) < 0:  # as in nearly all
+            continue
+        while end > start and text[end - 1] in " \t\n":  # the span of a block in YAML holds blank lines
+            end -= 1
+        if text.find("\n", first, end) >= 0:
+            extents.append((source.place(first)[0], source.place(end)[0]))
+    return extents
 
 
-def _in_yaml(document: Document) -> list[int]:
+def _in_yaml(text: str, spans: list[tuple[int, int, int]]) -> list[int]:
     """Return where comments with the mark begin: wherever no text reaches."""
-    spans: list[tuple[int, int]] = []
-
-    def gather(node: Node) -> None:
-        parts = node.inside.values() if isinstance(node.inside, dict) else node.inside or ()
-        if node.inside is None:
-            spans.append((node.start, node.end))
-        else:
-            for part in parts:
-                gather(part)
-
-    gather(document.root)
-    text = document.source.text
     found = [each.end() - len(each[0].lstrip()) for each in _OPEN.finditer(text)]
-    spans.sort()
-    inside = [bisect_right(spans, at, key=lambda each: each[0]) - 1 for at in found]
-    return [at for at, span in zip(found, inside, strict=True) if span < 0 or at >= spans[span][1]]
+    spans = sorted(spans, key=itemgetter(1, 2))
+    starts = [start for _, start, _ in spans]
+    inside = [bisect_right(starts, at) - 1 for at in found]
+    return [at for at, span in zip(found, inside, strict=True) if span < 0 or at >= spans[span][2]]

@@ -199,6 +199,7 @@ def shared(watched: Iterable[Watched]) -> list[Problem]:
     known.sort(key=lambda found: (found[0], found[2].path, found[2].number))
     told: list[Problem] = []
     counts: dict[str, int] = {}
+    full: set[str] = set()  # paths of files of which no more is told
     compared = 0
     places = _MOST_PLACES + sum(len(each.pattern) for _, _, each in known) // 4
     # Those whose ordinary beginning the next one begins with: of each the beginning is one of the next in this list.
@@ -213,7 +214,7 @@ def shared(watched: Iterable[Watched]) -> list[Problem]:
             # What stands behind the last star of both may already show that they have no path in common.
             if not (tail.endswith(other_tail) or other_tail.endswith(tail)):
                 continue
-            if other.phase == each.phase and other.path == each.path:
+            if other.path == each.path and (other.phase == each.phase or each.path in full):
                 continue
             places -= len(each.pattern) * len(other.pattern)
             if not _share(each.pattern, other.pattern):
@@ -223,6 +224,7 @@ def shared(watched: Iterable[Watched]) -> list[Problem]:
             )
             counts[later.path] = counts.get(later.path, 0) + 1
             if counts[later.path] > MOST_FINDINGS:  # as of everything else in one file
+                full.add(later.path)
                 break
             text = f"a file may match this and {named(earlier.pattern)}, too: both phases start"
             hint = f"that is {named(earlier.phase)} ({earlier.path}:{earlier.place.line})"
