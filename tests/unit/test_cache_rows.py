@@ -5,13 +5,17 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import astuple, replace
 
-from flowlord.cache import fresh, rows
+from flowlord.cache import ended, fresh, rows
 from flowlord.cache.attempt import COLUMNS, Attempt
 from flowlord.cache.days import differences
+from flowlord.cache.historian import Historian
 from flowlord.cache.ledger import Ledger
 from flowlord.cache.many import SIZES
 from flowlord.cache.schema import in_memory
+from flowlord.model.plan import FactKind
+from support.clock import VirtualClock
 from support.journal import done, journal, published, task
+from support.journal import told as said
 
 WAITING = Attempt(None, "k", "id", "info", "a=b", "c", "cron", 5, 6, 0, 0, 7,
     "t", "t", "j", "f:t", "f", "r", "b", 7, 2, "m")  # fmt: skip
@@ -105,3 +109,42 @@ def test_what_one_fact_tells_is_written_as_the_attempt_that_it_makes(db, times, 
     assert (attempts, sum(len(some) for _, some in heard_once)) == ([], len(expected))
     assert fresh.write(db, heard_once) == differences(expected, {})
     assert told(db) == [astuple(each) for each in expected.values()]
+
+
+def test_an_attempt_is_made_only_of_what_ends_in_an_unusual_way(monkeypatch) -> None:
+    usual = [f"k{n}" for n in range(300)]
+    unusual = {
+        "msg": [done("msg", msg="said")],
+        "output": [done("output", output="tail")],
+        "twice": [done("twice"), done("twice")],
+        "dead": [done("dead", result="error"), said(FactKind.DEAD, "dead:dead", "tried 3 times")],
+        "back": [done("back")],
+    }
+    historian = Historian(None, VirtualClock())
+    entries = journal(
+        [
+            [published(key) for key in (*usual, *unusual)],
+            said(FactKind.AGAIN, "back", "again: why"),
+            [done(key, result="warn" if key == "k7" else "complete") for key in usual],
+            *unusual.values(),
+        ]
+    )
+    historian.follow(entries[:2])
+    looked_for: list[str] = []
+    known = Historian._known
+    monkeypatch.setattr(Historian, "_known", lambda self, keys: looked_for.extend(keys) or known(self, keys))
+    historian.follow(entries[2:])
+    assert sorted(looked_for) == sorted([*unusual, "dead:dead"])
+    states = dict(historian.connection.execute("SELECT key, state FROM tasks"))
+    assert states == dict.fromkeys([*usual, *unusual], "complete") | {"k7": "warn", "dead": "dead"}
+    historian.close()
+
+
+def test_keys_of_ends_are_told_apart_from_those_that_are_first_heard_of() -> None:
+    entries = journal(
+        [[published("new"), done("new")], done("old"), [done("gone"), said(FactKind.LATE, "gone")]]
+    )
+    once, others = ended.heard(entries, first_heard=True)
+    assert (list(once), others) == (["old"], {"gone"})
+    once, others = ended.heard(entries, first_heard=False)
+    assert (list(once), others) == (["old"], {"gone", "new"})

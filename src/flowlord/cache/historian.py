@@ -7,21 +7,22 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from msgspec.json import Decoder
 from msgspec.structs import astuple
 
-from flowlord.cache import days, fresh, lost, rows
+from flowlord.cache import days, ended, fresh, lost, rows
 from flowlord.cache.attempt import COLUMNS, Attempt
 from flowlord.cache.checkpoint import Checkpoints
-from flowlord.cache.ledger import Entry, Ledger, holes, keys_of
-from flowlord.cache.many import SIZES, Many, row
+from flowlord.cache.ledger import Entry, Ledger, holes
+from flowlord.cache.many import Many, row, select_in
 from flowlord.cache.prune import Pruner
 from flowlord.cache.rows import CHANGING, empty
 from flowlord.cache.schema import Restore, as_of, in_memory, is_damage, open_writer, set_aside, transaction
+from flowlord.cache.writing import is_usual
 from flowlord.model.clock import Clock
 
 log = logging.getLogger("flowlord.history")
@@ -274,7 +275,7 @@ class Historian:
             new = [entry for entry in entries if entry.seq > seq]
             if not new:
                 return 0
-            ledger = self._ledger(new, first_heard=first_heard)
+            ledger = self._ledger(new, first_heard=first_heard, at_once=not mended)
             if mended:
                 ledger = _harmless(ledger)
                 rows.write_harmless(self.connection, ledger.changed.values())
@@ -295,27 +296,34 @@ class Historian:
             )  # fmt: skip
         return len(new)
 
-    def _ledger(self, entries: Sequence[Entry], *, first_heard: bool) -> Ledger:
-        ledger = Ledger(self._known(keys_of(entries, first_heard=first_heard)))
-        ledger.apply(entries)
+    def _ledger(self, entries: Sequence[Entry], *, first_heard: bool, at_once: bool) -> Ledger:
+        """Take in these entries; with `at_once`, rows that wait are changed already by what ends them."""
+        once, keys = ended.heard(entries, first_heard=first_heard)
+        if not at_once:
+            keys.update(once)
+            once.clear()
+        waiting: list[ended.Known] = []
+        for each in ended.known(self.connection, list(filter(_can_be_kept, once))):
+            if each.only_waits and is_usual(once[each.key][0]):
+                waiting.append(each)
+            else:
+                keys.add(each.key)
+        if waiting:
+            days.write(self.connection, ended.write(self.connection, waiting, once))
+        ledger = Ledger(self._known(list(filter(_can_be_kept, keys))))
+        ledger.apply(entries, passed={each.key for each in waiting})
         return ledger
 
-    def _known(self, keys: Iterable[str]) -> list[Attempt]:
-        wanted = [key for key in keys if key.isascii() or _can_be_kept(key)]
-        found: list[Attempt] = list(self._selected(_SELECT_CHANGING, wanted))
+    def _known(self, keys: Sequence[str]) -> list[Attempt]:
+        found = self._selected(_SELECT_CHANGING, keys)
         # Those that were first heard of by their end: who they are may be told bit by bit.
         if whole := [attempt.key for attempt in found if not attempt.published_us]:
             found = [attempt for attempt in found if attempt.published_us]
             found += self._selected(_SELECT, whole)
         return found
 
-    def _selected(self, sql: str, keys: Sequence[str]) -> Iterator[Attempt]:
-        for at in range(0, len(keys), SIZES[0]):
-            some = keys[at : at + SIZES[0]]
-            size = min(size for size in SIZES if size >= len(some))
-            padded = [*some, *[None] * (size - len(some))]
-            [[told]] = self.connection.execute(sql + row(size), padded)
-            yield from _rows(told)
+    def _selected(self, sql: str, keys: Sequence[str]) -> list[Attempt]:
+        return [each for told in select_in(self.connection, sql, keys) for each in _rows(told)]
 
     def _write_attempts(self, ledger: Ledger) -> None:
         db = self.connection
@@ -342,6 +350,8 @@ class Historian:
 
 
 def _can_be_kept(text: str) -> bool:
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -5,7 +5,7 @@ Applying facts one by one or all at once gives the same rows, and the order of t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
 from typing import Final, Protocol
 
@@ -141,8 +141,8 @@ class Ledger:
         """Take an attempt as it is for one that was touched."""
         self._touched[attempt.key] = attempt
 
-    def apply(self, entries: Iterable[Entry]) -> None:
-        """Take in what these entries tell."""
+    def apply(self, entries: Iterable[Entry], passed: Collection[str] = ()) -> None:
+        """Take in what these entries tell, except of the keys in `passed`: facts of theirs are taken in elsewhere."""
         known, new = self._known, self._new
         for entry in entries:
             at = entry.at_us
@@ -155,6 +155,8 @@ class Ledger:
                 ]
             for fact in facts:
                 key = fact.key
+                if key in passed:
+                    continue
                 if key not in new and key not in known and is_usual(fact):
                     new[key] = (fact, at)
                 else:

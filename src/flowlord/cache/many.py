@@ -7,7 +7,7 @@ row, and beside a thread that computes it waits for it each time.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any, NamedTuple
@@ -40,6 +40,16 @@ class Many(NamedTuple):
 def row(width: int, before: str = "") -> str:
     """Return a row of that many parameters, behind what `before` says."""
     return f"({before}{', '.join('?' * width)})"
+
+
+def select_in(db: sqlite3.Connection, sql: str, values: Sequence[str]) -> Iterator[str]:
+    """Yield the answer, one text each, to `sql` with lists of some of these values behind it."""
+    for at in range(0, len(values), SIZES[0]):
+        some = values[at : at + SIZES[0]]
+        size = min(size for size in SIZES if size >= len(some))
+        padded = [*some, *[None] * (size - len(some))]
+        [[told]] = db.execute(sql + row(size), padded)
+        yield told
 
 
 @lru_cache(64)
