@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from binascii import b2a_base64
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -162,8 +162,8 @@ class _Rows:
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self._rows = rows
-        columns = Row(*zip(*rows, strict=True)) if rows else Row(*[()] * len(Row._fields))  # type: ignore[arg-type]
-        self._columns: Any = columns
+        columns: Iterable[Any] = zip(*rows, strict=True) if rows else [()] * len(Row._fields)
+        self._columns: Any = Row(*columns)
         self.keys: Sequence[str] = self._columns.key
 
     def texts(self, commons: Sequence[bytes]) -> tuple[list[bytes], list[int]]:

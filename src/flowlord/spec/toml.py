@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from itertools import repeat
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import tomli
 
@@ -78,7 +78,7 @@ def _limit_parts(source: Source, data: Table) -> None:
     if total > MAX_PHASES:
         text = f"the file has {total:,} phases, more than {MAX_PHASES:,}"
         raise Refused(source.problem("FL003", 0, 0, text))
-    level: list[object] = list(data.values())  # of what lies in no table the checks tell it
+    level: list[Any] = list(data.values())  # of what lies in no table the checks tell it
     nodes, most = 0, most_nodes(source.text)
     for _ in range(MAX_DEPTH):
         nodes += len(level)
@@ -87,7 +87,7 @@ def _limit_parts(source: Source, data: Table) -> None:
         level = [each for each in level if type(each) in _NESTED]
         if not level:
             return
-        if (longest := max(map(len, level))) > MAX_KEYS:  # type: ignore[arg-type]
+        if (longest := max(map(len, level))) > MAX_KEYS:
             for each in level:
                 if isinstance(each, dict) and len(each) > MAX_KEYS:
                     text = f"a table with more than {MAX_KEYS:,} keys"
@@ -95,11 +95,7 @@ def _limit_parts(source: Source, data: Table) -> None:
             if longest > MAX_PHASES:
                 text = f"a list with more than {MAX_PHASES:,} values"
                 raise Refused(source.problem("FL003", 0, 0, text, TOO_LONG))
-        level = [
-            each
-            for part in level
-            for each in (part.values() if type(part) is dict else part)  # type: ignore[attr-defined]
-        ]
+        level = [each for part in level for each in (part.values() if type(part) is dict else part)]
     _limit_depth(source)
 
 
