@@ -1,18 +1,21 @@
 """Any text at all: workflows or problems with places inside the text, never an exception."""
 
+import tomli
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flowlord.model.problem import Severity
 from flowlord.rules.metastring import unescape
 from flowlord.rules.template import Template
-from flowlord.spec import toml
-from flowlord.spec.document import Node
+from flowlord.spec import toml, toml_plain, yaml_plain
+from flowlord.spec.document import Document, Node
 from flowlord.spec.near import distance, near_miss
 from flowlord.spec.parse import parse
 from flowlord.spec.phases import _ODD_TOKEN
 from flowlord.spec.rule import decoded, parse_rule
 from flowlord.spec.source import Refused, Source
+from flowlord.spec.yaml import read as read_yaml
+from flowlord.spec.yaml_events import read_events
 
 TOML = """\
 # the whole language in one file
@@ -126,6 +129,20 @@ LINES = st.sampled_from([
 
 
 @given(st.lists(LINES | st.text(max_size=12), max_size=12))
+@example(["[[phase]]", 'task = "a"', "[[phases]]", "", "[[phase]]", "retry = 3 # times"])
+def test_plain_toml_is_read_as_tomli_reads_it(lines):
+    text = "\n".join(lines)
+    plain = toml_plain.read_plain(text, lines := text.split("\n"))
+    if plain is not None:
+        assert plain.data == tomli.loads(text)
+        tables = {key: value for key, value in plain.data.items() if isinstance(value, list)}
+        assert {key: len(value) for key, value in tables.items()} == {
+            key: len(found) for key, found in plain.headers.items()
+        }
+        assert all(key in lines[line - 1] for key, found in plain.headers.items() for line in found)
+
+
+@given(st.lists(LINES | st.text(max_size=12), max_size=12))
 def test_the_places_in_one_phase_are_those_that_a_look_at_the_whole_file_finds(lines):
     try:
         document = toml.read(Source("f", "\n".join(lines)))
@@ -136,6 +153,68 @@ def test_the_places_in_one_phase_are_those_that_a_look_at_the_whole_file_finds(l
     for item, node in zip(document.items, near, strict=True):
         key, number = item.path
         assert written_out(node) == written_out(whole.inside[key].inside[number])
+
+
+YAML_LINES = st.sampled_from([
+    "", "  ", "# words: all", "phases:", "phases: # here", "phase:", "x-own:", "- task: a", "  - task: b",
+    "- rule: a#b ",
+    "  retry: 3", "    retry: +7", "  rule: cron=0 6 * * *&offset=-24h", "    rule: 'a: b # c'", '  rule: "a" # c: d',
+    "  template: a:b", "  template: a: b", "  template: a:", "  template: {yyyy}", "  template: a{yyyy}", "  a-b: ~",
+    "  template: true", "  template: 'true'", "  template: Null", "  on: no", "  retry: 03", "  retry: 1e3",
+    "  retry: 12345678901234567890", "  a: 'it''s'", '  a: "\\t"', "  a: 'b", "    b'", "  a: b", "    b", "  a:",
+    "  a: ",
+    "  - a", "-  task: a", "- ", "-", "- - a: b", "--- a", "---", "...", "%YAML 1.1", "  <<: a", "  a: *b", "  a: &b c",
+    "  a: !!str c", "  ? a", "  a: |", "  a: [b, c]", "  é: a", "  a: é", "  a: b\tc", "\ta: b", "  a: .", "  a: ...",
+    "  a: \x85", "  a: b\u2028", "  a: \ufeff", "  a: ²", "  a: \U0001d11e", "other: a", "  a : b", "  a:  b  ",
+    " a: b",
+])  # fmt: skip
+PLAIN_YAML = st.sampled_from([
+    "", " # a: b", "- task: a", "- task: b:c # d", "  retry: 3", "  rule: cron=@daily&for=2d", "  template: '{yyyy}'",
+    '  dependsOn: "a"', "  own: no", "  é: 1", "  x: a  #b", "  y: a #b", "- retry: 0  ", "  on: TRUE", "  off: '#'",
+])  # fmt: skip
+
+
+def same_document(plain: Document, events: Document) -> None:
+    assert plain.data == events.data
+    assert [type(each) for each in plain.data] == [type(each) for each in events.data]
+    assert plain.items == events.items
+    for item in plain.items:
+        assert written_out(plain.node(item.path)) == written_out(events.node(item.path))
+    assert sorted(plain.spans()) == sorted(events.spans())
+    assert written_out(plain.root) == written_out(events.root)
+
+
+@given(
+    st.lists(YAML_LINES | st.text(max_size=12), max_size=10)
+    | st.lists(PLAIN_YAML, min_size=1, max_size=10).map(lambda lines: ["phases:", *lines])
+    | st.lists(PLAIN_YAML, max_size=10).map(
+        lambda lines: ["# a", "phase:", "  - task: a", *(f"  {each}" for each in lines)]
+    )
+)
+@example(["phases:", "- task: a", "  rule: b # c", "", "# d", "- task: e", "  retry: 3", "", ""])
+def test_plain_yaml_is_read_as_libyaml_reads_it_with_the_same_places(lines):
+    source = Source("f", "\n".join(lines))
+    if yaml_plain.read_plain(source) is not None:
+        same_document(read_yaml(source), read_events(source))
+
+
+def test_plain_files_are_read_as_such():
+    lines = [
+        "# what",
+        "phases:  # all",
+        "  - task: a:b",
+        "    rule: cron=0 6 * * *  # daily",
+        "",
+        "  - task: 'c'",
+    ]
+    plain = yaml_plain.read_plain(Source("f", "\n".join(lines)))
+    assert plain is not None
+    assert plain.data == {"phases": [{"task": "a:b", "rule": "cron=0 6 * * *"}, {"task": "c"}]}
+    text = "# what\n[[phase]] # a\ntask = \"a:b\"\nretry=3\n\n  [[phase]]\ntask = 'c' # d\n"
+    assert toml_plain.read_plain(text, text.split("\n")) == (
+        {"phase": [{"task": "a:b", "retry": 3}, {"task": "c"}]},
+        {"phase": [2, 6]},
+    )
 
 
 def written_out(node: Node) -> tuple[object, ...]:

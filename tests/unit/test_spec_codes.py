@@ -23,7 +23,9 @@ EXAMPLES: dict[str, list[tuple[str, str | bytes, tuple[int, int, int]]]] = {
     "FL003": [
         ("a.toml", "# " + "x" * (1 << 20), (0, 0, 0)),
         ("a.toml", "a = 1\nb = '" + "x" * 70_000 + "'", (2, 1, 1)),
-        ("a.toml", "[[phase]]\n" * 5_001, (1, 1, 1)),
+        ("a.toml", "[[phase]]\n" * 5_001, (5_001, 1, 1)),
+        ("a.toml", "x-a = 1\nx-b = [[" + "1," * 5_001 + "]]", (2, 8, 8)),
+        ("a.toml", "[x-a]\n[[x-a.b]]\n[x-a.b.c]\n" + "".join(f"k{n} = 1\n" for n in range(1_001)), (3, 8, 9)),
         ("a.yaml", "phases: [" + "a," * 5_001 + "]", (1, 10_010, 10_011)),
         ("a.yaml", "phases: {" + "".join(f"{n}," for n in range(1_001)) + "}", (1, 3_900, 3_904)),
         ("a.toml", rule("&a" * 501), (3, 8, 1012)),

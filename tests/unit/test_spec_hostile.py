@@ -5,8 +5,7 @@ from itertools import pairwise
 import pytest
 
 from flowlord.spec.parse import parse
-from flowlord.spec.source import MAX_BYTES
-from flowlord.spec.yaml import MAX_NODES
+from flowlord.spec.source import MAX_BYTES, MAX_NODES
 
 LETTERS = "abcdefghijkl"
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
@@ -63,17 +62,17 @@ def test_a_hostile_file_is_refused_or_read_and_never_raises(name):
 
 
 def test_the_nodes_of_yaml_are_counted_while_they_are_made(monkeypatch):
-    from flowlord.spec import yaml
+    from flowlord.spec import yaml_events
 
     seen = 0
 
-    class Counting(yaml.LOADER):
+    class Counting(yaml_events.LOADER):
         def get_event(self):
             nonlocal seen
             seen += 1
             return super().get_event()
 
-    monkeypatch.setattr(yaml, "LOADER", Counting)
+    monkeypatch.setattr(yaml_events, "LOADER", Counting)
     _, [problem] = parse(HOSTILE["values.yaml"].encode(), "a.yaml")
     assert problem.code == "FL003"
     assert seen <= MAX_NODES + 10

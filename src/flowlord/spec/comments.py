@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from flowlord.spec.document import Document, Node, Path
+from flowlord.spec.document import TABLES, Document, Node, Path
 from flowlord.spec.draft import Draft, DraftPhase, Entry
-from flowlord.spec.toml import TABLES
 
 # A string or a comment of TOML; strings of valid text are closed.
 _TOML: Final = re.compile(

@@ -12,6 +12,8 @@ from flowlord.model.problem import Edit, Fix, Problem, Severity
 from flowlord.spec.codes import CODES, SAFE
 from flowlord.spec.source import Source
 
+TABLES: Final = ("phase", "phases")  # the list of phases, in any case
+FLAT: Final = "a phase is flat: its fields are texts, its rule a text or a table"
 MOST_FINDINGS: Final = 300  # of each severity in one file
 _LONGEST_NAME: Final = 60
 _FIELD: Final = re.compile(

@@ -9,6 +9,7 @@ from typing import Final
 from flowlord.model.problem import Severity
 from flowlord.model.workflow import Phase, Rule
 from flowlord.spec.document import (
+    TABLES,
     Document,
     Fields,
     Finding,
@@ -25,7 +26,6 @@ from flowlord.spec.near import nearest
 from flowlord.spec.options import Options
 from flowlord.spec.rule import EMPTY, parse_rule, parse_table, rule_text
 from flowlord.spec.source import MAX_KEYS
-from flowlord.spec.toml import TABLES
 
 MOST_RETRIES: Final = 1_000_000
 _ERROR: Final = Severity.ERROR

@@ -10,7 +10,7 @@ import tomli
 from flowlord.model.problem import Problem
 from flowlord.spec.document import named
 from flowlord.spec.source import Source
-from flowlord.spec.toml import STRINGS
+from flowlord.spec.toml_limits import STRINGS
 
 _KEY: Final = re.compile(r"[ \t]*([A-Za-z0-9_.-]+|\"[^\"\n]*\"|'[^'\n]*')[ \t]*=")
 _HEADER: Final = re.compile(r"[ \t]*\[")

@@ -1,338 +1,49 @@
-"""YAML to a document, built from libyaml's events: nothing is made that was not counted first.
-
-Plain words stay text (`no`, `1:30:00`, dates); only integers, `true`, `false` and `null` mean something else.
-"""
+"""YAML to a document: `yaml_plain` reads the plain ones, `yaml_events` all others."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from functools import partial
-from typing import Any, Final, NoReturn, TypeAlias
-
-import yaml
-
-from flowlord.spec.document import Document, Item, Node, Table, kind_of, named
-from flowlord.spec.source import (
-    MAX_DEPTH,
-    MAX_KEYS,
-    MAX_NODES,
-    MAX_PHASES,
-    TOO_LONG,
-    Refused,
-    Source,
-    most_nodes,
-)
-from flowlord.spec.toml import FLAT, TABLES
+from flowlord.spec.document import TABLES, Document, Item, Node
+from flowlord.spec.source import Source
 from flowlord.spec.yaml_places import spell
-
-LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-MAX_ALIASES: Final = 100
-_CORE: Final = "tag:yaml.org,2002:"
-_UNTAGGED: Final = "take it out: a value is text, a number, true or false, a list or a table"
-_BREAKS: Final = re.compile("[\r\x85\u2028\u2029]")
-_INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}", re.ASCII)
-_DIGITS: Final = frozenset("-+0123456789")
-_WORDS: Final = {
-    "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
-    "null": None, "Null": None, "NULL": None, "~": None, "": None,
-}  # fmt: skip
+from flowlord.spec.yaml_plain import Plain, read_plain
 
 
 def read(source: Source) -> Document:
     """Return what the text says.
 
+    Plain words stay text (`no`, `1:30:00`, dates); only integers, `true`, `false` and `null` mean something else.
+
     Raises:
         Refused: no YAML, a part of it that flowlord does not take, or more than it takes.
     """
-    compose = _Compose(source)
-    try:
-        data, spot = compose.run()
-    except yaml.YAMLError as error:
-        from flowlord.spec.yaml_syntax import told
+    plain = read_plain(source)
+    if plain is None:
+        from flowlord.spec.yaml_events import read_events  # libyaml takes 25 ms to load
 
-        raise Refused(told(source, error)) from error
-    except RecursionError as error:
-        raise Refused(source.problem("FL004", 0, 0, "the file is nested too deeply")) from error
-    document = Document(
+        return read_events(source)
+    return Document(
         source,
-        data,
-        lambda: _place_of(spot) if spot else Node(0, 0, 0, 0, {}),
+        plain.data,
+        lambda: _places(source),
         lambda node, text: spell(source.text, node, text),
+        _items(plain),
         is_yaml=True,
+        part=plain.part,
+        leaves=plain.leaves,
     )
-    if spot:
-        spots: dict[str, _Spot] = spot[3]
-        document.items = _items(source, data, spots)
-        document.part = partial(_part, spots)
-        document.leaves = partial(_leaves, spot)
-    return document
 
 
-def _leaves(spot: _Spot) -> list[tuple[int, int, int]]:
-    """Return where each text below a spot begins with its key, begins and ends."""
-    found: list[tuple[int, int, int]] = []
-    spots = [spot]
-    while spots:
-        name, opening, *more = spots.pop()
-        if more:
-            inside = more[1]
-            spots += inside.values() if isinstance(inside, dict) else inside
-        else:
-            start = opening.start_mark.index
-            first = min(name.start_mark.index, start) if name else start  # an alias stands behind
-            found.append((first, start, opening.end_mark.index))
-    return found
+def _places(source: Source) -> Node:
+    """Find all places, which few ask for: those in one phase are found without."""
+    from flowlord.spec.yaml_events import read_events
+
+    return read_events(source).root
 
 
-def _part(spots: dict[str, _Spot], key: str, number: int) -> Node | None:
-    """Return where one entry of a list at the top stands."""
-    entries = spots[key][3] if key in spots and len(spots[key]) > 2 else None
-    return _place_of(entries[number]) if isinstance(entries, list) and number < len(entries) else None
-
-
-_Spot: TypeAlias = tuple[Any, ...]
-"""Where a part of a list or table stands, in events: that of its key, None in a list, and that of its text; of a list
-or table those of both its ends, and the spots of what is inside. Few are asked for their place."""
-
-
-def _place_of(spot: _Spot) -> Node:
-    name, opening, *more = spot
-    start, end = _span(opening)
-    key, key_end = _span(name) if name else (start, start)
-    if not more:
-        return Node(start, end, key, key_end)
-    closing, spots = more
-    return _Part(start, _span(closing)[1], key, key_end, spots)
-
-
-class _Part(Node):
-    """A list or table, the places of whose parts are found when somebody asks."""
-
-    __slots__ = ("_found", "_spots")
-
-    def __init__(
-        self, start: int, end: int, key: int, key_end: int, spots: dict[str, _Spot] | list[_Spot]
-    ) -> None:
-        self._found: dict[str, Node] | list[Node] | None = None
-        self._spots = spots
-        self.start, self.end, self.key, self.key_end = start, end, key, key_end
-
-    @property
-    def inside(self) -> dict[str, Node] | list[Node] | None:
-        if self._found is None:
-            if isinstance(self._spots, dict):
-                self._found = {key: _place_of(spot) for key, spot in self._spots.items()}
-            else:
-                self._found = list(map(_place_of, self._spots))
-        return self._found
-
-    @inside.setter
-    def inside(self, value: dict[str, Node] | list[Node] | None) -> None:
-        self._found = value
-
-
-class _Compose:
-    """One walk through the events; counts what it meets."""
-
-    def __init__(self, source: Source) -> None:
-        self.source = source
-        # yaml.parse asks twice for each event; of a large file that is a third of the time.
-        self.next: Callable[[], Any] = LOADER(source.text).get_event
-        self.most = most_nodes(source.text)
-        self.left = self.most  # values that may still be written
-        self.repeated = 0  # values behind aliases
-        self.aliases = 0
-        # Value, spot and number of values; None while the value is still open.
-        self.anchors: dict[str, tuple[object, _Spot, int] | None] = {}
-
-    def run(self) -> tuple[Table, _Spot | None]:
-        """Return what the text says, and the spot of it all; none when it says nothing."""
-        self.next()  # start of the stream
-        event = self.next()
-        if isinstance(event, yaml.StreamEndEvent):
-            return {}, None
-        first = self.next()
-        data, spot = self.value(first, 0, None)
-        self.next()  # end of the document
-        event = self.next()
-        if not isinstance(event, yaml.StreamEndEvent):
-            self.refuse("FL007", event, "a second document in one file", "one file is one workflow: split it")
-        if data is None:
-            return {}, None
-        if not isinstance(data, dict):
-            self.refuse("FL010", first, f"the file is {kind_of(data)}, not a table", "begin with 'phases:'")
-        return data, spot
-
-    def value(self, event: Any, depth: int, name: Any) -> tuple[object, _Spot]:
-        """Read the value that `event` begins, behind the key `name` in a table; return it with its spot."""
-        before = self.left - self.repeated
-        self.left -= 1
-        if self.left < 0:
-            self.too_many(event)
-        if isinstance(event, yaml.AliasEvent):
-            return self.alias(event, name)
-        if event.anchor is not None:
-            self.anchors[event.anchor] = None
-        data: object
-        spot: _Spot
-        if isinstance(event, yaml.ScalarEvent):
-            data, spot = self.scalar(event), (name, event)
-        elif depth >= MAX_DEPTH:
-            self.refuse("FL004", event, f"lists and tables more than {MAX_DEPTH} deep", FLAT)
-        elif isinstance(event, yaml.SequenceStartEvent):
-            data, spot = self.sequence(event, depth, name)
-        else:
-            data, spot = self.mapping(event, depth, name)
-        if event.anchor is not None:
-            self.anchors[event.anchor] = data, spot, before - self.left + self.repeated
-        return data, spot
-
-    def too_many(self, event: Any) -> NoReturn:
-        self.refuse("FL003", event, f"the file has more than {self.most:,} values", TOO_LONG)
-
-    def alias(self, event: Any, name: Any) -> tuple[object, _Spot]:
-        self.aliases += 1
-        if self.aliases > MAX_ALIASES:
-            self.refuse("FL007", event, f"the file has more than {MAX_ALIASES} aliases")
-        if event.anchor not in self.anchors:
-            hint = "text that begins with * stands in quotes"
-            self.refuse("FL006", event, f"no anchor {named(event.anchor)} stands above", hint)
-        known = self.anchors[event.anchor]
-        if known is None:
-            self.refuse("FL007", event, f"the anchor {named(event.anchor)} holds itself")
-        data, spot, nodes = known
-        self.repeated += nodes  # as if it were written out
-        if self.repeated > MAX_NODES:
-            self.refuse("FL003", event, f"the file has more than {MAX_NODES:,} values")
-        return data, (name, *spot[1:])
-
-    def sequence(self, opening: Any, depth: int, name: Any) -> tuple[list[object], _Spot]:
-        if opening.tag is not None:
-            self.tagged(opening, "seq")
-        data: list[object] = []
-        spots: list[_Spot] = []
-        following, text, table = self.next, yaml.ScalarEvent, yaml.MappingStartEvent
-        end_of_list = yaml.SequenceEndEvent
-        while (kind := type(event := following())) is not end_of_list:
-            if len(data) == MAX_PHASES:
-                self.refuse("FL003", event, f"a list with more than {MAX_PHASES:,} values", TOO_LONG)
-            if event.anchor is None and (kind is text or (kind is table and depth < MAX_DEPTH - 1)):
-                self.left -= 1  # as nearly all are
-                if self.left < 0:
-                    self.too_many(event)
-                if kind is table:
-                    value, spot = self.mapping(event, depth + 1, None)
-                    data.append(value)
-                    spots.append(spot)
-                    continue
-                word: object = event.value
-                if event.tag or word in _WORDS or (not event.style and event.value[0] in _DIGITS):
-                    word = self.scalar(event)
-                data.append(word)
-                spots.append((None, event))
-                continue
-            other, spot = self.value(event, depth + 1, None)
-            data.append(other)
-            spots.append(spot)
-        return data, (name, opening, event, spots)
-
-    def mapping(self, opening: Any, depth: int, name: Any) -> tuple[Table, _Spot]:
-        if opening.tag is not None:
-            self.tagged(opening, "map")
-        data: Table = {}
-        spots: dict[str, _Spot] = {}
-        following, text, end_of_table = self.next, yaml.ScalarEvent, yaml.MappingEndEvent
-        while (kind := type(first := following())) is not end_of_table:
-            if kind is text and first.tag is None and first.anchor is None and first.value != "<<":
-                self.left -= 1
-                key = first.value
-            else:
-                key = self.key(first)
-            if len(data) == MAX_KEYS and depth:  # of what lies in no table the checks tell it
-                self.refuse("FL003", first, f"a table with more than {MAX_KEYS:,} keys", TOO_LONG)
-            if key in data:
-                line = self.source.place(_span(spots[key][0])[0])[0]
-                self.refuse(
-                    "FL008", first, f"the key {named(key)} is repeated", f"line {line} has it already"
-                )
-            event = following()
-            if type(event) is text and event.anchor is None:
-                self.left -= 1
-                if self.left < 0:
-                    self.too_many(event)
-                word: object = event.value
-                if event.tag or word in _WORDS or (not event.style and event.value[0] in _DIGITS):
-                    word = self.scalar(event)
-                data[key] = word
-                spots[key] = first, event
-                continue
-            data[key], spots[key] = self.value(event, depth + 1, first)
-        return data, (name, opening, first, spots)
-
-    def key(self, event: Any) -> str:
-        if not isinstance(event, yaml.ScalarEvent):
-            self.refuse("FL007", event, "a key must be a word")
-        if not event.tag and event.anchor is None and event.value != "<<":
-            self.left -= 1
-            return str(event.value)
-        if event.value == "<<" and not event.style:
-            self.refuse(
-                "FL007",
-                event,
-                "merge keys (<<) are not taken",
-                "write the fields out, or use an alias for each value",
-            )
-        self.value(event, MAX_DEPTH, None)  # counted, and its tag and anchor seen
-        return str(event.value)
-
-    def scalar(self, event: Any) -> object:
-        text: str = event.value
-        if not event.tag and text not in _WORDS and (event.style or text[:1] not in _DIGITS):
-            return text
-        tag = (event.tag or "").removeprefix(_CORE)
-        # Empty style is what libyaml reports for plain text, None what the parser in Python does.
-        plain = not event.style and not event.tag
-        if (plain or tag in ("bool", "null")) and text in _WORDS:
-            return _WORDS[text]
-        if (plain or tag == "int") and _INTEGER.fullmatch(text):
-            return int(text)
-        if tag not in ("", "!", "str"):
-            self.refuse("FL007", event, f"the tag {_tag(event)} is not taken for {named(text)}", _UNTAGGED)
-        return text
-
-    def tagged(self, event: Any, wanted: str) -> None:
-        if event.tag not in (None, "!", _CORE + wanted):
-            self.refuse("FL007", event, f"the tag {_tag(event)} is not taken", _UNTAGGED)
-
-    def refuse(self, code: str, event: Any, text: str, hint: str = "") -> NoReturn:
-        start, end = _span(event)
-        raise Refused(self.source.problem(code, start, max(end, start + 1), text, hint))
-
-
-def _tag(event: Any) -> str:
-    """Return a tag as people write it."""
-    return named(event.tag.replace(_CORE, "!!", 1))
-
-
-def _span(event: Any) -> tuple[int, int]:
-    return event.start_mark.index, event.end_mark.index
-
-
-def _items(source: Source, data: Table, spots: dict[str, _Spot]) -> list[Item]:
-    """Return the phases of all spellings of the table."""
-    place = source.place
-    counts_alike = not _BREAKS.search(source.text)  # libyaml ends lines at all of these
-    items: list[Item] = []
-    for key, values in data.items():
-        if key.lower() in TABLES and isinstance(values, list):
-            if len(items) + len(values) > MAX_PHASES:
-                at = _span(spots[key][0])[0]
-                raise Refused(
-                    source.problem("FL003", at, at, f"the file has more than {MAX_PHASES:,} phases")
-                )
-            for number, (value, spot) in enumerate(zip(values, spots[key][3], strict=True)):
-                mark = spot[1].start_mark
-                line, column = (mark.line + 1, mark.column + 1) if counts_alike else place(mark.index)
-                items.append(Item((key, number), value, line, column))
-    return items
+def _items(plain: Plain) -> list[Item]:
+    if plain.name.lower() not in TABLES:
+        return []
+    return [
+        Item((plain.name, number), value, line, plain.column + 1)
+        for number, (value, line) in enumerate(zip(plain.entries, plain.lines, strict=True))
+    ]

@@ -1,9 +1,9 @@
-"""Where the characters of a YAML text stand that its writer folded, quoted or indented."""
+"""Where values stand in a YAML text, and each of their characters, folded, quoted or indented as they may be."""
 
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 from flowlord.spec.document import Node
 
@@ -12,6 +12,74 @@ _ESCAPE: Final = re.compile(
 )
 _BREAK: Final = re.compile(r"[ \t]*\n[ \t\n]*")
 _PROPERTIES: Final = re.compile(r"(?:[&!]\S*[ \t\n]+)*")  # an anchor and a tag; no plain value begins so
+
+
+Spot: TypeAlias = tuple[Any, ...]
+"""Where a part of a list or table stands, in events: that of its key, None in a list, and that of its text; of a list
+or table those of both its ends, and the spots of what is inside. Few are asked for their place."""
+
+
+def span_of(event: Any) -> tuple[int, int]:
+    """Return where the text of an event begins and ends."""
+    return event.start_mark.index, event.end_mark.index
+
+
+def leaves_of(spot: Spot) -> list[tuple[int, int, int]]:
+    """Return where each text below a spot begins with its key, begins and ends."""
+    found: list[tuple[int, int, int]] = []
+    spots = [spot]
+    while spots:
+        name, opening, *more = spots.pop()
+        if more:
+            inside = more[1]
+            spots += inside.values() if isinstance(inside, dict) else inside
+        else:
+            start = opening.start_mark.index
+            first = min(name.start_mark.index, start) if name else start  # an alias stands behind
+            found.append((first, start, opening.end_mark.index))
+    return found
+
+
+def part_of(spots: dict[str, Spot], key: str, number: int) -> Node | None:
+    """Return where one entry of a list at the top stands."""
+    entries = spots[key][3] if key in spots and len(spots[key]) > 2 else None
+    return place_of(entries[number]) if isinstance(entries, list) and number < len(entries) else None
+
+
+def place_of(spot: Spot) -> Node:
+    name, opening, *more = spot
+    start, end = span_of(opening)
+    key, key_end = span_of(name) if name else (start, start)
+    if not more:
+        return Node(start, end, key, key_end)
+    closing, spots = more
+    return _Part(start, span_of(closing)[1], key, key_end, spots)
+
+
+class _Part(Node):
+    """A list or table, the places of whose parts are found when somebody asks."""
+
+    __slots__ = ("_found", "_spots")
+
+    def __init__(
+        self, start: int, end: int, key: int, key_end: int, spots: dict[str, Spot] | list[Spot]
+    ) -> None:
+        self._found: dict[str, Node] | list[Node] | None = None
+        self._spots = spots
+        self.start, self.end, self.key, self.key_end = start, end, key, key_end
+
+    @property
+    def inside(self) -> dict[str, Node] | list[Node] | None:
+        if self._found is None:
+            if isinstance(self._spots, dict):
+                self._found = {key: place_of(spot) for key, spot in self._spots.items()}
+            else:
+                self._found = list(map(place_of, self._spots))
+        return self._found
+
+    @inside.setter
+    def inside(self, value: dict[str, Node] | list[Node] | None) -> None:
+        self._found = value
 
 
 def spell(text: str, node: Node, value: str) -> list[int]:
