@@ -314,6 +314,20 @@ def test_a_key_that_is_no_unicode_counts_in_no_day_however_often_it_is_told(path
     assert historian.connection.execute("SELECT sum(attempts) FROM days").fetchone() == (1,)
 
 
+def test_a_dead_letter_that_a_worker_took_and_failed_on_is_an_attempt_of_its_own(path, clock):
+    historian = Historian(path, clock)
+    for entry in journal(
+        [
+            published("k"),
+            (done("k", result="error"), told(FactKind.DEAD, "k", "no")),
+            (done("k:dead", result="error"), told(FactKind.DEAD, "k:dead", "again no")),
+        ]
+    ):
+        assert historian.follow([entry]) == 1
+    found = historian.connection.execute("SELECT key, state, reason FROM tasks ORDER BY n").fetchall()
+    assert found == [("k", "dead", "no"), ("k:dead", "dead", "again no")]
+
+
 def test_nothing_is_logged_while_all_is_well(path, clock, caplog):
     caplog.set_level(logging.INFO)
     historian = Historian(path, clock)

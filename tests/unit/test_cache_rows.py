@@ -117,7 +117,7 @@ def test_an_attempt_is_made_only_of_what_ends_in_an_unusual_way(monkeypatch) -> 
         "msg": [done("msg", msg="said")],
         "output": [done("output", output="tail")],
         "twice": [done("twice"), done("twice")],
-        "dead": [done("dead", result="error"), said(FactKind.DEAD, "dead:dead", "tried 3 times")],
+        "dead": [done("dead", result="error"), said(FactKind.DEAD, "dead", "tried 3 times")],
         "back": [done("back")],
     }
     historian = Historian(None, VirtualClock())
@@ -134,7 +134,7 @@ def test_an_attempt_is_made_only_of_what_ends_in_an_unusual_way(monkeypatch) -> 
     known = Historian._known
     monkeypatch.setattr(Historian, "_known", lambda self, keys: looked_for.extend(keys) or known(self, keys))
     historian.follow(entries[2:])
-    assert sorted(looked_for) == sorted([*unusual, "dead:dead"])
+    assert sorted(looked_for) == sorted(unusual)
     states = dict(historian.connection.execute("SELECT key, state FROM tasks"))
     assert states == dict.fromkeys([*usual, *unusual], "complete") | {"k7": "warn", "dead": "dead"}
     historian.close()

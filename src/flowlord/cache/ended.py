@@ -38,7 +38,7 @@ class Known(NamedTuple):
     only_waits: int
 
 
-_PUBLISHED, _DONE, _DEAD = FactKind.PUBLISHED, FactKind.DONE, FactKind.DEAD
+_PUBLISHED, _DONE = FactKind.PUBLISHED, FactKind.DONE
 _NOBODY: Final = Report()
 _FEW: Final = 8
 """Of fewer rows it does not pay to bind what they have alike."""
@@ -78,16 +78,11 @@ def heard(entries: Iterable[Entry], *, first_heard: bool) -> tuple[dict[str, Fre
             key, kind = fact.key, fact.kind
             if first_heard and kind is _PUBLISHED:
                 new.add(key)
-            elif key in once:
-                del once[key]
-                keys.add(key)
-            elif kind is _DONE and key not in keys:
+            elif kind is _DONE and key not in keys and key not in once:
                 once[key] = (fact, at)
             else:
                 keys.add(key)
-                if kind is _DEAD:  # the ledger writes down what became of the attempt that failed
-                    keys.add(key := key.removesuffix(":dead"))
-                    once.pop(key, None)
+                once.pop(key, None)
     if not new.isdisjoint(once):
         once = {key: told for key, told in once.items() if key not in new}
     keys -= new

@@ -246,19 +246,18 @@ class Ledger:
 
     def _decided(self, fact: Fact, at: int, state: State) -> None:
         """The taskmaster, or a person, decided what becomes of an attempt."""
-        key = fact.key.removesuffix(":dead") if fact.kind is FactKind.DEAD else fact.key
-        if not key:
+        if not fact.key:
             return
-        attempt = self._find(key)
+        attempt = self._find(fact.key)
         if attempt is None:
             if fact.kind is FactKind.QUARANTINED and fact.task is None:
                 return  # not understood at all: the decision tells it
-            attempt = self._begin(fact, at, key)
+            attempt = self._begin(fact, at)
         attempt.state = state.value
         attempt.reason = fact.text or attempt.reason
         attempt.ended_us = attempt.ended_us or at
         attempt.happened_us = at
-        self._touch(key, attempt)
+        self._touch(fact.key, attempt)
 
     def _noticed(self, fact: Fact, at: int) -> None:
         """Something is wrong with an attempt; where it stands is told by other facts."""
@@ -296,9 +295,8 @@ class Ledger:
             attempt = self._settled(key, each)
         return attempt
 
-    def _begin(self, fact: Fact, at: int, key: str = "") -> Attempt:
-        key = key or fact.key
-        attempt = self._new[key] = self._begun[key] = first_of(fact, at, key)
+    def _begin(self, fact: Fact, at: int) -> Attempt:
+        attempt = self._new[fact.key] = self._begun[fact.key] = first_of(fact, at)
         return attempt
 
     def _touch(self, key: str, attempt: Attempt) -> None:

@@ -62,16 +62,16 @@ def ends(attempt: Attempt, fact: Fact, at: int) -> None:
         attempt.state = RESULTS.get(attempt.result, "error")
 
 
-def first_of(fact: Fact, at: int, key: str) -> Attempt:
+def first_of(fact: Fact, at: int) -> Attempt:
     """Return an attempt of which nothing was known; in one step, since there is one for each task."""
     task, phase = fact.task, fact.phase
     if task is None:
-        attempt = Attempt(None, key, happened_us=at)
+        attempt = Attempt(None, fact.key, happened_us=at)
         identify(attempt, fact)
         return attempt
     number, moment = told_by(task)
     return Attempt(
-        None, key, task.id, task.info, task.meta, task.created, fact.cause, 0, 0, 0, 0, at,
+        None, fact.key, task.id, task.info, task.meta, task.created, fact.cause, 0, 0, 0, 0, at,
         fact.topic, task.type, task.job, phase, phase.partition(":")[0], fact.revision, fact.batch, fact.priority,
         number, moment,
     )  # fmt: skip
