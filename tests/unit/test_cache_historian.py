@@ -8,6 +8,7 @@ import stat
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from flowlord.cache.attempt import COLUMNS
 from flowlord.cache.historian import Historian
@@ -15,6 +16,7 @@ from flowlord.cache.ledger import MANY
 from flowlord.cache.prune import CHUNK
 from flowlord.cache.queries import Filter, History
 from flowlord.cache.schema import APPLICATION, VERSION, CacheUnusable, open_reader
+from flowlord.model.message import Report
 from flowlord.model.plan import Fact, FactKind
 from support.clock import VirtualClock
 from support.journal import BEGIN_US, SECOND_US, Kept, done, journal, published, task, told
@@ -312,6 +314,17 @@ def test_a_key_that_is_no_unicode_counts_in_no_day_however_often_it_is_told(path
     historian.follow(journal([done("k\ud800"), done("good")]))
     historian.follow(journal([done("k\ud800")], first=3))
     assert historian.connection.execute("SELECT sum(attempts) FROM days").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("worker", ["w\ud800", "w1"])
+def test_what_cannot_be_kept_does_not_stop_history_beside_what_is_told_again(path, clock, worker):
+    historian = Historian(path, clock)
+    odd = replace(done("odd"), report=Report(worker, 1 << 63))
+    first, second = journal([published("k"), (published("k"), done("k"), odd)])
+    historian.follow([first])
+    assert historian.follow([second]) == 1
+    states = dict(historian.connection.execute("SELECT key, state FROM tasks"))
+    assert states == {"k": "complete", "odd": "complete"}
 
 
 def test_a_dead_letter_that_a_worker_took_and_failed_on_is_an_attempt_of_its_own(path, clock):

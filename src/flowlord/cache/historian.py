@@ -151,10 +151,11 @@ class Historian:
         try:
             self._checkpoints.spare(self.connection)
             try:
-                # Not looking for rows that can hardly be there saves a quarter of the time.
-                return self._follow(entries, first_heard=True)
-            except sqlite3.IntegrityError:
-                return self._follow(entries, first_heard=False)
+                try:
+                    # Not looking for rows that can hardly be there saves a quarter of the time.
+                    return self._follow(entries, first_heard=True)
+                except sqlite3.IntegrityError:
+                    return self._follow(entries, first_heard=False)
             except (UnicodeEncodeError, OverflowError):
                 # Half a surrogate pair or a number beyond 64 bits: no reason to stand still for ever.
                 return self._follow(entries, first_heard=False, mended=True)
