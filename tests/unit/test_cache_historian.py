@@ -327,6 +327,19 @@ def test_what_cannot_be_kept_does_not_stop_history_beside_what_is_told_again(pat
     assert states == {"k": "complete", "odd": "complete"}
 
 
+@pytest.mark.parametrize("size", [1, 100])
+def test_times_that_no_clock_ever_told_do_not_stop_history(path, clock, size):
+    long = {"started": "1970-01-01T00:00:01Z", "ended": "9999-12-31T00:00:00Z"}
+    ends = [replace(done(f"k{n}"), task=task(result="complete", **long)) for n in range(100)]
+    entries = journal([[published(f"k{n}") for n in range(50)], *ends])
+    historian = Historian(path, clock)
+    historian.follow(entries[:1])
+    for at in range(1, len(entries), size):
+        assert historian.follow(entries[at : at + size]) == size
+    told_us = historian.connection.execute("SELECT attempts, ran, ran_us FROM days").fetchall()
+    assert told_us == [(100, 100, (1 << 63) - 1)]
+
+
 def test_a_dead_letter_that_a_worker_took_and_failed_on_is_an_attempt_of_its_own(path, clock):
     historian = Historian(path, clock)
     for entry in journal(

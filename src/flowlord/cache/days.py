@@ -8,7 +8,7 @@ later day, is taken out of where it was; so numbers are right at any moment and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from flowlord.cache.attempt import Attempt
 from flowlord.cache.many import Many, row
@@ -62,6 +62,8 @@ class Sums(NamedTuple):
         )
 
 
+_MOST: Final = (1 << 63) - 1
+"""What a number of the table can be: a few times that no clock ever told, from 1970 to 9999, come to more together."""
 Counted = tuple[tuple[int, str, str, str, str], int, int]
 _COLUMNS = (*Slot._fields, *Sums._fields)
 _UPSERT = Many(
@@ -71,7 +73,7 @@ _UPSERT = Many(
     + ", ".join(
         f"{name} = max({name}, excluded.{name})"
         if name.endswith("max_us")
-        else f"{name} = {name} + excluded.{name}"
+        else f"{name} = min({name} + excluded.{name}, {_MOST})"
         for name in Sums._fields
     ),
 )
@@ -130,7 +132,7 @@ def differences(changed: Mapping[str, Attempt], before: Mapping[str, Counted]) -
 
 def write(db: sqlite3.Connection, days: Mapping[Slot, Sums]) -> None:
     """Add differences to the table; a slot that nothing is left in goes."""
-    _UPSERT.run(db, [(*slot, *sums) for slot, sums in days.items()])
+    _UPSERT.run(db, [(*slot, *(max(-_MOST, min(n, _MOST)) for n in sums)) for slot, sums in days.items()])
     for slot in (slot for slot, sums in days.items() if sums.attempts < 0):
         db.execute(_EMPTY, slot)
 
