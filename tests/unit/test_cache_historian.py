@@ -354,6 +354,21 @@ def test_a_dead_letter_that_a_worker_took_and_failed_on_is_an_attempt_of_its_own
     assert found == [("k", "dead", "no"), ("k:dead", "dead", "again no")]
 
 
+@pytest.mark.parametrize(
+    ("fact", "expected"),
+    [
+        (told(FactKind.QUARANTINED, "k", "why"), ("quarantined", "load")),
+        (told(FactKind.MOVED, "k", topic="other"), ("waiting", "other")),
+    ],
+)
+def test_what_is_told_of_a_known_row_counts_beside_a_copy_that_is_published(path, clock, fact, expected):
+    historian = Historian(path, clock)
+    copy = published("k", cause="dead:j")
+    for entry in journal([published("k"), (copy, fact)]):
+        historian.follow([entry])
+    assert historian.connection.execute("SELECT state, topic FROM tasks").fetchall() == [expected]
+
+
 def test_nothing_is_logged_while_all_is_well(path, clock, caplog):
     caplog.set_level(logging.INFO)
     historian = Historian(path, clock)

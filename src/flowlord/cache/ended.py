@@ -39,6 +39,8 @@ class Known(NamedTuple):
 
 
 _PUBLISHED, _DONE = FactKind.PUBLISHED, FactKind.DONE
+_OF_KNOWN: Final = frozenset({FactKind.QUARANTINED, FactKind.MOVED})
+"""Of what is unknown nothing may be written down for these, so that it would not show that there is a row."""
 _NOBODY: Final = Report()
 _FEW: Final = 8
 """Of fewer rows it does not pay to bind what they have alike."""
@@ -72,6 +74,7 @@ def heard(entries: Iterable[Entry], *, first_heard: bool) -> tuple[dict[str, Fre
     once: dict[str, Fresh] = {}
     keys: set[str] = set()
     new: set[str] = set()
+    surely: set[str] = set()
     for entry in entries:
         at = entry.at_us
         for fact in entry.facts:
@@ -83,9 +86,11 @@ def heard(entries: Iterable[Entry], *, first_heard: bool) -> tuple[dict[str, Fre
             else:
                 keys.add(key)
                 once.pop(key, None)
+                if kind in _OF_KNOWN:
+                    surely.add(key)
     if not new.isdisjoint(once):
         once = {key: told for key, told in once.items() if key not in new}
-    keys -= new
+    keys -= new - surely
     once.pop("", None)
     keys.discard("")
     return once, keys
