@@ -176,6 +176,26 @@ def test_a_group_that_was_set_back_to_its_beginning_begins_there(bus, cli, monke
     assert infos(found) == numbers(0)
 
 
+def test_what_the_server_lost_since_it_was_read_hides_nothing_that_comes_after(bus, clock, monkeypatch):
+    """A crash may take the newest entries with it; the clock of who published them was ahead."""
+    begin(bus, MANY)
+    call, keys = bus._link.call, [bus._core.key(name) for name in ("state", "journal", "topic:extract")]
+    saved = [call("DUMP", key) for key in keys]
+    clock.jump(300)
+    bus.publish([message(info="lost") for _ in range(3)])
+    clock.jump(-300)
+
+    def lose():
+        for key, value in zip(keys, saved, strict=True):
+            call("RESTORE", key, 0, value, "REPLACE")
+
+    with monkeypatch.context() as patch:
+        between(bus, patch, lose)
+        assert take(bus, limit=MANY) == []
+    bus.publish([message(info="new")])
+    assert infos(take(bus, limit=MANY)) == ["new"]
+
+
 def test_a_topic_that_became_something_else_is_asked_in_the_usual_way(bus, cli):
     begin(bus)
     cli("DEL", "{}:topic:extract")

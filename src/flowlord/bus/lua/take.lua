@@ -15,16 +15,17 @@ if redis.call('EXISTS', P .. 'crashes', P .. 'free:' .. name) > 0 then return 0 
 local group = group_of(name)
 if not group or group['last-delivered-id'] ~= after then return 0 end
 
--- Somebody may have deleted one of them meanwhile.
-local deleted
+local entries = cmsgpack.unpack(ARGV[7])
+local _, last = split(entries[#entries])
+
+-- Somebody may have deleted one of them meanwhile, or the server lost them: then what comes next may have earlier ids.
+local deleted, newest
 local told = redis.call('XINFO', 'STREAM', stream(name))
 for i = 1, #told, 2 do
   if told[i] == 'max-deleted-entry-id' then deleted = told[i + 1] end
+  if told[i] == 'last-generated-id' then newest = told[i + 1] end
 end
-if not deleted or pad(deleted) > pad(after) then return 0 end
-
-local entries = cmsgpack.unpack(ARGV[7])
-local _, last = split(entries[#entries])
+if not deleted or pad(deleted) > pad(after) or pad(newest) < pad(last) then return 0 end
 
 -- Topics share their bands, and in one band what is older goes first.
 for i = 8, #ARGV, 2 do
