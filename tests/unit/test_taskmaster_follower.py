@@ -11,7 +11,7 @@ from flowlord.bus.port import JournalEntry, Peeked
 from flowlord.cache.historian import Historian
 from flowlord.cache.queries import History
 from flowlord.model.errors import Refused
-from flowlord.model.plan import Mark, Plan
+from flowlord.model.plan import Fact, FactKind, Mark, Past, Plan
 from flowlord.taskmaster.follower import (
     BATCH,
     ENOUGH,
@@ -23,7 +23,7 @@ from flowlord.taskmaster.follower import (
     Follower,
 )
 from support.clock import VirtualClock
-from support.journal import Kept, done, journal, published, task
+from support.journal import Kept, done, journal, published, task, told
 
 
 class Bus(Kept):
@@ -308,6 +308,35 @@ def test_a_bus_that_lost_its_newest_data_while_nobody_followed_is_read_from_its_
     less.entries += journal([published("d")], first=4)
     follower.step()
     assert states(historian) == {"a": "complete", "b": "waiting", "c": "lost", "d": "waiting"}
+
+
+def test_what_is_told_again_after_the_bus_lost_its_newest_data_is_in_no_list_twice():
+    clock = VirtualClock()
+    historian = Historian(None, clock)
+    commits = [
+        published("a"),
+        (
+            told(FactKind.ALERT, "a", "late"),
+            told(FactKind.SKIPPED, "a", "so"),
+            told(FactKind.SKIPPED, "a", "so"),
+        ),
+        Fact(FactKind.FILE, cause="file:s3://in/a:1"),
+        Fact(FactKind.RELOAD, phase="f.toml", revision="7@1"),
+        Fact(FactKind.INCIDENT, key="i", incident=Past("task", "load", "over", 1, 2, 3, 4)),
+        told(FactKind.ALERT, "a", "lost with the bus"),
+    ]
+    entries = journal(commits, first=10)
+    before = Bus(entries)
+    historian.attach("g1")
+    historian.follow(journal([published("z")] * 9))  # as far as the journal of the bus was trimmed by now
+    follower_of(before, clock, historian=historian).step()
+    lists = ("alerts", "decisions", "files", "revisions", "incidents")
+    rows = [historian.connection.execute(f"SELECT * FROM {table}").fetchall() for table in lists]
+    assert [len(some) for some in rows] == [2, 2, 1, 1, 1]
+    follower_of(Bus(entries[:-1]), clock, historian=historian).step()
+    assert historian.cursor() == 14
+    assert [historian.connection.execute(f"SELECT * FROM {table}").fetchall() for table in lists] == rows
+    assert History(historian.connection).gaps() == []
 
 
 def test_another_bus_than_the_one_that_is_followed_loses_nothing(tmp_path):

@@ -20,6 +20,7 @@ from flowlord.cache.checkpoint import Checkpoints
 from flowlord.cache.ledger import Entry, Ledger, holes
 from flowlord.cache.many import Many, row, select_in
 from flowlord.cache.prune import Pruner
+from flowlord.cache.retold import news
 from flowlord.cache.rows import CHANGING, empty
 from flowlord.cache.schema import Restore, as_of, in_memory, is_damage, open_writer, set_aside, transaction
 from flowlord.cache.writing import is_usual
@@ -168,14 +169,14 @@ class Historian:
         if self.path is not None and inode == self._opened == self._inode():
             self._replace(self.path, text)
 
-    def rewind(self, gone: Sequence[str] = ()) -> None:
-        """Take in the journal from its beginning again: the bus lost what it told last, and counts on from less.
+    def rewind(self, gone: Sequence[str] = (), *, first: int = 1) -> None:
+        """Take in the journal again from `first` on, where it begins: the bus lost what it told last, and counts on.
 
         What is known already is passed over. Rows of what was lost stay: they tell what happened. Open attempts with
         the keys in `gone` are recorded as lost.
         """
         with transaction(self.connection):
-            self.connection.execute("UPDATE cursor SET seq = 0")
+            self.connection.execute("UPDATE cursor SET seq = ?", (max(first, 1) - 1,))
             lost.lose(self.connection, gone, self._now_us())
         self._reached = (0, "")
         log.error(
@@ -335,16 +336,16 @@ class Historian:
 
     def _write(self, ledger: Ledger) -> None:
         db = self.connection
-        _ALERT.run(db, ledger.alerts)
-        _FILE.run(db, ledger.files)
-        _INCIDENT.run(db, ledger.incidents)
+        _ALERT.run(db, news(db, "alerts", ledger.alerts))
+        _FILE.run(db, news(db, "files", ledger.files))
+        _INCIDENT.run(db, news(db, "incidents", ledger.incidents))
         days.write(db, ledger.days())
         if ledger.workflows:
             _WORKFLOW.run(db, list(ledger.workflows.values()))
-            _REVISION.run(db, ledger.revisions)
+            _REVISION.run(db, news(db, "revisions", ledger.revisions))
             _PHASE.run(db, list(ledger.phases.values()))
         if ledger.decisions:
-            _DECISION.run(db, ledger.decisions)
+            _DECISION.run(db, news(db, "decisions", ledger.decisions))
             db.execute(
                 "DELETE FROM decisions WHERE n <= (SELECT max(n) FROM decisions) - ?", (self._decisions,)
             )

@@ -130,8 +130,9 @@ class Follower:
         historian.attach(generation, gone)
         seq = historian.cursor()
         # It lost its newest data while nobody followed. A journal that keeps nothing, after quiet days, tells nothing.
-        if 0 < self._bus.journal_bounds()[1] < seq:
-            historian.rewind(self._gone(historian, f"{generation}:{seq}"))
+        first, last = self._bus.journal_bounds()
+        if 0 < last < seq:
+            historian.rewind(self._gone(historian, f"{generation}:{seq}"), first=first)
         self._generation, self._openings = generation, historian.openings
         self._last = (0, "")
 
@@ -143,7 +144,7 @@ class Follower:
             is_same = found and (found[0].seq, found[0].commit) == (seq, commit)
             # Other data altogether is attached to, once it is known; this is about newest data of the same.
             if not is_same and self._bus.generation() == self._generation:
-                historian.rewind(self._gone(historian, commit))
+                historian.rewind(self._gone(historian, commit), first=self._bus.journal_bounds()[0])
                 self._last = (0, "")
         self._in_doubt = False
 
