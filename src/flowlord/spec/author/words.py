@@ -46,6 +46,8 @@ _OF_ISSUED: Final = (  # with what the alternatives above begin, behind what the
 )  # fmt: skip
 _OF_GIVEN: Final = ("password=", "passwd=", "pwd=", "secret=", "key=", "token=", "sig=", "signature=")
 _CREDENTIALS: Final = re.compile(r"://[^\s/]*@")
+# What stands behind the scheme of such an address: looked for first, for it begins with a text and not with any letter.
+_AUTHORITY: Final = re.compile(r"://[^\s/?#@:{}\"'<>$]*:[^\s/?#@{}\"'<>$*]{3,}@")
 _NAMES: Final = {
     "password": "a password",
     "key": "an access key",
@@ -64,15 +66,8 @@ def odd_in(topic: str) -> str:
 
 def check(advice: Advice) -> None:
     """Tell the secrets and odd topics of a file."""
-    full = _TOPIC.fullmatch
-    for number, phase in enumerate(advice.phases):
-        if not full(phase.topic) and phase.topic.strip() and advice.wants("FL081"):
-            odd = _ODD.search(phase.topic)
-            assert odd is not None
-            text = f"the topic {named(phase.topic)} holds {named(odd[0])}"
-            hint = SAFE_LETTERS
-            start, end = odd.span()
-            advice.at_field("FL081", number, "task", text, hint, start=start, end=end)
+    if not _TOPIC.fullmatch("".join([phase.topic for phase in advice.phases])):
+        _topics(advice)
     source = advice.document.source.text
     if _may_hold_secrets(source):
         # An escape may stand for a letter of a sign.
@@ -85,6 +80,15 @@ def check(advice: Advice) -> None:
                     advice.examined.findings.add(Finding("FL080", path, text, hint, False, start, end))
 
 
+def _topics(advice: Advice) -> None:
+    for number, phase in enumerate(advice.phases):
+        odd = _ODD.search(phase.topic)
+        if odd and phase.topic.strip() and advice.wants("FL081"):
+            text = f"the topic {named(phase.topic)} holds {named(odd[0])}"
+            start, end = odd.span()
+            advice.at_field("FL081", number, "task", text, SAFE_LETTERS, start=start, end=end)
+
+
 def _may_hold_secrets(text: str) -> bool:
     """Tell whether one of the values of a file may hold a secret, by a look at the text as a whole.
 
@@ -95,7 +99,7 @@ def _may_hold_secrets(text: str) -> bool:
         return any(sign in low for sign in _SIGNS) or _CREDENTIALS.search(text) is not None
     return (
         any(True for _ in _issued(text))
-        or ("://" in text and _ADDRESS.search(text) is not None)
+        or _AUTHORITY.search(text) is not None
         or (any(sign in low for sign in _OF_GIVEN) and any(True for _ in _given(text)))
     )
 
