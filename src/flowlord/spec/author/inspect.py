@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Final
 
 from flowlord.model.problem import Problem
@@ -72,7 +71,7 @@ def inspect(data: bytes, name: str, path: str, now: datetime, known: Known | Non
             parsed.orphans,
             parsed.phases,
             parsed.draft,
-            tuple(_watched(advice, *each, later=len(patterns) > MOST_PLACED) for each in patterns),
+            _watched(advice, patterns),
             tuple(_rows(advice, each) for each in sources),
             ignored,
         )
@@ -105,10 +104,18 @@ def verdict(
     return told
 
 
-def _watched(advice: Advice, pattern: str, number: int, nth: int, *, later: bool) -> Watched:
-    at = partial(advice.option_problem, "FL073", number, "files", nth=nth)
-    path = advice.document.source.path
-    return Watched(pattern, advice.phases[number].name, path, number, at if later else at())
+def _watched(advice: Advice, patterns: Sequence[tuple[str, int, int]]) -> tuple[Watched, ...]:
+    def find(number: int, nth: int) -> Problem:
+        return advice.option_problem("FL073", number, "files", nth=nth)
+
+    phases, path = advice.phases, advice.document.source.path
+    later = len(patterns) > MOST_PLACED
+    return tuple(
+        [
+            Watched(pattern, phases[number].name, path, number, nth, find if later else find(number, nth))
+            for pattern, number, nth in patterns
+        ]
+    )
 
 
 def _rows(advice: Advice, source: RowSource) -> Rows:

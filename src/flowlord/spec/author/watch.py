@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
+
+import msgspec
 
 from flowlord.model.problem import Problem
 from flowlord.model.workflow import Rule
@@ -39,29 +41,28 @@ _COMMA: Final = re.compile(r",(?=\s*(?:/|\*\.|[a-z][a-z0-9]*://))")
 _SUSPECT: Final = re.compile(
     r"[:$~{,]|//|(?:^|/)\.\.?(?:/|\Z)|/\Z"
 )  # some of this is in all that is told of one pattern
-_TAIL: Final = re.compile(r"[^*?\[\]\\]*\Z")
 MOST_COMPARED: Final = 20_000  # pairs of patterns of one tree
 _MOST_PLACES: Final = 10_000  # pairs of characters, and more the more patterns there are
 
 
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """A pattern of one phase; `number` counts the phases of the file at `path`, `at` is a problem where it stands.
+class Watched(msgspec.Struct, frozen=True, dict=True):
+    """The nth pattern of a phase; `number` counts the phases of the file at `path`, `at` is a problem where it stands.
 
-    Finding a place costs as much as everything else about a pattern, so of many it is found when it is asked for;
-    until then it keeps the whole file in memory.
+    Finding a place costs as much as everything else about a pattern, so of many it is found when it is asked for, by
+    those two numbers; until then it keeps the whole file in memory.
     """
 
     pattern: str
     phase: str
     path: str
     number: int
-    at: Problem | Callable[[], Problem]
+    nth: int
+    at: Problem | Callable[[int, int], Problem]
 
-    @property
+    @cached_property
     def place(self) -> Problem:
-        """Return a problem without words where the pattern stands."""
-        return self.at if isinstance(self.at, Problem) else self.at()
+        """A problem without words where the pattern stands."""
+        return self.at if isinstance(self.at, Problem) else self.at(self.number, self.nth)
 
 
 def check(advice: Advice) -> list[tuple[str, int, int]]:
@@ -195,11 +196,13 @@ def shared(watched: Iterable[Watched]) -> list[Problem]:
 
     Patterns are compared with those whose beginning fits, as long as that is no great work.
     """
-    known = [(_head(each.pattern), _tail(each.pattern), each) for each in watched]
+    known = [(*_ends(each.pattern), each) for each in watched]
     known.sort(key=lambda found: (found[0], found[2].path, found[2].number))
     told: list[Problem] = []
     counts: dict[str, int] = {}
-    full: set[str] = set()  # paths of files of which no more is told
+    paths = {each.path for _, _, each in known}
+    full: set[str] = set()  # those of files of which no more is told
+    answers: dict[tuple[str, str], bool] = {}  # many phases have the same patterns
     compared = 0
     places = _MOST_PLACES + sum(len(each.pattern) for _, _, each in known) // 4
     # Those whose ordinary beginning the next one begins with: of each the beginning is one of the next in this list.
@@ -217,7 +220,10 @@ def shared(watched: Iterable[Watched]) -> list[Problem]:
             if other.path == each.path and (other.phase == each.phase or each.path in full):
                 continue
             places -= len(each.pattern) * len(other.pattern)
-            if not _share(each.pattern, other.pattern):
+            both = each.pattern, other.pattern
+            if both not in answers:
+                answers[both] = _share(*both)
+            if not answers[both]:
                 continue
             later, earlier = (
                 (each, other) if (each.path, each.number) >= (other.path, other.number) else (other, each)
@@ -225,6 +231,8 @@ def shared(watched: Iterable[Watched]) -> list[Problem]:
             counts[later.path] = counts.get(later.path, 0) + 1
             if counts[later.path] > MOST_FINDINGS:  # as of everything else in one file
                 full.add(later.path)
+                if full == paths:
+                    return told
                 break
             text = f"a file may match this and {named(earlier.pattern)}, too: both phases start"
             hint = f"that is {named(earlier.phase)} ({earlier.path}:{earlier.place.line})"
@@ -235,14 +243,13 @@ def shared(watched: Iterable[Watched]) -> list[Problem]:
     return told
 
 
-def _head(pattern: str) -> str:
+def _ends(pattern: str) -> tuple[str, str]:
+    """Return the ordinary text that a pattern begins with, and that which it ends with."""
     found = _WILD.search(pattern)
-    return pattern[: found.start()] if found else pattern
-
-
-def _tail(pattern: str) -> str:
-    found = _TAIL.search(pattern)
-    return found[0] if found else ""
+    if found is None and "]" not in pattern:
+        return pattern, pattern
+    last = max(map(pattern.rfind, "*?[]\\"))
+    return pattern[: found.start()] if found else pattern, pattern[last + 1 :]
 
 
 def _share(one: str, other: str) -> bool:
