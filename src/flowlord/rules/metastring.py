@@ -63,6 +63,9 @@ def format_meta(pairs: Iterable[tuple[str, str]]) -> str:
 
     Only `& % + ; #` and controls are escaped (and `=` in keys), so paths and dates stay readable.
     """
+    pairs = list(pairs)
+    if not _UNSAFE.search("".join([key + value for key, value in pairs])):  # as nearly all: told at one look
+        return "&".join([f"{key}={value}" for key, value in pairs])
     return "&".join([f"{_escape(key, _KEY)}={_escape(value, _VALUE)}" for key, value in pairs])
 
 

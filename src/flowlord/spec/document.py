@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, NamedTuple, TypeAlias
 
+import msgspec
+
 from flowlord.model.problem import Edit, Fix, Problem, Severity
 from flowlord.spec.codes import CODES, SAFE
 from flowlord.spec.source import Source
@@ -39,7 +41,7 @@ class Node:
     inside: dict[str, Node] | list[Node] | None = None
 
 
-class Finding(NamedTuple):
+class Finding(msgspec.Struct, frozen=True):
     """One thing wrong, before anybody asked where that is in the text.
 
     `start` and `end` count characters within the decoded text of the value at `path`; -1 is the whole of it.
@@ -111,7 +113,7 @@ class Item(NamedTuple):
     column: int
 
 
-class Fields(NamedTuple):
+class Fields(msgspec.Struct, frozen=True):
     """A phase with its fields under their own names; `keys` has how each was written."""
 
     path: Path
@@ -164,12 +166,12 @@ class Document:
 
     def _begin(self, path: Path) -> tuple[Node, Path]:
         """Return a node on the way to `path`, as near as it can be had, and what is left of the way."""
-        match path:
-            case () if not self.is_yaml:  # where a file of TOML begins
-                return Node(0, 0, 0, 0), ()
-            case (str(key), int(number), *rest) if self.part and "root" not in self.__dict__:
-                if node := self.part(key, number):
-                    return node, tuple(rest)
+        if not path and not self.is_yaml:  # where a file of TOML begins
+            return Node(0, 0, 0, 0), ()
+        if self.part and len(path) > 1 and "root" not in self.__dict__:
+            key, number = path[0], path[1]
+            if isinstance(key, str) and isinstance(number, int) and (node := self.part(key, number)):
+                return node, path[2:]
         return self.root, path
 
     def spans(self) -> list[tuple[int, int, int]]:
@@ -223,7 +225,9 @@ class Document:
             if end <= start:
                 end = start + 1
         fix = None if found.better is None else self._fix(found, node, start, end)
-        hint = _FIELD.sub(r"\1: ", found.hint) if self.is_yaml else found.hint
+        hint = found.hint
+        if self.is_yaml and " = " in hint:
+            hint = _FIELD.sub(r"\1: ", hint)
         return self.source.problem(found.code, start, end, found.text, hint, fix)
 
     def _fix(self, found: Finding, node: Node, start: int, end: int) -> Fix:

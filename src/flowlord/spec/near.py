@@ -108,10 +108,14 @@ class Names:
             reached = self._reached[size, allowed] = self._within(size, allowed)
         chosen: list[tuple[int, int, str, str, int]] = []
         for known, most in reached:
+            twice = 2 * most
             for bits, place, low, each in known:
                 apart = letters ^ bits
+                alone = apart.bit_count()
+                if alone > twice:  # as nearly all are
+                    continue
                 extra = (apart & letters).bit_count()
-                lacking = apart.bit_count() - extra
+                lacking = alone - extra
                 if extra <= most >= lacking and each != but:
                     chosen.append((max(extra, lacking), place, low, each, most))
         if not chosen:

@@ -6,6 +6,8 @@ import re
 from functools import lru_cache
 from typing import Final
 
+from msgspec.structs import replace
+
 from flowlord.model.problem import Severity
 from flowlord.model.workflow import Phase, Rule
 from flowlord.spec.document import (
@@ -34,11 +36,13 @@ RESERVED: Final = {
     "quarantine": "where messages are kept that nobody works on",
 }
 DEAD_LETTERS: Final = "retry-failed"  # as it is when nobody configures another one
+_TAKEN: Final = frozenset((*RESERVED, DEAD_LETTERS))
 TOKENS: Final = (
     "yyyy", "yy", "mm", "dd", "hh", "min", "ts", "slug", "hour_slug", "day_slug", "month_slug", "host", "pod", "uuid",
 )  # fmt: skip
 
 _PLAIN: Final = {key: key for key in ("task", "dependsOn", "rule", "retry", "template")}
+_PLAIN_KEYS: Final = _PLAIN.keys()
 # A word in braces that is no token of ours; JSON and other text in braces is left alone.
 _ODD_TOKEN: Final = re.compile(
     r"\{(?!meta:[0-9A-Za-z_]+\}|(?i:" + "|".join(TOKENS) + r")\})([A-Za-z][0-9A-Za-z_:.-]*)\}", re.ASCII
@@ -141,10 +145,12 @@ class PhaseReader:
         topic, _, job = task.partition(":")
         if not topic.strip():
             self.no_topic(fields, task)
-        elif topic in RESERVED or topic == DEAD_LETTERS:
+        elif topic in _TAKEN:
             self.reserved(fields, task, topic)
-        rule, written = self.rule(fields) if "rule" in values else (EMPTY, "")
-        job = job or rule.job
+        rule, written = EMPTY, ""
+        if "rule" in values:
+            rule, written = self.rule(fields)
+            job = job or rule.job
         depends_on = parent = parent_job = ""
         if "dependsOn" in values:
             depends_on = self.parent(fields)
@@ -177,17 +183,17 @@ class PhaseReader:
     def is_meant(self, before: int) -> bool:
         """Tell whether one of the findings from a number on says where the schedule that was written belongs."""
         kept = self.findings.kept
-        return len(kept) > before and any(
-            found.code == "FL013" and "cron=" in found.hint for found in kept[before:]
-        )
+        if len(kept) == before:
+            return False
+        return any(found.code == "FL013" and "cron=" in found.hint for found in kept[before:])
 
     def fields(self, item: Item) -> Fields | None:
         """Return the fields of a phase under their own names; None for what is no table."""
-        path, table = item.path, item.value
+        path, table, _, _ = item
         if not isinstance(table, dict):
             self.tell("FL010", path, f"a phase is a table, not {kind_of(table)}")
             return None
-        if table.keys() <= _PLAIN.keys():  # as nearly all are
+        if table.keys() <= _PLAIN_KEYS:  # as nearly all are
             return Fields(path, _PLAIN, table)
         keys: dict[str, str] = {}
         values: dict[str, object] = {}
@@ -297,7 +303,7 @@ class PhaseReader:
             return EMPTY, ""
         for each in found:
             if self.findings.wants(each.code):
-                self.findings.add(each._replace(path=(*fields.where("rule"), *each.path)))
+                self.findings.add(replace(each, path=(*fields.where("rule"), *each.path)))
         if rule.has_meta and len({len(items) for items in rule.meta.values()}) > 1:
             self.unequal(fields.where("rule"), value, rule)
         elif not found and not rule.unknown and isinstance(value, str):

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Final
 
 from flowlord.model.workflow import Rule
-from flowlord.rules.metastring import unescape
+from flowlord.rules.metastring import format_meta, unescape
 from flowlord.spec.document import MOST_FINDINGS, Finding, Table, kind_of, named
 from flowlord.spec.elsewhere import schedule_in_words
 from flowlord.spec.options import Options, Pair
@@ -58,6 +58,10 @@ def parse_table(table: Table, options: Options | None = None) -> tuple[Rule, tup
     paths: list[tuple[str | int, ...]] = []
     findings: list[Finding] = []
     for key, value in table.items():
+        if type(value) is str:  # as most are
+            pairs.append((len(paths), key.strip(), value))
+            paths.append((key,))
+            continue
         values: list[tuple[tuple[str | int, ...], object]] = [((key,), value)]
         if isinstance(value, list):
             values = [((key, number), each) for number, each in enumerate(value)]
@@ -87,8 +91,6 @@ def parse_table(table: Table, options: Options | None = None) -> tuple[Rule, tup
 
 def rule_text(rule: Rule) -> str:
     """Return a rule string that means what a table of options said."""
-    from flowlord.rules.metastring import format_meta
-
     return format_meta(rule.pairs)
 
 

@@ -94,8 +94,10 @@ def _steps(advice: Advice, number: int, text: str) -> None:
     for place, part in enumerate(reversed(parts)):
         if "/" not in part or not (odd := _odd_steps(part, place)):
             continue
-        at = [found.start() for found in _PART.finditer(text)][-1 - place]
         for told, hint, start, end in odd:
+            if not advice.wants("FL034"):
+                continue
+            at = [found.start() for found in _PART.finditer(text)][-1 - place]
             advice.at_option("FL034", number, "cron", told, hint, start=at + start, end=at + end)
 
 

@@ -126,7 +126,7 @@ def _may_slip(template: str) -> bool:
         or "{ " in template
         or " }" in template
         or "%m" in template
-        or _ODD_META.search(template) is not None
+        or ("{meta:" in template and _ODD_META.search(template) is not None)
     )
 
 
