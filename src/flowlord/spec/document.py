@@ -65,7 +65,7 @@ class Findings:
     def __init__(self) -> None:
         self.kept: list[Finding] = []
         self.counts = dict.fromkeys(Severity, 0)
-        self.full: set[str] = set()  # codes of which another one is counted only
+        self.full: dict[str, Severity] = {}  # codes of which another one is counted only
         self.is_enough = False
         """Nobody needs to look on: the file cannot be used, and further errors would be counted only."""
 
@@ -75,9 +75,9 @@ class Findings:
 
     def wants(self, code: str) -> bool:
         """Tell whether a finding of that kind is to be put into words; one that is not is counted."""
-        if code not in self.full:
+        severity = self.full.get(code)
+        if severity is None:
             return True
-        severity = CODES[code].severity
         self.counts[severity] += 1
         self.is_enough |= severity is Severity.ERROR
         return False
@@ -91,7 +91,7 @@ class Findings:
         self.is_enough |= found.code == "FL003"
         self.kept.append(found)
         if self.counts[severity] == MOST_FINDINGS:
-            self.full.update(code for code, each in CODES.items() if each.severity is severity)
+            self.full |= {code: severity for code, each in CODES.items() if each.severity is severity}
 
     @property
     def lost(self) -> int:

@@ -111,7 +111,7 @@ class Options:
             text = "'meta' and 'meta-file' cannot be combined"
             self.say("FL062", max(at["meta"], at["meta-file"]), text, "keep one of them", on_key=True)
         return Rule(
-            pairs=tuple([pair[1:] for pair in pairs]),
+            pairs=tuple([(key, value) for _, key, value in pairs]),
             unknown=tuple(self.unknown),
             **self.given,  # type: ignore[arg-type]
         )
@@ -215,14 +215,14 @@ class Options:
 
     def _schedule(self, zone: str) -> None:
         text = str(self.given["cron"])
-        known = self.known.schedules
-        if (text, zone) not in known:
+        known, schedule = self.known.schedules, (text, zone)
+        if schedule not in known:
             try:
                 parsed(text, zone)
-                known[text, zone] = None
+                known[schedule] = None
             except Unreadable as error:
-                known[text, zone] = error.with_traceback(None)
-        wrong = known[text, zone]
+                known[schedule] = error.with_traceback(None)
+        wrong = known[schedule]
         if wrong is not None:
             self.complain("FL030", self.at["cron"], text, wrong)
 

@@ -36,6 +36,8 @@ _SLIP: Final = re.compile(
     r"|(?P<meta>\{meta:(?![0-9A-Za-z_:.-]*+\})[^{}\"]*+\})",
     re.ASCII,
 )
+# Words in single braces, all of them closed, and no % or $: in such a text there is no slip.
+_ORDINARY: Final = re.compile(r"[^{}%$]*+(?:\{[0-9A-Za-z_:]++\}[^{}%$]*+)*+", re.ASCII)
 _ODD_META: Final = re.compile(r"\{meta:[0-9A-Za-z_.:-]*+[^0-9A-Za-z_.:{}-]")
 _SLIPS: Final = {
     "blanks": "has blanks in its braces and stays as it is",
@@ -45,7 +47,8 @@ _SLIPS: Final = {
 }
 _META_HINT: Final = "it is {meta:name}, with letters, digits and _"
 _WILD: Final = re.compile(r"[*?\[\\]")
-_OWN: Final = frozenset(("workflow", "cron", "job"))
+_OWN_NAMES: Final = ("cron", "job", "workflow")
+_OWN: Final = frozenset(_OWN_NAMES)
 _OF_FILES: Final = frozenset(
     ("file", "filename", "files", "dir", "count")
 )  # the last two of several together
@@ -59,22 +62,22 @@ def check(advice: Advice) -> None:
     """Tell what is odd about the tokens of the templates in a file."""
     roots, givers, likeness = _Roots(advice), _Givers(advice), _Likeness()
     for number, phase in enumerate(advice.phases):
-        template = phase.template
+        template, rule = phase.template, phase.rule
         given: Set[str] | None = None
-        if phase.rule.require and phase.parent:
+        if rule.require and phase.parent:
             given = givers.to(phase)
             _required(advice, number, phase, given, likeness)
         if "{" not in template and "%m" not in template:
             continue
         if advice.misread and advice.fields[number].path in advice.misread:
             continue
-        if _may_slip(template):
+        if not _ORDINARY.fullmatch(template) and _may_slip(template):
             _slips(advice, number, template)
-        if "{meta:" in template and (phase.parent or phase.rule.files):
+        if "{meta:" in template and (phase.parent or rule.files):
             _values(advice, number, phase, given or givers.to(phase), likeness)
-        if not phase.rule.cron and (found := _TIME.search(template)):
+        if not rule.cron and (found := _TIME.search(template)):
             _time(advice, number, phase, roots.of(phase), found)
-        elif phase.rule.is_batch and not phase.rule.files:
+        elif rule.is_batch and not rule.files:
             _cut(advice, number, phase)
         if "{hh}" in template and "{mm}" in template[template.index("{hh}") :]:
             _month(advice, number, template)
@@ -215,9 +218,13 @@ class _Givers:
         rule = phase.rule
         if above is None or not (rule.meta or rule.files):
             return above
-        given = above | rule.meta.keys()
+        given = above
+        if rule.meta:
+            given = given | rule.meta.keys()
         if rule.files:
-            given = given | _OF_FILES | {name for name, _ in rule.unknown}
+            given = given | _OF_FILES
+        if rule.files and rule.unknown:
+            given = given | {name for name, _ in rule.unknown}
         return given
 
     def _of_parents(self, phase: Phase) -> Set[str] | None:
@@ -261,7 +268,7 @@ class _Likeness:
 
 @lru_cache(maxsize=1024)
 def _near_own(name: str) -> str:
-    return near_miss(name, tuple(sorted(_OWN)))
+    return near_miss(name, _OWN_NAMES)
 
 
 def _time(
@@ -270,7 +277,7 @@ def _time(
     """Look at the first token of a template that needs a time."""
     if roots is None or 0 < phase.template.find("#") < found.start():
         return
-    if all(root.rule.files and not root.rule.cron and not _may_tell(root.rule.files) for root in roots):
+    if not any(map(_may_tell, roots)) and advice.wants("FL046"):
         where = "the path of its file" if not phase.parent else "what starts its chain"
         text = f"{named(found[0])} gets no time: {where} tells none"
         start, end = found.span()
@@ -313,8 +320,12 @@ class _Roots:
         return roots or None
 
 
-def _may_tell(patterns: tuple[str, ...]) -> bool:
-    return any(_WILD.search(each) or time_of_path(each) is not None for each in patterns)
+def _may_tell(root: Phase) -> bool:
+    """Tell whether what starts a phase may have a time: a schedule has one, of files their paths may tell it."""
+    rule = root.rule
+    if rule.cron or not rule.files:
+        return True
+    return any(_WILD.search(each) or time_of_path(each) is not None for each in rule.files)
 
 
 def _full_hours(phase: Phase) -> bool:

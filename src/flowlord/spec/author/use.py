@@ -23,6 +23,7 @@ _NEEDS: Final = {
     "by": ("for", "it is the step of a range: give the rule for="),
     "batch_limit": ("for, meta or meta-file", "one start makes one task here"),
 }  # fmt: skip
+_NEEDING: Final = frozenset(_NEEDS)
 _QUICK: Final = frozenset((*_NEEDS, *_OF_RETRIES, "job", "max_delay", "for", "meta"))
 _ZONED: Final = ("TZ=", "CRON_TZ=")
 _LOCALS: Final = f"TZ={LOCAL} ", f"CRON_TZ={LOCAL} "
@@ -46,20 +47,27 @@ def check(advice: Advice) -> None:
         if rule.offset_ns and rule.files and not phase.depends_on:
             text = "'offset' does nothing: the time of what a file starts is the one in its path"
             advice.at_option("FL028", number, "offset", text, "take it out", on_key=True)
-        if rule.tz and rule.cron.startswith(_LOCALS):
-            text = f"'Local' does nothing: the zone of this schedule is that of tz, {named(rule.tz)}"
-            advice.at_option("FL028", number, "cron", text, "take it out of the schedule")
-        elif rule.cron.startswith(_LOCALS):
-            text = "'Local' does nothing: this is the zone of every schedule that names none, UTC unless configured"
-            advice.at_option("FL028", number, "cron", text, "name the zone that is meant: tz=Europe/Berlin")
-        elif rule.tz and rule.cron.startswith(_ZONED):
-            text = "'tz' does nothing: the schedule names its zone itself"
-            advice.at_option("FL028", number, "tz", text, "take one of them out", on_key=True)
+        if "TZ=" in rule.cron:
+            _zones(advice, number, rule)
+
+
+def _zones(advice: Advice, number: int, rule: Rule) -> None:
+    """Tell what does nothing about the zone of a schedule that names one."""
+    if rule.tz and rule.cron.startswith(_LOCALS):
+        text = f"'Local' does nothing: the zone of this schedule is that of tz, {named(rule.tz)}"
+        advice.at_option("FL028", number, "cron", text, "take it out of the schedule")
+    elif rule.cron.startswith(_LOCALS):
+        text = (
+            "'Local' does nothing: this is the zone of every schedule that names none, UTC unless configured"
+        )
+        advice.at_option("FL028", number, "cron", text, "name the zone that is meant: tz=Europe/Berlin")
+    elif rule.tz and rule.cron.startswith(_ZONED):
+        text = "'tz' does nothing: the schedule names its zone itself"
+        advice.at_option("FL028", number, "tz", text, "take one of them out", on_key=True)
 
 
 def _check(advice: Advice, number: int, phase: Phase, rule: Rule, options: set[str]) -> None:
-    needing = options & _NEEDS.keys()
-    for option in sorted(needing) if needing else ():
+    for option in sorted(options & _NEEDING):
         needed, hint = _NEEDS[option]
         if not _has(needed, advice.fields[number], phase):
             text = f"'{option}' does nothing without {needed}"
@@ -74,7 +82,8 @@ def _check(advice: Advice, number: int, phase: Phase, rule: Rule, options: set[s
         advice.at_option(
             "FL028", number, "for", "'for' of no length is no range: there is one task", "take it out"
         )
-    _names(advice, number, rule)
+    if rule.meta or rule.pass_on:
+        _names(advice, number, rule)
     _waits(advice, number, phase, rule, options)
 
 
@@ -111,8 +120,7 @@ def _has(needed: str, fields: Fields, phase: Phase) -> bool:
 
 def _waits(advice: Advice, number: int, phase: Phase, rule: Rule, options: set[str]) -> None:
     waits = [option for option in _OF_RETRIES if option in options]
-    written = advice.fields[number].values.get("retry", 0)
-    if waits and written == 0:
+    if waits and advice.fields[number].values.get("retry", 0) == 0:
         text = f"'{waits[0]}' does nothing: the phase has no retry"
         advice.at_option("FL029", number, waits[0], text, "write retry = 3 beside the rule", on_key=True)
     elif rule.max_delay_ns is not None and (rule.retry_delay_ns or 0) > rule.max_delay_ns:

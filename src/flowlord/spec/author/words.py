@@ -40,9 +40,12 @@ _SIGNS: Final = (
     "akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "glpat-", "xox", "aiza", "sk_live_", "eyj",
     "hooks.slack.com", "private key", "pass", "pwd", "secret", "key=", "token", "sig",
 )  # fmt: skip
-_OF_ISSUED: Final = (  # with what the alternatives above begin, behind what they only look back at
-    "AKIA", "ASIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "glpat-", "xox", "AIza", "sk_live_", "eyJ",
-    "hooks.slack.com/services/", "-----BEGIN ",
+# With what the alternatives above begin, behind what they only look back at, and a rare letter of each: that one of
+# them is not in a text is known in a tenth of the time.
+_OF_ISSUED: Final = (
+    ("AKIA", "K"), ("ASIA", "I"), ("ghp_", "_"), ("gho_", "_"), ("ghu_", "_"), ("ghs_", "_"), ("ghr_", "_"),
+    ("glpat-", "-"), ("xox", "x"), ("AIza", "I"), ("sk_live_", "_"), ("eyJ", "J"), ("hooks.slack.com/services/", "."),
+    ("-----BEGIN ", "B"),
 )  # fmt: skip
 _OF_GIVEN: Final = ("password=", "passwd=", "pwd=", "secret=", "key=", "token=", "sig=", "signature=")
 _CREDENTIALS: Final = re.compile(r"://[^\s/]*@")
@@ -71,7 +74,7 @@ def check(advice: Advice) -> None:
     source = advice.document.source.text
     if _may_hold_secrets(source):
         # An escape may stand for a letter of a sign.
-        issued = "\\" in source or any(sign in source for sign in _OF_ISSUED)
+        issued = "\\" in source or any(sign in source for sign, _ in _OF_ISSUED)
         for item in advice.document.items:
             for path, value in _texts(item.path, item.value, 0):
                 for kind, start, end in _secrets(value, issued=issued):
@@ -100,7 +103,7 @@ def _may_hold_secrets(text: str) -> bool:
     return (
         any(True for _ in _issued(text))
         or _AUTHORITY.search(text) is not None
-        or (any(sign in low for sign in _OF_GIVEN) and any(True for _ in _given(text)))
+        or ("=" in text and any(sign in low for sign in _OF_GIVEN) and any(True for _ in _given(text)))
     )
 
 
@@ -129,8 +132,8 @@ def _secrets(text: str, *, issued: bool = True) -> list[tuple[str, int, int]]:
 
 def _issued(text: str) -> Iterator[tuple[int, int, str]]:
     """Yield where something that somebody issued stands, and its kind; looks only where one begins."""
-    for sign in _OF_ISSUED:
-        at = text.find(sign)
+    for sign, rare in _OF_ISSUED:
+        at = text.find(sign) if rare in text else -1
         while at >= 0:
             each = _ISSUED.match(text, at)
             if each:
