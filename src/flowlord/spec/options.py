@@ -189,7 +189,7 @@ class Options:
         known = self.known.durations.get(value)
         if known is None:
             known = self.known.durations[value] = _duration(value)
-        if isinstance(known, Unreadable):
+        if not isinstance(known, int):
             bare = value.strip()
             if bare == value or self.before.is_full("FL050") or isinstance(_duration(bare), Unreadable):
                 self.complain("FL050", number, value, known)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from functools import lru_cache
 from itertools import islice
 from typing import Final
@@ -61,6 +61,7 @@ _DEEPEST: Final = 50  # parents of parents that are looked at
 def check(advice: Advice) -> None:
     """Tell what is odd about the tokens of the templates in a file."""
     roots, givers, likeness = _Roots(advice), _Givers(advice), _Likeness()
+    may_lack_time = _may_lack_time(advice.phases)
     for number, phase in enumerate(advice.phases):
         template, rule = phase.template, phase.rule
         given: Set[str] | None = None
@@ -76,7 +77,8 @@ def check(advice: Advice) -> None:
         if "{meta:" in template and (phase.parent or rule.files):
             _values(advice, number, phase, given or givers.to(phase), likeness)
         if not rule.cron and (found := _TIME.search(template)):
-            _time(advice, number, phase, roots.of(phase), found)
+            if may_lack_time:
+                _time(advice, number, phase, roots.of(phase), found)
         elif rule.is_batch and not rule.files:
             _cut(advice, number, phase)
         if "{hh}" in template and "{mm}" in template[template.index("{hh}") :]:
@@ -269,6 +271,15 @@ class _Likeness:
 @lru_cache(maxsize=1024)
 def _near_own(name: str) -> str:
     return near_miss(name, _OWN_NAMES)
+
+
+def _may_lack_time(phases: Sequence[Phase]) -> bool:
+    """Tell whether a template of the file may ask for a time that it does not get: in most files none does.
+
+    Files may tell none by their paths, and a child is not told the minute.
+    """
+    children = "\n".join([phase.template for phase in phases if phase.parent])
+    return _MINUTES.search(children) is not None or any(phase.rule.files for phase in phases)
 
 
 def _time(

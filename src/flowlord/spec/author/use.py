@@ -67,7 +67,8 @@ def _zones(advice: Advice, number: int, rule: Rule) -> None:
 
 
 def _check(advice: Advice, number: int, phase: Phase, rule: Rule, options: set[str]) -> None:
-    for option in sorted(options & _NEEDING):
+    needing = options & _NEEDING
+    for option in sorted(needing) if needing else ():
         needed, hint = _NEEDS[option]
         if not _has(needed, advice.fields[number], phase):
             text = f"'{option}' does nothing without {needed}"
