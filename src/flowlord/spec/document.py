@@ -75,9 +75,9 @@ class Findings:
 
     def wants(self, code: str) -> bool:
         """Tell whether a finding of that kind is to be put into words; one that is not is counted."""
-        severity = self.full.get(code)
-        if severity is None:
+        if code not in self.full:
             return True
+        severity = self.full[code]
         self.counts[severity] += 1
         self.is_enough |= severity is Severity.ERROR
         return False

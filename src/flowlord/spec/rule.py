@@ -58,25 +58,20 @@ def parse_table(table: Table, options: Options | None = None) -> tuple[Rule, tup
     paths: list[tuple[str | int, ...]] = []
     findings: list[Finding] = []
     for key, value in table.items():
-        if type(value) is str:  # as most are
-            pairs.append((len(paths), key.strip(), value))
-            paths.append((key,))
-            continue
-        values: list[tuple[tuple[str | int, ...], object]] = [((key,), value)]
-        if isinstance(value, list):
-            values = [((key, number), each) for number, each in enumerate(value)]
-        for path, each in values:
-            text = _word(each)
+        name, is_list = key.strip(), isinstance(value, list)
+        for number, each in enumerate(value if isinstance(value, list) else (value,)):
+            path: tuple[str | int, ...] = (key, number) if is_list else (key,)
+            text = each if type(each) is str else _word(each)
             if text is None:
                 wanted = "an option is text, a number, true or false, or a list of them"
                 if not isinstance(each, dict | list):
                     wanted = "put it in quotes"
-                elif len(path) > 1:
+                elif is_list:
                     wanted = "a list holds texts"
                 words = f"the rule option {named(key)} is {kind_of(each)}, which cannot be read"
                 findings.append(Finding("FL010", path, words, wanted))
                 continue
-            pairs.append((len(paths), key.strip(), text))
+            pairs.append((len(paths), name, text))
             paths.append(path)
     if len(pairs) > MOST_OPTIONS:
         return EMPTY, (Finding("FL003", (), f"a rule with more than {MOST_OPTIONS} options", _ROWS),)

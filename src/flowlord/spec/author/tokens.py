@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence, Set
-from functools import lru_cache
+from collections.abc import Set
+from functools import cached_property, lru_cache
 from itertools import islice
 from typing import Final
 
@@ -61,7 +61,6 @@ _DEEPEST: Final = 50  # parents of parents that are looked at
 def check(advice: Advice) -> None:
     """Tell what is odd about the tokens of the templates in a file."""
     roots, givers, likeness = _Roots(advice), _Givers(advice), _Likeness()
-    may_lack_time = _may_lack_time(advice.phases)
     for number, phase in enumerate(advice.phases):
         template, rule = phase.template, phase.rule
         given: Set[str] | None = None
@@ -77,7 +76,7 @@ def check(advice: Advice) -> None:
         if "{meta:" in template and (phase.parent or rule.files):
             _values(advice, number, phase, given or givers.to(phase), likeness)
         if not rule.cron and (found := _TIME.search(template)):
-            if may_lack_time:
+            if roots.may_lack_time:
                 _time(advice, number, phase, roots.of(phase), found)
         elif rule.is_batch and not rule.files:
             _cut(advice, number, phase)
@@ -273,15 +272,6 @@ def _near_own(name: str) -> str:
     return near_miss(name, _OWN_NAMES)
 
 
-def _may_lack_time(phases: Sequence[Phase]) -> bool:
-    """Tell whether a template of the file may ask for a time that it does not get: in most files none does.
-
-    Files may tell none by their paths, and a child is not told the minute.
-    """
-    children = "\n".join([phase.template for phase in phases if phase.parent])
-    return _MINUTES.search(children) is not None or any(phase.rule.files for phase in phases)
-
-
 def _time(
     advice: Advice, number: int, phase: Phase, roots: tuple[Phase, ...] | None, found: re.Match[str]
 ) -> None:
@@ -308,6 +298,16 @@ class _Roots:
     def __init__(self, advice: Advice) -> None:
         self.advice = advice
         self.known: dict[tuple[str, str], tuple[Phase, ...] | None] = {}  # by parent and its job
+
+    @cached_property
+    def may_lack_time(self) -> bool:
+        """Whether a template of the file may ask for a time that it does not get: in most files none does.
+
+        Files may tell none by their paths, and a child is not told the minute.
+        """
+        phases = self.advice.phases
+        children = "\n".join([phase.template for phase in phases if phase.parent])
+        return _MINUTES.search(children) is not None or any(phase.rule.files for phase in phases)
 
     def of(self, phase: Phase, deep: int = 0) -> tuple[Phase, ...] | None:
         """Return them; None when one is unknown, started by people, or too far away."""
