@@ -56,6 +56,8 @@ class Glob:
     @classmethod
     def check(cls, pattern: str) -> None:
         """Raise what `compile` does, and else do nothing: for most patterns that is told at a glance."""
+        if len(pattern) <= LONGEST_PATTERN and "[" not in pattern and "\\" not in pattern:  # as most are
+            return
         if len(pattern) > LONGEST_PATTERN or _WELL_FORMED.fullmatch(pattern) is None:
             cls.compile(pattern)
 
