@@ -30,6 +30,7 @@ REWRITES: Final = ("run", "ignore")
 
 ALIASES: Final = {"meta_file": "meta-file"}
 _TOKEN: Final = re.compile(r"\{meta:([^{}]*)\}")
+_LONE_TOKEN: Final = re.compile(r"\{meta:([0-9A-Za-z_]+)\}", re.ASCII)
 _NAME: Final = re.compile(r"[0-9A-Za-z_]+", re.ASCII)
 _BETWEEN: Final = re.compile(r"[\s,]*")
 _SCHEDULE: Final = re.compile(r"(?:[-*?/,0-9A-Za-z]+[ \t]+){4,5}[-*?/,0-9A-Za-z]+|@[a-z]+(?: [0-9a-z.]+)?")
@@ -311,6 +312,9 @@ class Options:
         self.given["require"] = before + names
 
     def _required(self, number: int, value: str, on_key: bool) -> tuple[str, ...]:
+        if lone := _LONE_TOKEN.fullmatch(value):  # as nearly all are
+            self.known.required[value] = (lone[1],)
+            return (lone[1],)
         names: list[str] = []
         at, alone, good = 0, True, True
         for found in _TOKEN.finditer(value):
