@@ -88,3 +88,22 @@ def test_ctrl_c_while_a_command_is_loading_ends_it_without_a_word(tmp_path, at, 
     path = os.pathsep.join(filter(None, [str(tmp_path / "press"), os.environ.get("PYTHONPATH", "")]))
     ended = end(tmp_path, *words, PYTHONPATH=path, PRESS_AT=at)
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_mended_text_that_nobody_can_keep_is_told_in_one_line(tmp_path, unbuffered):
+    home = write(tmp_path, {"bad.toml": FLOW["workflows/a.toml"].replace("@hourly", "@hourly&ofset=1h")})
+    shell = ["sh", "-c", 'exec "$0" -m flowlord validate - --fix < bad.toml > /dev/full', sys.executable]
+    env = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    ended = subprocess.run(shell, cwd=home, env=env, capture_output=True, text=True, timeout=60)
+    assert ended.stderr.splitlines()[-1] == "error: cannot write the answer: No space left on device"
+    assert "Traceback" not in ended.stderr
+    assert ended.returncode == 7
+
+
+@pytest.mark.parametrize("command", ["validate", "convert"])
+def test_a_closed_stdin_is_wrong_use(tmp_path, command):
+    shell = ["sh", "-c", f'exec "$0" -m flowlord {command} - <&-', sys.executable]
+    ended = subprocess.run(shell, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert ended.stderr.splitlines()[0] == "error: stdin is closed"
+    assert ended.returncode == 2

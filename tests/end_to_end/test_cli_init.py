@@ -108,3 +108,10 @@ def test_the_way_of_a_missing_folder_is_made_and_taken_back(tmp_path):
     ended = flowlord("init", "file/below", cwd=tmp_path)
     assert ended.code == 2
     assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("folder", "shown"), [("new", "cd new &&"), ("my new", "cd 'my new' &&"), ("-new", "cd ./-new &&")]
+)
+def test_the_way_on_can_be_pasted(folder, shown, tmp_path):
+    assert shown in flowlord("init", "--", folder, cwd=tmp_path).err

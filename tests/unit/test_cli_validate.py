@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from flowlord.cli import validate
 from flowlord.cli.validate import Wanted, run
 
 BAD = '[[phase]]\ntask = "u"\nrule = "cron=@daily&ofset=1h"\n\ttemplate = "{yyy}"\n'
@@ -107,3 +108,34 @@ def test_stdin_is_read(text, name, code, monkeypatch, capsys):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
     assert run(["-"], Wanted(stdin_name=name)) == code
     assert all(line.startswith(("<stdin>:", "    hint:")) for line in capsys.readouterr().out.splitlines())
+
+
+@pytest.mark.parametrize(
+    "text", ["phases: [", "# daily\n\nphases:\n  - task: a\n   rule: x\n", "---\nphases:\n\t- task: a\n"]
+)
+def test_stdin_that_begins_as_no_toml_does_is_told_as_yaml(text, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    assert run(["-"]) == 1
+    assert ": FL006 error: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("form", ["sarif", "github", "gitlab", "junit"])
+def test_a_form_that_has_no_counts_is_refused_with_statistics(folder, form, capsys):
+    assert run(["a.toml"], Wanted(form, statistics=True)) == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_a_folder_that_vanishes_is_watched_on(tmp_path, monkeypatch, capsys):
+    seen = iter([["stamp"], [None], KeyboardInterrupt()])
+    answers = iter([0, 2])
+
+    def stamps(path, config):
+        following = next(seen)
+        if isinstance(following, BaseException):
+            raise following
+        return following[0]
+
+    monkeypatch.setattr(validate, "_stamps", stamps)
+    monkeypatch.setattr(validate, "LOOK_S", 0)
+    monkeypatch.setattr(validate, "run", lambda *_, **__: next(answers))
+    assert validate.watch([str(tmp_path)], Wanted()) == 130

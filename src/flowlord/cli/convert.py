@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from flowlord.cli import printer
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, WRONG_USE
+from flowlord.cli.places import from_stdin
 from flowlord.cli.texts import some
 from flowlord.model.errors import FlowlordError
 from flowlord.model.problem import Problem
@@ -65,7 +65,7 @@ def run(
 
 def _read(path: str) -> bytes:
     if path == "-":
-        return sys.stdin.buffer.read(MAX_BYTES + 1)
+        return from_stdin(MAX_BYTES + 1)
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(handle, "rb") as file:

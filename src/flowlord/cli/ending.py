@@ -56,7 +56,7 @@ def _is_importing(frame: FrameType | None) -> bool:
     return False
 
 
-class _Answer(io.TextIOWrapper):
+class Answer(io.TextIOWrapper):
     """Standard output that remembers why it could not be written: the same error may come from anywhere else."""
 
     failed: OSError | None = None
@@ -65,6 +65,15 @@ class _Answer(io.TextIOWrapper):
         """Write; what is remembered is the first failure."""
         try:
             return super().write(text)
+        except OSError as error:
+            self.failed = self.failed or error
+            raise
+
+    def write_bytes(self, data: bytes) -> None:
+        """Write bytes as they are; what is remembered is the first failure."""
+        self.flush()
+        try:
+            self.buffer.write(data)
         except OSError as error:
             self.failed = self.failed or error
             raise
@@ -102,7 +111,7 @@ def streams() -> TextIO:
             setattr(sys, f"__{name}__", closed)
     out = sys.stdout
     if type(out) is io.TextIOWrapper:
-        sys.stdout = _Answer(
+        sys.stdout = Answer(
             out.buffer,
             out.encoding,
             out.errors,
@@ -122,7 +131,7 @@ def finished(code: int, out: TextIO, failed: OSError | None = None) -> int:
         OSError: `failed`, when it does not come from stdout.
     """
     broken = _flushed(out)
-    if isinstance(out, _Answer):
+    if isinstance(out, Answer):
         broken = out.failed or broken
         try:
             out.detach()  # else it closes the descriptor under what others still have to say

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -41,7 +42,8 @@ def run(folder: str = ".", *, template: str = "minimal", yaml: bool = False, ci:
     _write(folder, project)
     for name in project:
         printer.say(f"  {os.path.normpath(os.path.join(folder, name))}")
-    where = "" if os.path.normpath(folder) == "." else f"cd {folder} && "
+    target = os.path.join(".", folder) if folder.startswith("-") else folder
+    where = "" if os.path.normpath(folder) == "." else f"cd {shlex.quote(target)} && "
     printer.say(f"{where}flowlord validate workflows/      README.md tells how to go on")
     return DONE
 

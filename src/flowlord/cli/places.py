@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from flowlord.cli import printer
 from flowlord.cli.exits import NO_SUCH_THING, UNREACHABLE, WRONG_USE
 from flowlord.cli.texts import LONGEST_NAME, few
+from flowlord.model.errors import FlowlordError
 from flowlord.spec.disk import DiskTree
 from flowlord.storage.address import is_remote, local_path
 
@@ -53,6 +55,21 @@ def unreadable(path: str, error: OSError, command: str) -> int:
     reason = "there is no such file or folder" if is_missing else error.strerror or str(error)
     printer.error(f"{path}: {reason}", hint=hint)
     return WRONG_USE
+
+
+def from_stdin(most: int) -> bytes:
+    """Return what comes on stdin, `most` bytes of it.
+
+    Raises:
+        FlowlordError: it is closed, or nothing that can be read.
+    """
+    hint = "give it a text, as in: flowlord validate - < workflows/a.toml"
+    if sys.stdin is None:
+        raise FlowlordError("stdin is closed", hint=hint)
+    try:
+        return sys.stdin.buffer.read(most)
+    except OSError as error:
+        raise FlowlordError(f"stdin cannot be read: {error.strerror}", hint=hint) from error
 
 
 def unknown_topic(topic: str, phases: Iterable[Phase]) -> int:

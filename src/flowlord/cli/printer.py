@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import msgspec
 
+from flowlord.cli.ending import Answer
 from flowlord.cli.exits import DONE, INTERRUPTED
 from flowlord.cli.table import Column, Layout
 from flowlord.cli.texts import csv_line, json_text, printable, tsv_cell, tsv_line
@@ -215,6 +216,15 @@ def act(found: Record, *, name: str, look: Look) -> None:
 def lines(texts: Iterable[str]) -> None:
     """Print lines of data that were escaped already."""
     _out("".join(f"{text}\n" for text in texts))
+
+
+def as_they_are(data: bytes) -> None:
+    """Print the bytes of a file, whatever they are."""
+    if isinstance(sys.stdout, Answer):
+        sys.stdout.write_bytes(data)
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
 
 
 def say(text: str, *, once: bool = False) -> None:

@@ -14,6 +14,7 @@ from flowlord.spec.codes import CODES
 from flowlord.spec.source import MAX_BYTES
 
 OUTPUTS = ("text", "concise", "json", "jsonl", "sarif", "github", "gitlab", "junit")
+COUNTED = ("text", "concise", "json", "jsonl")  # of them, those that --statistics has
 WIDEST = 160  # characters of a line of source that are shown
 _HIDDEN = "FL080"  # what it marks is never shown
 

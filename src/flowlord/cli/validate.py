@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -11,8 +12,8 @@ from datetime import datetime
 
 from flowlord.cli import clock, printer, problems
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, WRONG_USE
-from flowlord.cli.places import place_at, unreadable
-from flowlord.cli.problems import OUTPUTS
+from flowlord.cli.places import from_stdin, place_at, unreadable
+from flowlord.cli.problems import COUNTED, OUTPUTS
 from flowlord.cli.texts import some
 from flowlord.model.problem import Problem, Severity
 from flowlord.spec.author.inspect import Inspected, inspect, reader, verdict
@@ -23,6 +24,7 @@ from flowlord.storage.address import is_remote
 STDIN = "stdin.toml"
 STDIN_PATH = "<stdin>"
 SHOWN_IGNORED = 3
+_YAML = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s|#[^\n]*\n)*+(?:---\s|(?i:phases?)[ \t]*:)")  # how no TOML begins
 LOOK_S = 0.5  # between two looks at the files with --watch
 
 
@@ -86,6 +88,12 @@ def run(
         hint = f"write one of {', '.join(OUTPUTS)}"
         printer.error(f"-o {wanted.output!r} is no form of output", hint=hint)
         return WRONG_USE
+    if wanted.statistics and wanted.output not in COUNTED:
+        hint = f"leave one of them out, or write one of {', '.join(COUNTED)}"
+        printer.error(
+            f"-o {wanted.output} tells problems one by one, and --statistics counts them", hint=hint
+        )
+        return WRONG_USE
     look = printer.Look(color=color)  # refuses an unknown word
     paths = paths or ("workflows",)
     if wanted.fix and any(map(is_remote, paths)):
@@ -129,6 +137,7 @@ def watch(paths: Sequence[str], wanted: Wanted, *, color: str = "auto") -> int:
         from threading import Event
 
         never, seen = Event(), None
+        was_there = False
         while True:
             now = [_stamps(path, wanted.config) for path in paths]
             if now != seen:
@@ -137,7 +146,8 @@ def watch(paths: Sequence[str], wanted: Wanted, *, color: str = "auto") -> int:
                     printer.lines(["\x1b[2J\x1b[H"])
                 code = run(paths, wanted, color=color)
                 sys.stdout.flush()
-                if code == WRONG_USE and not any(now):
+                was_there |= any(now)  # what vanishes may come back: editors and git put files away and anew
+                if code == WRONG_USE and not was_there:
                     return code
                 printer.say("watching; Ctrl-C ends")
             never.wait(LOOK_S)
@@ -175,7 +185,7 @@ def _gather(
 ) -> _Found | int:
     for path in paths:
         if path == "-":
-            data = texts[STDIN_PATH] if texts else sys.stdin.buffer.read(MAX_BYTES + 1)
+            data = texts[STDIN_PATH] if texts else from_stdin(MAX_BYTES + 1)
             inspected = _of_stdin(found, data, wanted.stdin_name, now)
             _conclude(found, [inspected], inspected.problems, wanted)
             found.files += 1
@@ -199,7 +209,7 @@ def _of_stdin(found: _Found, data: bytes, name: str, now: datetime) -> Inspected
     inspected = inspect(data, name or STDIN, STDIN_PATH, now)
     if name in ("", STDIN) and any(problem.code == "FL005" for problem in inspected.problems):
         yaml = inspect(data, "stdin.yaml", STDIN_PATH, now)
-        if yaml.phases:
+        if yaml.phases or _YAML.match(data):
             inspected, name = yaml, "stdin.yaml"
     found.texts[STDIN_PATH] = data
     found.names[STDIN_PATH] = name or STDIN
@@ -250,7 +260,7 @@ def _mend(found: _Found, wanted: Wanted, now: datetime) -> int:
         changed += 1
     if wanted.fix == "fix":
         for data in found.texts.values():
-            sys.stdout.buffer.write(data)
+            printer.as_they_are(data)
     if not wanted.quiet:
         verb = "would mend" if wanted.fix == "diff" else "mended"
         printer.say(f"{verb} {some(mended, 'problem')} in {some(changed, 'file')}")
