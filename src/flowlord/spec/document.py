@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -104,7 +104,7 @@ class Findings:
         return self.counts[Severity.ERROR] > 0
 
 
-class Item(NamedTuple):
+class Item(msgspec.Struct, frozen=True):
     """A phase as it stands in the file."""
 
     path: Path

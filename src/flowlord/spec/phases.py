@@ -189,7 +189,7 @@ class PhaseReader:
 
     def fields(self, item: Item) -> Fields | None:
         """Return the fields of a phase under their own names; None for what is no table."""
-        path, table, _, _ = item
+        path, table = item.path, item.value
         if not isinstance(table, dict):
             self.tell("FL010", path, f"a phase is a table, not {kind_of(table)}")
             return None
