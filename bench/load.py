@@ -1,4 +1,4 @@
-"""1,000 phases from TOML to checked workflows, against `tomllib.loads` of the same text."""
+"""1,000 phases to checked workflows: TOML against `tomllib.loads` of the same text, YAML against PyYAML by libyaml."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 import tomllib
 from collections.abc import Callable, Iterator
 
+import yaml
 from table import Row, alternately, medians
 
 from flowlord.spec.parse import parse
@@ -55,6 +56,15 @@ def rarer() -> str:
     return text().replace('"?report=3&day={yyyy}-{mm}-{dd}"', "'''?report=3&day={yyyy}-{mm}-{dd}'''", 1)
 
 
+def in_yaml() -> str:
+    """Return the same in YAML, in blocks as people write it."""
+    lines = ["# 250 chains", "phases:"]
+    for line in phases():
+        key, value = line.split(" = ", 1)
+        lines += ["", f"- {key}: {value}"] if key == "task" else [f"  {key}: {value}"]
+    return "\n".join(lines) + "\n"
+
+
 def timed(body: Callable[[], object]) -> Callable[[], float]:
     """Return what measures one run of `body` in milliseconds of this process: nobody waits for anything here."""
 
@@ -67,32 +77,36 @@ def timed(body: Callable[[], object]) -> Callable[[], float]:
     return run
 
 
-def compare(name: str, written: str, goal: float | None) -> Row:
+def compare(name: str, file: str, written: str, floor: Callable[[str], object], goal: float | None) -> Row:
     """Measure one text on both sides."""
     data = written.encode()
-    flow, problems = parse(data, "bench.toml")
+    flow, problems = parse(data, file)
     assert flow is not None, problems
     assert len(flow.phases) == PHASES
-    found = alternately(
-        timed(lambda: parse(data, "bench.toml")), timed(lambda: tomllib.loads(written)), PAIRS
-    )
-    ours, floor, ratio = medians(found)
-    told = f"{ours:.1f} ms", f"{floor:.1f} ms", f"{ratio:.2f}"
+    found = alternately(timed(lambda: parse(data, file)), timed(lambda: floor(written)), PAIRS)
+    ours, theirs, ratio = medians(found)
+    told = f"{ours:.1f} ms", f"{theirs:.1f} ms", f"{ratio:.2f}"
     return Row(name, *told) if goal is None else Row(name, *told, f"<= {goal}", ratio <= goal)
 
 
 def rows() -> list[Row]:
     """Return what is measured here."""
     return [
-        compare("load 1,000 phases", text(), GOAL),
-        compare("load 1,000 phases, one with a long string", rarer(), None),
+        compare("load 1,000 phases", "bench.toml", text(), tomllib.loads, GOAL),
+        compare("load 1,000 phases, one with a long string", "bench.toml", rarer(), tomllib.loads, None),
+        compare("load 1,000 phases in YAML", "bench.yaml", in_yaml(), by_libyaml, None),
     ]
+
+
+def by_libyaml(written: str) -> object:
+    """Read a text as PyYAML does at its fastest."""
+    return yaml.load(written, yaml.CSafeLoader)
 
 
 def main() -> None:
     """Print the ratios."""
     for row in rows():
-        print(f"{row.name}: {row.ours} / tomllib {row.floor} = {row.ratio} {row.goal} {row.verdict}".rstrip())
+        print(f"{row.name}: {row.ours} / {row.floor} = {row.ratio} {row.goal} {row.verdict}".rstrip())
 
 
 if __name__ == "__main__":

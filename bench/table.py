@@ -142,7 +142,8 @@ is the median of the ratios pair by pair, which other load on the machine distur
 - **Cost per task**: publish, claim and complete 500 at a time while that many others wait; the ratio is to the first.
 - **Commands**: a command worker that runs `/bin/true`, against `subprocess.run` with pipes and the same bytes on stdin.
 - **Start-up**: whole processes, from start to exit; the floor is a bare interpreter.
-- **Loading**: 1,000 phases from TOML to checked workflows, against `tomllib.loads` of the same text.
+- **Loading**: 1,000 phases to checked workflows; TOML against `tomllib.loads` of the same text, YAML against PyYAML
+  with libyaml.
 - **Alerts**: 100,000 results that are failures, of 20 phases and each with a number of its own in the reason, are
   decided, and the messages that Slack gets of them are counted. What following them costs stands beside reading the
   same journal. While Slack hangs (it takes a message and says nothing), failures are decided and tasks are picked up
