@@ -63,8 +63,9 @@ def test_a_second_that_is_cut_to_nothing_leaves_the_minutes():
 
 
 def test_an_error_moves_with_the_text_it_was_found_in():
-    moved = TooLong("x", offset=3).moved(4)
-    assert (type(moved), str(moved), moved.offset) == (TooLong, "x", 7)
+    moved = TooLong("x", offset=3, end=5).moved(4)
+    assert (type(moved), str(moved), moved.offset, moved.end) == (TooLong, "x", 7, 9)
+    assert Unreadable("x").moved(4).end == -1
 
 
 def test_a_quoted_text_stays_on_one_line_and_short():

@@ -279,37 +279,54 @@ def test_jitter_comes_after_the_cap_and_stays_below_forty_percent():
 
 
 @pytest.mark.parametrize(
+    "marked, told",
+    [
+        ("«»", "is empty"),
+        ("«* * * *» ", "has 4 fields"),
+        ("«* * * * * * *»", "has 7 fields"),
+        ("0 «25» * * *", '"25" is no hour: 0 to 23'),
+        ("0 «25»-30 * * *", '"25" is no hour: 0 to 23'),
+        ("0  1,2,«x» * * *", '"x" is no number for the hour'),
+        ("0 0 * * «FRI-MON»", "runs backwards"),
+        ("0 «22-2» * * *", "runs backwards"),
+        ("«22-2» * * * *", "runs backwards"),
+        ("1,«5-1»/2,7 * * * *", "runs backwards"),
+        ("0 0 «31 2,4,6» *", "never comes"),
+        ("TZ=UTC 0 0 «30 feb» ?", "never comes"),
+        ("«*-5» * * * *", "has a tail"),
+        ("1,«?x»,2 * * * *", "has a tail"),
+        ("«,» * * * *", "selects no minute"),
+        ("«*/0» * * * *", "step 0"),
+        ("0 1,«*/»,2 * * *", "a number is missing"),
+        ("0 «1-» * * *", "a number is missing"),
+        ("0 0 * * «8»", "0 to 7"),
+        ("«99999999999999999999999» * * * *", "is no minute"),
+        ("«@Daily»", "@daily"),
+        ("«@daily »", "is not known"),
+        ("TZ=UTC  «@often»", "is not known"),
+        ("TZ=UTC @every «-5m»", "runs backwards"),
+        ("CRON_TZ=«Mars/Base» 0 0 * * *", "no time zone"),
+        ("TZ=«local» 0 0 * * *", "no time zone"),
+        ("TZ=«Europe» 0 0 * * *", "no time zone"),
+    ],
+)
+def test_an_unreadable_schedule_tells_where_it_begins_and_ends(marked, told):
+    offset, end = marked.index("«"), marked.index("»") - 1
+    with pytest.raises(Unreadable, match=told) as found:
+        Cron.parse(marked.replace("«", "").replace("»", ""))
+    assert (found.value.offset, found.value.end) == (offset, end)
+
+
+@pytest.mark.parametrize(
     "text, offset, told",
     [
-        ("", 0, "is empty"),
-        ("* * * *", 0, "has 4 fields"),
-        ("* * * * * * *", 0, "has 7 fields"),
-        ("0 25 * * *", 2, '"25" is no hour: 0 to 23'),
-        ("0  1,2,x * * *", 7, '"x" is no number for the hour'),
-        ("0 0 * * FRI-MON", 8, "runs backwards"),
-        ("0 0 31 2,4,6 *", 4, "never comes"),
-        ("TZ=UTC 0 0 30 feb ?", 11, "never comes"),
-        ("*-5 * * * *", 1, "has a tail"),
-        ("?x * * * *", 1, "has a tail"),
-        (", * * * *", 0, "selects no minute"),
-        ("*/0 * * * *", 2, "step 0"),
-        ("0 */ * * *", 4, "a number is missing"),
-        ("0 0 * * 8", 8, "0 to 7"),
-        ("99999999999999999999999 * * * *", 0, "is no minute"),
-        ("@Daily", 0, "@daily"),
-        ("@daily ", 0, "is not known"),
-        ("TZ=UTC  @often", 8, "is not known"),
         ("@every 5", 8, "lacks a unit"),
-        ("TZ=UTC @every -5m", 14, "runs backwards"),
-        ("CRON_TZ=Mars/Base 0 0 * * *", 8, "no time zone"),
-        ("TZ=local 0 0 * * *", 3, "no time zone"),
         ("TZ=Local", 8, "no schedule behind it"),
-        ("TZ=Europe 0 0 * * *", 3, "no time zone"),
         ("TZ=UTC", 6, "no schedule behind it"),
         ("0 " * 600, 0, "more than"),
     ],
 )
-def test_an_unreadable_schedule_tells_where(text, offset, told):
+def test_a_schedule_that_ends_too_soon_or_too_late_tells_where(text, offset, told):
     with pytest.raises(Unreadable, match=told) as found:
         Cron.parse(text)
     assert found.value.offset == offset

@@ -188,6 +188,21 @@ def test_other_encodings_are_told_by_their_names(data, words):
     assert found.hint == "save the file as UTF-8"
 
 
+@pytest.mark.parametrize(
+    "marked",
+    [
+        "cron=0 «22-2» * * *", "cron=«22-2» * * * *", "cron=«5-1»/2 * * * *", "cron=«*-5» * * * *",
+        "cron=«,» * * * *", "cron=«*/0» * * * *", "cron=0 1,«*/0»,5 * * *&tz=UTC", "cron=0+«22-2»+*+*+*",
+        "cron=TZ=«Mars» 0 0 * * *", "cron=0 0 «30 2» *", "retry=1h&cron=«* * * *»&tz=UTC",
+    ],
+)  # fmt: skip
+def test_what_is_wrong_in_a_schedule_is_marked_and_nothing_beside_it(marked):
+    start, end = 9 + marked.index("«"), 8 + marked.index("»")
+    text = f'[[phase]]\ntask = "a"\nrule = "{marked.replace("«", "").replace("»", "")}"\n'
+    [each] = [each for each in told(text.encode(), "f.toml") if each.code == "FL030"]
+    assert (each.line, each.column, each.end) == (3, start, end)
+
+
 def test_a_block_of_yaml_ends_its_rule_without_the_end_of_the_line():
     text = "phases:\n- task: a\n  rule: >\n    cron=@daily&\n    offset=-6h\n"
     assert told(text.encode(), "f.yaml") == []

@@ -75,7 +75,7 @@ class Cron:
             try:
                 zone_of(zone)
             except Unreadable as error:
-                raise error.moved(begin) from None
+                raise Unreadable(error.text, offset=begin, end=blank) from None
         tz = zone_of(zone)
         name = "" if tz is UTC else zone
         body = text[start:].rstrip() if start else text
@@ -84,7 +84,11 @@ class Cron:
         if body.startswith("@"):
             if body not in DESCRIPTORS:
                 known = ", ".join(DESCRIPTORS)
-                raise Unreadable(f"{quote(body)} is not known: {known} and @every 5m are", offset=start)
+                raise Unreadable(
+                    f"{quote(body)} is not known: {known} and @every 5m are",
+                    offset=start,
+                    end=start + len(body),
+                )
             fields = read_fields(DESCRIPTORS[body])
         else:
             fields = read_fields(text, start)
@@ -151,7 +155,11 @@ def _read_interval(body: str, start: int) -> int:
     except Unreadable as error:
         raise error.moved(start + len(_EVERY)) from None
     if interval < 0:
-        raise Unreadable(f"{quote(body)} runs backwards: an interval is positive", offset=start + len(_EVERY))
+        raise Unreadable(
+            f"{quote(body)} runs backwards: an interval is positive",
+            offset=start + len(_EVERY),
+            end=start + len(body),
+        )
     return max(interval // NS_SECOND, 1) * NS_SECOND
 
 

@@ -94,6 +94,7 @@ def read_fields(text: str, start: int = 0) -> Fields:
             f"{quote(text[start:])} {has}: a schedule is "
             '"minute hour day month weekday", with seconds in front if needed',
             offset=start,
+            end=len(text.rstrip()) if parts else len(text),
         )
     kinds = _KINDS[-len(parts) :]
     fields = []
@@ -104,9 +105,11 @@ def read_fields(text: str, start: int = 0) -> Fields:
             raise error.moved(_begin(text, start, number)) from None
     found = Fields(_FIRST_SECOND, *fields) if len(fields) == 5 else Fields(*fields)
     if not found.either_day and not _some_day_comes(found):
+        month = _begin(text, start, len(parts) - 2)
         raise Unreadable(
             f"{quote(text[start:])} never comes: no such month has day {found.day}",
             offset=_begin(text, start, len(parts) - 3),
+            end=month + len(parts[-2]),
         )
     return found
 
@@ -130,33 +133,41 @@ def _field(text: str, kind: _Kind) -> Field:
         opened |= star
         starred |= star and step == 1
     if not numbers:
-        raise Unreadable(f"the field {quote(text)} selects no {kind.name}")
+        raise Unreadable(f"the field {quote(text)} selects no {kind.name}", end=len(text))
     return Field(tuple(sorted(numbers)), starred, opened, len(numbers) == kind.high - kind.low + 1)
 
 
 def _read_item(text: str, start: int, kind: _Kind) -> tuple[set[int], int, bool]:
-    """Read `*`, `N`, `A-B`, each maybe with `/step`; return what it selects, its step and whether it is a star."""
+    """Read `*`, `N`, `A-B`, each maybe with `/step`; return what it selects, its step and whether it is a star.
+
+    An error has the place of what it quotes; of all that stands between two commas when something is missing.
+    """
+    whole = start, start + len(text)
     span, slash, written = text.partition("/")
     step = 1
     if slash:
-        step = _read_number(written, start + len(span) + 1, f"a step of the {kind.name}")
+        step = _read_number(written, start + len(span) + 1, f"a step of the {kind.name}", whole)
         if step == 0:
-            raise Unreadable(f"{quote(text)} has step 0: it would stand still", offset=start + len(span) + 1)
+            raise Unreadable(f"{quote(text)} has step 0: it would stand still", offset=whole[0], end=whole[1])
     if span in ("*", "?"):
         return set(range(kind.low, kind.high + 1, step)), step, True
     if span[:1] in ("*", "?"):
         raise Unreadable(
-            f'{quote(text)} has a tail after "{span[0]}": only a step may follow it', offset=start + 1
+            f'{quote(text)} has a tail after "{span[0]}": only a step may follow it',
+            offset=whole[0],
+            end=whole[1],
         )
     # As everywhere but in Go, 7 is Sunday too: at the end of a range it is the day after 6.
     highest = 7 if kind is _WEEKDAY else kind.high
     first, hyphen, last = span.partition("-")
-    low = _read_value(first, start, kind, highest)
+    low = _read_value(first, start, kind, highest, whole)
     if hyphen:
-        high = _read_value(last, start + len(first) + 1, kind, highest)
+        high = _read_value(last, start + len(first) + 1, kind, highest, whole)
         if high < low:
             raise Unreadable(
-                f"the range {quote(span)} runs backwards: write it as two, with a comma", offset=start
+                f"the range {quote(span)} runs backwards: write it as two, with a comma",
+                offset=start,
+                end=start + len(span),
             )
     elif slash:
         low, high = low % 7 if kind is _WEEKDAY else low, kind.high
@@ -166,23 +177,25 @@ def _read_item(text: str, start: int, kind: _Kind) -> tuple[set[int], int, bool]
     return {number % 7 for number in numbers} if kind is _WEEKDAY else set(numbers), step, False
 
 
-def _read_value(text: str, start: int, kind: _Kind, highest: int) -> int:
+def _read_value(text: str, start: int, kind: _Kind, highest: int, whole: tuple[int, int]) -> int:
     if text.lower() in kind.names:
         return kind.names.index(text.lower()) + kind.low
+    end = start + len(text)
     if kind.names and text and _NUMBER.fullmatch(text) is None:
         words = f"{kind.names[0].upper()} to {kind.names[-1].upper()} are, and {kind.low} to {highest}"
-        raise Unreadable(f"{quote(text)} is no {kind.name}: {words}", offset=start)
-    number = _read_number(text, start, f"the {kind.name}")
+        raise Unreadable(f"{quote(text)} is no {kind.name}: {words}", offset=start, end=end)
+    number = _read_number(text, start, f"the {kind.name}", whole)
     if not kind.low <= number <= highest:
-        raise Unreadable(f"{quote(text)} is no {kind.name}: {kind.low} to {highest} are", offset=start)
+        raise Unreadable(
+            f"{quote(text)} is no {kind.name}: {kind.low} to {highest} are", offset=start, end=end
+        )
     return number
 
 
-def _read_number(text: str, start: int, what: str) -> int:
+def _read_number(text: str, start: int, what: str, whole: tuple[int, int]) -> int:
+    if not text:
+        raise Unreadable(f"a number is missing for {what}", offset=whole[0], end=whole[1])
     if _NUMBER.fullmatch(text) is None:
-        raise Unreadable(
-            f"{quote(text)} is no number for {what}" if text else f"a number is missing for {what}",
-            offset=start,
-        )
+        raise Unreadable(f"{quote(text)} is no number for {what}", offset=start, end=start + len(text))
     digits = text.lstrip("+0")
     return int(digits[:9] or "0") if len(digits) <= 9 else 10**9

@@ -13,15 +13,20 @@ QUOTED = 60  # characters of a found text that an error repeats
 class Unreadable(ValueError):
     """A text could not be read; the message says what was found and what would do."""
 
-    def __init__(self, text: str, *, offset: int = 0) -> None:
-        """`offset` counts characters from 0, within the text that was given to be read."""
+    def __init__(self, text: str, *, offset: int = 0, end: int = -1) -> None:
+        """`offset` and `end` count characters from 0, within the text that was given to be read.
+
+        Args:
+            end: behind the last character that is wrong; -1 when nobody said where that is.
+        """
         super().__init__(text)
         self.text = text
         self.offset = offset
+        self.end = end
 
     def moved(self, by: int) -> Unreadable:
         """Return the same complaint for a text in which the one that was read starts at `by`."""
-        return type(self)(self.text, offset=self.offset + by)
+        return type(self)(self.text, offset=self.offset + by, end=self.end + by if self.end >= 0 else -1)
 
 
 class TooLong(Unreadable):

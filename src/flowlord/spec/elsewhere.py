@@ -105,8 +105,13 @@ def token_for(word: str) -> str:
 
 
 def span_of(value: str, error: Unreadable) -> tuple[int, int]:
-    """Return the characters of a value that an error is about: the piece that it quotes, else all from its place on."""
+    """Return the characters of a value that an error is about.
+
+    They are those that it names, the piece that it quotes, or all from its place on.
+    """
     start = error.offset if error.offset < len(value) else 0
+    if start < error.end <= len(value):
+        return start, error.end
     piece = re.match(r"\S+(?= )|.+", value[start:], re.DOTALL)
     quoted = piece is not None and len(piece[0]) < len(value) and str(error).startswith(quote(piece[0]))
     return start, start + len(piece[0]) if piece and quoted else len(value)
