@@ -1,5 +1,6 @@
 """Slips of authors who are new here: each is told at its character, in words that say what to write instead."""
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -39,6 +40,32 @@ TOML = {
     '[[phase]]\ntask\xa0= "a"\n': ("2:5", "FL005", "does not show"),
     '[[phase]]\rtask = "a"\r': ("1:10", "FL005", "carriage return"),
     '[[phase]]\nrule = {cron = "@daily"\n tz = "UTC"}\n': ("3:2", "FL005", "or a comma"),
+    "[a]\n# x\n[ a ]\n": ("3:3", "FL008", "the table 'a' is repeated | line 1 has it already"),
+    "[[phase]]\n[phase.rule]\n[[phase]]\n[phase.rule]\n[phase.rule]\n": ("5:2", "FL008", "line 4 has it already"),
+    "[[phase]]\na = {b = 1}\na.c = 2\n": ("3:1", "FL005", "'a' has a value, to which nothing can be added | line 2"),
+    "a = 1\n[a.b]\n": ("2:2", "FL005", "line 1 has it: write this there"),
+    "a = 1\n[a]\n": ("2:2", "FL008", "line 1 has it already"),
+    "a.b = 1\na = [\n2]\n": ("2:1", "FL008", "line 1 has it already"),
+    "a = '''\na = 2\n'''\na = 1\n": ("4:1", "FL008", "line 1 has it already"),
+    "x = {a = 1, b = 2, a = 3}\n": ("1:20", "FL008", "the key 'a' is repeated"),
+    "x = {a = {b = 1}, a.c = 3}\n": ("1:19", "FL005", "'a' has a value"),
+    "[a.b]\n[a]\nb.c = 1\n": ("3:1", "FL005", "line 1"),
+    "[phase]\n[phase]\n": ("2:2", "FL008", "line 1 has it already: write [[phase]] for each phase"),
+    "[phase]\n[[phase]]\n": ("2:3", "FL005", "line 1 has it as the other: write [[phase]] for each phase"),
+    "[[phase]]\n[phase]\n": ("2:2", "FL005", "line 1 has it as the other: write [[phase]] for each phase"),
+    "[phase.rule]\n[[phase]]\n": ("2:3", "FL005", "line 1 makes it one: write [[phase]] above that"),
+    "[[phase]]\nx = 1979-13-01\n": ("2:5", "FL005", "'1979-13-01' is no date or time | a date is YYYY-MM-DD"),
+    "[[phase]]\nx = [1979-02-30]\n": ("2:6", "FL005", "'1979-02-30' is no date"),
+    "[[phase]]\nx = [25:00:00]\n": ("2:6", "FL005", "'25:00:00' is no date or time"),
+    "[[phase]]\nx = [1 10:00:00]\n": ("2:8", "FL005", "or a comma"),
+    "[[phase]]\nretry = 3x\n": ("2:10", "FL005", "text stands in quotes"),
+    '[[phase]]\nx = [1,\n2\n\n[[phase]]\ntask = "a"\n': ("2:5", "FL005", "the list is not closed"),
+    '[[phase]]\nx = [1, # [\n"[",\n\n[[phase]]\ntask = "a"\n': ("2:5", "FL005", "closing bracket"),
+    "[[phase]]\nx = [[1], [2,\n": ("2:11", "FL005", "the list is not closed"),
+    '[[phase]]\nx = [1, 2\ntask = "a"\n': ("2:5", "FL005", "the list is not closed"),
+    '[[phase]]\nrule = {cron = "x",\n[[phase]]\n': ("2:8", "FL005", "closing brace"),
+    '[[phase]]\nrule = {cron = "x"\ntask = "a"\n': ("2:8", "FL005", "closing brace"),
+    "[[phase]]\nx = [[1, 2],\n[3, 4]\n[5, 6]]\n": ("4:1", "FL005", "or a comma"),
 }  # fmt: skip
 YAML = {
     "phases:\n\t- task: a\n": ("2:1", "FL006", "a tab stands where"),
@@ -186,6 +213,26 @@ def test_other_encodings_are_told_by_their_names(data, words):
     assert found.code == "FL002"
     assert words in found.text
     assert found.hint == "save the file as UTF-8"
+
+
+@pytest.mark.parametrize(
+    ("marked", "words"),
+    [
+        ('task = "«\\q»"', "write \\\\"), ('task = "abc«\\y»def"', "write \\\\"), ("'a' = \"«\\q»\"", "write \\\\"),
+        ('task = "a«\\uD800»x"', "no character"), ('task = "a«\\U00110000»x"', "no character"),
+        ('task = "a«\\x1»"', "\\x takes two"), ('task = "«\\u12»"', "\\u four"), ('task = "«\\U0001»', "\\U eight"),
+        ('task = "C:«\\u»sers"', "\\\\ is a backslash"), ('task = """\n  b«\\q»"""', "write \\\\"),
+        ('task = """\nb«\\»   q"""', "write \\\\"), ('task = "a«\\»\nb"', "write \\\\"),
+        ('task = "a«\\»', "write \\\\"),
+    ],
+)  # fmt: skip
+def test_an_escape_that_is_none_is_marked_from_its_backslash_on(marked, words):
+    before, escape, after = re.split("[«»]", f"[[phase]]\n{marked}")
+    [each] = told(f"{before}{escape}{after}".encode(), "f.toml")
+    column = len(before) - before.rfind("\n")
+    assert (each.code, each.line, each.column) == ("FL005", before.count("\n") + 1, column)
+    assert each.end == column + len(escape)
+    assert words in f"{each.text} | {each.hint}"
 
 
 @pytest.mark.parametrize(
