@@ -51,6 +51,86 @@ def test_a_comment_in_yaml_does_the_same(text):
     assert codes(text, "a.yaml") == []
 
 
+@pytest.mark.parametrize(
+    "behind",
+    [
+        "because of x",
+        "# more",
+        "- it is meant so",
+        "(7 beats)",
+        "#",
+        ": reason",
+        ", see above",
+        "since flows are so",
+    ],
+)
+def test_what_follows_the_codes_says_why(behind):
+    assert codes(f"{ODD}  # flowlord: ignore FL034 {behind}\n") == []
+    assert codes(f"{ODD}  # flowlord: ignore FL034{behind if behind[0] in ':,#' else ''}\n") == []
+
+
+@pytest.mark.parametrize("slip", ["FL999", "FL03", "fl034", "FL043x", "FLO34", "F034", "GL034"])
+def test_what_looks_like_a_code_is_told_and_what_stands_first_is_always_taken_for_one(slip):
+    problems = told(f"{ODD}  # flowlord: ignore FL034 {slip} # more\n")
+    assert [(each.code, each.text) for each in problems] == [("FL091", f"there is no code {slip!r}")]
+    [problem] = told(f"{ODD.replace('*/7', '*/5')}  # flowlord: ignore nonsense FL034x\n")[:1]
+    assert problem.text == "there is no code 'nonsense'"
+
+
+def test_an_idle_comment_goes_without_a_further_one_behind_it():
+    text = f"{ODD.replace('*/7', '*/5')}  # flowlord: ignore FL034 # more\n"
+    [problem] = told(text)
+    assert problem.fix is not None
+    assert edited(text.encode(), problem.fix.edits) == f"{ODD.replace('*/7', '*/5')}  # more\n".encode()
+
+
+@pytest.mark.parametrize("header", [">-", "|", "|+2", "&x >-", "!!str |", "&x !!str >"])
+def test_a_comment_behind_the_header_of_a_block_is_about_the_block(header):
+    text = f"phases:\n- task: a\n  rule: {header} # flowlord: ignore FL034\n    cron=*/7 * * * *\n"
+    assert codes(text, "a.yaml") == []
+    assert codes(text.replace("*/7", "*/5"), "a.yaml") == ["FL090"]
+    assert codes(text.replace("FL034\n", "FL034\n    # flowlord: ignore FL034\n"), "a.yaml") != []  # text
+
+
+_ALONE = "# flowlord: ignore FL101"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'{_ALONE}\n[[phase]]\ntask = "a"\n',
+        f'[[phase]] {_ALONE}\ntask = "a"\n',
+        f'[[phase]] {_ALONE}\n\n# it\ntemplate = "x"\nTask = """\\\na"""\n',
+        f'[[phase]]\ntask = "b" {_ALONE}\n\n{_ALONE}\n\n# it\n[[phase]]\nretry = 1\ntask = "a"\n',
+    ],
+)
+def test_a_comment_at_the_head_of_a_phase_is_about_its_task_too(text):
+    assert codes(text) == []
+    assert codes(text + 'rule = "cron=@daily"\n') == ["FL090"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"phases:\n{_ALONE}\n- task: a\n",
+        f"phases:\n- task: a {_ALONE}\n",
+        f"phases:\n{_ALONE}\n- template: x\n  task: a\n",
+        f"phases:\n- template: x {_ALONE}\n  task: a\n",
+        f"phases:\n- {_ALONE}\n  task: a\n",
+        f"phases:\n{_ALONE}\n-\n  template: x\n  task: a\n",
+        f"phases:\n- {_ALONE}\n  template: x {_ALONE}\n  task: a {_ALONE}\n",
+    ],
+)
+def test_a_comment_at_the_dash_of_a_phase_is_about_its_task_too(text):
+    assert codes(text, "a.yaml") == []
+    assert set(codes(text + "  rule: cron=@daily\n", "a.yaml")) == {"FL090"}
+
+
+def test_a_comment_at_the_head_of_a_phase_is_about_no_other_line():
+    text = f'{_ALONE} FL034\n[[phase]]\ntask = "a"\nrule = "cron=*/7 * * * *"\n'
+    assert codes(text) == ["FL090", "FL090", "FL034"]
+
+
 def test_what_looks_like_a_comment_inside_a_text_is_text():
     toml = '[[phase]]\ntask = "a"\nrule = "cron=*/7 * * * *"\ntemplate = """\n# flowlord: ignore FL034\n"""\n'
     assert codes(toml) == ["FL034"]

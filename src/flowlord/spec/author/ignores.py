@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from operator import itemgetter
-from typing import Final
+from typing import Final, TypeAlias
 
 from msgspec.structs import replace
 
 from flowlord.model.problem import Edit, Fix, Problem, Severity
 from flowlord.spec.codes import CODES
-from flowlord.spec.document import Document, named
+from flowlord.spec.document import Document, Item, named
 from flowlord.spec.near import nearest
 from flowlord.spec.source import Source
 from flowlord.spec.toml import comments_of
@@ -24,18 +24,26 @@ MARK: Final = "flowlord:"
 _WHOLE: Final = (0, 0)  # lines of a comment about a whole file
 MOST_CODES: Final = 500  # in the comments of one file
 _COMMENT: Final = re.compile(r"#[ \t]*flowlord:[ \t]*(ignore-file|ignore|[a-z-]*)[ \t]*([^\n]*)")
-_CODE: Final = re.compile(r"[^\s,]+")
+_WORD: Final = re.compile(r"[^\s,;:]+")
+_LIKE_CODE: Final = re.compile(r"f[a-z]{0,2}[0-9]\w*|[a-z]{2}[0-9]{3}", re.IGNORECASE)
+_DASH: Final = re.compile(r"[ ]*-[ \t]*(?:#.*)?")
+_TASK: Final = re.compile(r"- task: +[\w/]")  # as in most files of YAML
+_HEADER: Final = re.compile(r"(?:[&!]\S*[ \t]+)*[|>]")  # of a block in YAML, behind its anchor and tag
 _OPEN: Final = re.compile(r"(?:^|\s)#[ \t]*flowlord:", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Ignore:
-    """One code of one comment: `first` to `last` are the lines that it is about, all of them when `last` is 0."""
+    """One code of one comment: `first` to `last` are the lines that it is about, all of them when `last` is 0.
+
+    One at the head of a phase is about the lines of its task, too.
+    """
 
     code: str
     first: int
     last: int
     unused: Problem  # what to say when it ignores nothing
+    task: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +60,12 @@ class Ignores:
 
 
 NONE: Final = Ignores()
+_Lines: TypeAlias = tuple[str, int, int]
 
 
 @dataclass
 class _Reading:
+    document: Document
     source: Source
     extents: list[tuple[int, int]]
     found: list[Ignore] = field(default_factory=list)
@@ -65,6 +75,30 @@ class _Reading:
     def contents(self) -> list[int]:
         """The numbers of the lines with more than a comment."""
         return [number for number, line in enumerate(self.source.lines, 1) if _is_content(line)]
+
+    @cached_property
+    def heads(self) -> dict[int, Item]:
+        """The phases by the lines at which they begin: those of a header, of a dash, or of what stands below a dash."""
+        source, found = self.source, {item.line: item for item in reversed(self.document.items)}
+        if self.document.is_yaml:
+            for item in self.document.items:
+                if source.lines[item.line - 1][: item.column - 1].strip():
+                    continue
+                at = bisect_left(self.contents, item.line)
+                if at and _DASH.fullmatch(source.lines[self.contents[at - 1] - 1]):
+                    found.setdefault(self.contents[at - 1], item)
+        return found
+
+    def task(self, line: int) -> tuple[int, int] | None:
+        """Return the lines of the task of the phase that begins at a line; None when none does, or it is that line."""
+        item = self.heads.get(line)
+        if item is None or not isinstance(item.value, dict) or _TASK.search(self.source.lines[line - 1]):
+            return None
+        key = next((key for key in item.value if key.lower() == "task"), None)
+        if key is None:
+            return None
+        task = self.source.place(self.document.node((*item.path, key)).start)[0]
+        return None if task == line else _extent(self.extents, task)
 
     @property
     def is_full(self) -> bool:
@@ -77,7 +111,7 @@ def read_ignores(document: Document, *, yaml: bool, is_known: bool = True) -> Ig
     if MARK not in source.text:
         return NONE
     spans = document.spans()
-    reading = _Reading(source, sorted(_extents(source, spans)))
+    reading = _Reading(document, source, sorted(_extents(source, spans)))
     starts = _in_yaml(source.text, spans) if yaml else comments_of(source.text)
     for start in starts:
         comment = _COMMENT.match(source.text, start)
@@ -93,17 +127,23 @@ def settle(problems: Sequence[Problem], ignores: Ignores, *, looked_at_files: bo
     """Return the problems of one file that nobody ignores, and those of its ignore comments, sorted by place."""
     if not ignores.all and not ignores.problems:
         return list(problems)
-    by_lines: dict[tuple[str, int, int], list[int]] = {}  # a code and the lines that its comment is about
+    by_lines: dict[_Lines, list[int]] = {}  # a code and the lines that its comment is about
+    heads: dict[_Lines, set[_Lines]] = {}  # by the lines of a task those of the head of its phase
     for number, ignore in enumerate(ignores.all):
-        by_lines.setdefault((ignore.code, ignore.first, ignore.last), []).append(number)
+        lines = ignore.code, ignore.first, ignore.last
+        by_lines.setdefault(lines, []).append(number)
+        if ignore.task:
+            heads.setdefault((ignore.code, *ignore.task), set()).add(lines)
     ranges: dict[str, list[tuple[int, int]]] = {}  # of each code; they have no line in common
-    for code, first, last in sorted(by_lines):
+    for code, first, last in sorted(by_lines.keys() | heads.keys()):
         ranges.setdefault(code, []).append((first, last))
-    used: set[tuple[str, int, int]] = set()
+    used: set[_Lines] = set()
     left: list[Problem] = []
     for each in problems:
         hit = _about(each, ranges.get(each.code, ()))
-        used.update((each.code, *lines) for lines in hit)
+        for first, last in hit:
+            lines = each.code, first, last
+            used |= {lines, *heads.get(lines, ())}
         if not hit:
             left.append(each)
     for lines, numbers in by_lines.items():
@@ -129,7 +169,8 @@ def _about(problem: Problem, ranges: Sequence[tuple[int, int]]) -> list[tuple[in
 def _read(reading: _Reading, comment: re.Match[str]) -> None:
     source = reading.source
     start, word = comment.start(), comment[1]
-    codes = list(islice(_CODE.finditer(source.text, comment.start(2), comment.end(2)), MOST_CODES + 1))
+    further = source.text.find("#", comment.start(2), comment.end(2))
+    codes = list(islice(_codes(source.text, comment.start(2), _end(comment, further)), MOST_CODES + 1))
     line, column = source.place(start)
     if word not in ("ignore", "ignore-file") or not codes:
         text = "an ignore comment names what to ignore"
@@ -149,6 +190,7 @@ def _read(reading: _Reading, comment: re.Match[str]) -> None:
         first = last = reading.contents[at] if at < len(reading.contents) else line
     else:
         first, last = _extent(reading.extents, line)
+    task = reading.task(first) if last else None
     if alone and last:
         first, last = _extent(reading.extents, first)
     for number, each in enumerate(codes):
@@ -157,13 +199,30 @@ def _read(reading: _Reading, comment: re.Match[str]) -> None:
             hint = "ignore-file ignores a code in the whole file"
             reading.problems.append(source.problem("FL091", *each.span(), text, hint))
             return
-        _code(
-            reading, comment, each, (first, last), _removed(source.text, comment, codes, number, alone=alone)
-        )
+        edit = _removed(source.text, (start, _end(comment, further)), codes, number, alone=alone)
+        _code(reading, comment[1], each, (first, last), task, edit)
+
+
+def _end(comment: re.Match[str], further: int) -> int:
+    """Return where a comment ends, or a further one behind its codes begins."""
+    return further if further >= 0 else comment.end()
+
+
+def _codes(text: str, start: int, end: int) -> Iterator[re.Match[str]]:
+    """Yield the first word, and those behind it that look like codes: others begin to say why."""
+    for number, found in enumerate(_WORD.finditer(text, start, end)):
+        if number and not _LIKE_CODE.fullmatch(found[0]):
+            return
+        yield found
 
 
 def _code(
-    reading: _Reading, comment: re.Match[str], found: re.Match[str], lines: tuple[int, int], edit: Edit
+    reading: _Reading,
+    word: str,
+    found: re.Match[str],
+    lines: tuple[int, int],
+    task: tuple[int, int] | None,
+    edit: Edit,
 ) -> None:
     code, (start, end) = found[0], found.span()
     known = CODES.get(code)
@@ -176,20 +235,22 @@ def _code(
         text = f"{code} is an error: a file that has it cannot be used, so it cannot be ignored"
         reading.problems.append(reading.source.problem("FL091", start, end, text, "mend it instead"))
     else:
-        where = "in this file" if comment[1] == "ignore-file" else f"in line {lines[0]}"
+        where = "in this file" if word == "ignore-file" else f"in line {lines[0]}"
         told = reading.source.problem(
             "FL090", start, end, f"there is no {code} {where} to ignore", "take it out"
         )
-        reading.found.append(Ignore(code, *lines, replace(told, fix=Fix((edit,), safe=True))))
+        reading.found.append(Ignore(code, *lines, replace(told, fix=Fix((edit,), safe=True)), task))
 
 
 def _removed(
-    text: str, comment: re.Match[str], codes: list[re.Match[str]], number: int, *, alone: bool
+    text: str, comment: tuple[int, int], codes: list[re.Match[str]], number: int, *, alone: bool
 ) -> Edit:
     """Return the edit that takes out one code: with its separator, or with the comment when it is the only one."""
     if len(codes) == 1:
-        start, end = comment.span()
+        start, end = comment
         begin = text.rfind("\n", 0, start) + 1
+        if text.startswith("#", end):  # which stays
+            return Edit(start, end, "")
         if alone and end < len(text):
             return Edit(begin, end + 1, "")
         while start > begin and text[start - 1] in " \t":
@@ -226,9 +287,18 @@ def _extents(source: Source, spans: list[tuple[int, int, int]]) -> list[tuple[in
 
 
 def _in_yaml(text: str, spans: list[tuple[int, int, int]]) -> list[int]:
-    """Return where comments with the mark begin: wherever no text reaches."""
+    """Return where comments with the mark begin: wherever no text reaches, and behind the header of a block."""
     found = [each.end() - len(each[0].lstrip()) for each in _OPEN.finditer(text)]
     spans = sorted(spans, key=itemgetter(1, 2))
     starts = [start for _, start, _ in spans]
     inside = [bisect_right(starts, at) - 1 for at in found]
-    return [at for at, span in zip(found, inside, strict=True) if span < 0 or at >= spans[span][2]]
+    return [
+        at
+        for at, span in zip(found, inside, strict=True)
+        if span < 0 or at >= spans[span][2] or _is_behind_header(text, spans[span][1], at)
+    ]
+
+
+def _is_behind_header(text: str, start: int, at: int) -> bool:
+    """Tell whether a value is a block that begins on the lines below, and `at` stands behind what says so."""
+    return text.find("\n", start, at) < 0 and _HEADER.match(text, start, at) is not None

@@ -19,7 +19,8 @@ PAGES: Final = {
     ),
     "FL101": Page(
         "The phase has no schedule, no files and no parent. It runs only when somebody asks for it: flowlord send and "
-        "flowlord backload do. Where that is what it is for, a comment says so: # flowlord: ignore FL101.",
+        "flowlord backload do. Where that is what it is for, a comment above or behind [[phase]], or behind its "
+        "task, says so: # flowlord: ignore FL101.",
         Example(phase('task = «"load"»', 'template = "users"')),
         Example(phase(_DAILY, 'template = "users"')),
     ),

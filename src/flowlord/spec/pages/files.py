@@ -55,7 +55,7 @@ PAGES: Final = {
         _YAML,
     ),
     "FL008": Page(
-        "A key that stands twice would lose one of its values without a word.",
+        "A key or a table that stands twice would lose one of its values without a word.",
         Example("phases:\n  - task: load\n    «task»: extract\n", "flow.yaml"),
         _YAML,
     ),

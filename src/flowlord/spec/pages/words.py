@@ -29,7 +29,9 @@ PAGES: Final = {
     ),
     "FL090": Page(
         "The comment ignores something that is not there: it was mended, or the comment stands in the "
-        "wrong line. Left in place it would hide the next one.",
+        "wrong line. Left in place it would hide the next one. A comment is about its own line, alone on a line about "
+        "the next one; at the head of a phase, [[phase]] or its dash in YAML, about its task, too. What follows the "
+        "codes says why.",
         Example(phase(_DAILY + "  # flowlord: ignore «FL034»")),
         Example(phase('rule = "cron=*/7 * * * *"  # flowlord: ignore FL034')),
     ),
