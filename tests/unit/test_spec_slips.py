@@ -273,6 +273,25 @@ def test_one_slip_is_told_once(text):
     assert len(told(text.encode(), "f.toml")) == 1
 
 
+@pytest.mark.parametrize(
+    "marked",
+    [
+        'dependsOn: &q «"aa"»', "dependsOn: !!str &q\n    «aa»", "dependsOn: >-\n\n    «aa»\n\n",
+        "dependsOn: &q |\n    «aa»",
+        "retry: !!str «x»", 'retry: &q «"3"»', "retry: «&q»", "dependsOn: «&q # why»\n    aa", "dependsOn: «aa»",
+    ],
+)  # fmt: skip
+def test_a_value_of_yaml_is_marked_without_its_anchor_its_tag_and_its_header(marked):
+    before, value, after = re.split("[«»]", f"phases:\n- task: a\n  rule: cron=@daily\n- task: b\n  {marked}")
+    [each] = [
+        each
+        for each in told(f"{before}{value}{after}\n".encode(), "f.yaml")
+        if each.code in ("FL010", "FL102")
+    ]
+    column = len(before) - before.rfind("\n")
+    assert (each.line, each.column, each.end) == (before.count("\n") + 1, column, column + len(value))
+
+
 def test_a_slip_behind_an_alias_is_told_once_where_it_stands():
     text = "phases:\n- task: a\n  rule: &r {cron: '@dayly'}\n- task: b\n  rule: *r\n"
     assert [each.place for each in told(text.encode(), "f.yaml")] == ["f.yaml:3:20"]

@@ -22,6 +22,9 @@ _FIELD: Final = re.compile(
     r"\b(task|dependsOn|rule|retry|template) = "
 )  # in hints, which are written as for TOML
 
+_PROPERTIES: Final = re.compile(r"(?:[&!]\S*[ \t\n]+)++(?!#)")  # an anchor and a tag in YAML
+_BLOCK: Final = re.compile(r"[|>][^\n]*\n[ \t\n]*")
+
 Path: TypeAlias = tuple[str | int, ...]
 Table: TypeAlias = dict[str, object]
 
@@ -217,6 +220,7 @@ class Document:
         start, end = (
             (node.key, node.key_end) if found.on_key and node.key < node.key_end else (node.start, node.end)
         )
+        whole = start, end
         if found.start >= 0 and not found.on_key and isinstance(text := self.value(found.path), str):
             spelt = self.spelt(found.path, node, text)
             last = len(spelt) - 1
@@ -224,7 +228,10 @@ class Document:
             end = spelt[min(max(found.end, found.start), last)]
             if end <= start:
                 end = start + 1
-        fix = None if found.better is None else self._fix(found, node, start, end)
+            whole = start, end
+        elif self.is_yaml and start == node.start and node.inside is None:
+            start = _begin_of(self.source.text, start, end)
+        fix = None if found.better is None else self._fix(found, node, *whole)  # a header goes with its block
         hint = found.hint
         if self.is_yaml and " = " in hint:
             hint = _FIELD.sub(r"\1: ", hint)
@@ -249,6 +256,16 @@ class Document:
             same += 1
         end, better = end - same, better[: len(better) - same]
         return Fix((Edit(start, end, better),), CODES[found.code].fix == SAFE)
+
+
+def _begin_of(text: str, start: int, end: int) -> int:
+    """Return where a value of YAML itself begins: behind its anchor and its tag, a block at its first line of text."""
+    if text[start : start + 1] not in ("&", "!", "|", ">"):
+        return start
+    for part in (_PROPERTIES, _BLOCK):
+        found = part.match(text, start, end)
+        start = found.end() if found and found.end() < end else start
+    return start
 
 
 def named(word: str) -> str:
