@@ -145,7 +145,7 @@ class Document:
     is_yaml: bool = False
     part: Callable[[str, int], Node | None] | None = None
     leaves: Callable[[], list[tuple[int, int, int]]] | None = None
-    _spelt: tuple[Path, Sequence[int]] | None = None
+    _spelt: dict[tuple[int, int], Sequence[int]] = field(default_factory=dict)
 
     @cached_property
     def root(self) -> Node:
@@ -203,16 +203,18 @@ class Document:
                 return None
         return value
 
-    def spelt(self, path: Path, node: Node, text: str) -> Sequence[int]:
-        """Return where the characters of a text stand; the last answer is kept, for findings come together."""
-        if self._spelt is None or self._spelt[0] != path:
+    def spelt(self, node: Node, text: str) -> Sequence[int]:
+        """Return where the characters of a text stand; kept, for findings come together, and aliases share a text."""
+        known = self._spelt.get((node.start, node.end))
+        if known is None:
             quotes = node.end - node.start - len(text) >> 1
             if 0 <= quotes <= 1 and self.source.text[node.start + quotes : node.end - quotes] == text:
                 start = node.start + quotes  # as it stands there, within its quotes if it has any
-                self._spelt = path, range(start, start + len(text) + 1)
+                known = range(start, start + len(text) + 1)
             else:
-                self._spelt = path, self.spell(node, text)
-        return self._spelt[1]
+                known = self.spell(node, text)
+            self._spelt[node.start, node.end] = known
+        return known
 
     def problem(self, found: Finding) -> Problem:
         """Return the finding with its place."""
@@ -222,7 +224,7 @@ class Document:
         )
         whole = start, end
         if found.start >= 0 and not found.on_key and isinstance(text := self.value(found.path), str):
-            spelt = self.spelt(found.path, node, text)
+            spelt = self.spelt(node, text)
             last = len(spelt) - 1
             start = spelt[min(found.start, last)]
             end = spelt[min(max(found.end, found.start), last)]
@@ -244,7 +246,7 @@ class Document:
         if found.on_key and source[start : start + 1] in ("'", '"'):
             start, end = start + 1, end - 1
         elif not found.on_key and not found.raw and isinstance(value, str):
-            spelt = self.spelt(found.path, node, value)
+            spelt = self.spelt(node, value)
             first, last = (found.start, found.end) if found.start >= 0 else (0, len(spelt))
             start, end = spelt[min(first, len(spelt) - 1)], spelt[min(last, len(spelt) - 1)]
         same, most = 0, min(end - start, len(better))

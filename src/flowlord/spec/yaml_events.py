@@ -28,6 +28,9 @@ from flowlord.spec.yaml_plain import DIGITS, INTEGER, WORDS
 
 LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 MAX_ALIASES: Final = 100
+LEAST_REPEATED: Final = 32 * 1024
+"""Characters that any file may have behind its aliases, and one more for each four of its text: each is checked where
+it is repeated."""
 _CORE: Final = "tag:yaml.org,2002:"
 _UNTAGGED: Final = "take it out: a value is text, a number, true or false, a list or a table"
 _BREAKS: Final = re.compile("[\r\x85\u2028\u2029]")
@@ -73,9 +76,11 @@ class _Compose:
         self.most = most_nodes(source.text)
         self.left = self.most  # values that may still be written
         self.repeated = 0  # values behind aliases
+        self.most_letters = LEAST_REPEATED + len(source.text) // 4
+        self.letters = 0  # of the text that stands behind aliases, as if it were written out
         self.aliases = 0
-        # Value, spot and number of values; None while the value is still open.
-        self.anchors: dict[str, tuple[object, Spot, int] | None] = {}
+        # Value, spot, number of values and of letters; None while the value is still open.
+        self.anchors: dict[str, tuple[object, Spot, int, int] | None] = {}
 
     def run(self) -> tuple[Table, Spot | None]:
         """Return what the text says, and the spot of it all; none when it says nothing."""
@@ -97,7 +102,7 @@ class _Compose:
 
     def value(self, event: Any, depth: int, name: Any) -> tuple[object, Spot]:
         """Read the value that `event` begins, behind the key `name` in a table; return it with its spot."""
-        before = self.left - self.repeated
+        before, letters = self.left - self.repeated, self.letters
         self.left -= 1
         if self.left < 0:
             self.too_many(event)
@@ -116,7 +121,9 @@ class _Compose:
         else:
             data, spot = self.mapping(event, depth, name)
         if event.anchor is not None:
-            self.anchors[event.anchor] = data, spot, before - self.left + self.repeated
+            last = spot[2] if len(spot) > 2 else event
+            letters = self.letters - letters + span_of(last)[1] - span_of(event)[0]
+            self.anchors[event.anchor] = data, spot, before - self.left + self.repeated, letters
         return data, spot
 
     def too_many(self, event: Any) -> NoReturn:
@@ -132,10 +139,14 @@ class _Compose:
         known = self.anchors[event.anchor]
         if known is None:
             self.refuse("FL007", event, f"the anchor {named(event.anchor)} holds itself")
-        data, spot, nodes = known
-        self.repeated += nodes  # as if it were written out
+        data, spot, nodes, letters = known
+        self.repeated += nodes
+        self.letters += letters
         if self.repeated > MAX_NODES:
             self.refuse("FL003", event, f"the file has more than {MAX_NODES:,} values")
+        if self.letters > self.most_letters:
+            text = f"more than {self.most_letters:,} characters stand behind aliases"
+            self.refuse("FL003", event, text, "keep long texts elsewhere, or split the file")
         return data, (name, *spot[1:])
 
     def sequence(self, opening: Any, depth: int, name: Any) -> tuple[list[object], Spot]:
