@@ -70,14 +70,14 @@ def parse_lists(text: str) -> dict[str, tuple[str, ...]]:
     lists: dict[str, tuple[str, ...]] = {}
     at = 0
     for part in text.split("|"):
-        marks = [place for mark in ":=" if (place := part.find(mark)) >= 0]
-        if not marks:
+        key, mark, items = part.partition(":")
+        if not mark or "=" in key:
+            key, mark, items = part.partition("=")
+        if not mark:
             raise Unreadable(f'{quote(part)} is no list: write "key:a,b,c", with "|" between keys', offset=at)
-        place = min(marks)
-        if place == 0:
+        if not key:
             raise Unreadable(f'a list lacks its key before {quote(part)}: write "key:a,b,c"', offset=at)
-        items = part[place + 1 :]
-        lists[part[:place]] = tuple(items.split(",")) if items else ()
+        lists[key] = tuple(items.split(",")) if items else ()
         at += len(part) + 1
     return lists
 

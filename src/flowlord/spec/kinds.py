@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol, TypeAlias
 
 from flowlord.rules.bounds import first_instant, last_instant
@@ -21,6 +21,7 @@ NUMBER: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
 MOST: Final = 10_000_000
 PRIORITIES: Final = {"low": 2, "normal": 5, "high": 7, "critical": 9}
 ALERTS: Final = ("every", "edge", "digest", "none")
+WIDEST: Final = timedelta(days=3)  # more than any two zones are apart, and a day that one of them left out
 _CHANNEL: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _FACTOR: Final = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6})?", re.ASCII)
 
@@ -29,6 +30,7 @@ class Reader(Protocol):
     """Whoever gathers the values of a rule and what is wrong with them."""
 
     given: dict[str, object]
+    moments: dict[str, datetime]  # those of `from` and `until`, as if they were in UTC
 
     def say(
         self,
@@ -187,7 +189,7 @@ def bound(name: str) -> Take:
 
     def take(options: Reader, number: int, value: str) -> None:
         try:
-            first_instant(value, UTC)
+            options.moments[name] = first_instant(value, UTC)
             options.given[name] = value
         except Unreadable as error:
             options.complain("FL032", number, value, error)
@@ -200,8 +202,23 @@ def is_yes(value: str) -> bool:
     return value.strip().lower() not in NO
 
 
+def in_zone(options: Reader, at: Mapping[str, int], zone: str) -> bool:
+    """Tell whether `from` and `until` are times in a zone, too; note what is before the year 1 or after 9999 there."""
+    for name, moment in options.moments.items():
+        if not 1 < moment.year < 9999:
+            value, option = str(options.given[name]), "from" if name == "first" else name
+            try:
+                last_instant(value, zone_of(zone))
+            except Unreadable as error:
+                options.complain("FL032", at[option], value, error)
+                return False
+    return True
+
+
 def in_order(options: Reader, number: int, first: str, until: str, zone: str) -> None:
     """Note, at the option of that number, that nothing lies between `from` and `until`; both can be read."""
+    if options.moments["until"] - options.moments["first"] > WIDEST:
+        return  # in any zone
     if last_instant(until, zone_of(zone)) < first_instant(first, zone_of(zone)):
         text = f"until={until} lies before from={first}: nothing would ever start"
         options.say("FL036", number, text, "swap them, or take one out")

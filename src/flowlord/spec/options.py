@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import lru_cache
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from flowlord.model.workflow import Rule
-from flowlord.rules.batch import STEPS, parse_lists
+from flowlord.rules.batch import STEPS
 from flowlord.rules.cron import parsed
 from flowlord.rules.durations import parse_duration
 from flowlord.rules.errors import Unreadable, quote
 from flowlord.rules.globs import Glob
 from flowlord.rules.template import Template
 from flowlord.rules.zones import zone_of
-from flowlord.spec import kinds
+from flowlord.spec import kinds, lists
 from flowlord.spec.document import Findings, named
 from flowlord.spec.elsewhere import TRAVELS, hint_of, option_hint, schedule_in_words, span_of
 from flowlord.spec.known import Known
 from flowlord.spec.near import is_sure, near_miss, nearest
+from flowlord.spec.remark import Pair, Remark
 
 MOST_STRANGERS: Final = 1_000  # names of unknown options in one file
 _MOST_HINTS: Final = 200  # of one file, about options that nobody knows
@@ -36,26 +38,6 @@ _BETWEEN: Final = re.compile(r"[\s,]*")
 _SCHEDULE: Final = re.compile(r"(?:[-*?/,0-9A-Za-z]+[ \t]+){4,5}[-*?/,0-9A-Za-z]+|@[a-z]+(?: [0-9a-z.]+)?")
 
 
-# One option as it was written, decoded: its place in the rule, key and value. A plain tuple, for there are many.
-Pair: TypeAlias = tuple[int, str, str]
-
-
-class Remark(NamedTuple):
-    """Something wrong with the option of that number; `start` and `end` count in its value, -1 is the whole.
-
-    `better` is what should stand there instead, in characters that nobody has to escape.
-    """
-
-    code: str
-    number: int
-    text: str
-    hint: str = ""
-    on_key: bool = False
-    start: int = -1
-    end: int = -1
-    better: str | None = None
-
-
 class Options:
     """Reads the rules of one file.
 
@@ -70,6 +52,7 @@ class Options:
 
     def _begin(self) -> None:
         self.given: dict[str, object] = {}
+        self.moments: dict[str, datetime] = {}
         self.unknown: list[tuple[str, str]] = []
         self.remarks: list[Remark] = []
         self.at: dict[str, int] = {}  # option -> place of its first pair
@@ -104,7 +87,8 @@ class Options:
         zone = self._zone() if "tz" in at else ""
         if "cron" in at:
             self._schedule(zone)
-        if "first" in self.given and "until" in self.given:
+        moments = self.moments
+        if moments and kinds.in_zone(self, at, zone) and len(moments) == 2:
             kinds.in_order(self, at["until"], str(self.given["first"]), str(self.given["until"]), zone)
         if "alert" in self.given:
             kinds.of_one_mind(self, at)
@@ -273,25 +257,6 @@ class Options:
             text = f"{quote(value)} is no step and counts as a day"
             self.say("FL064", number, text, hint, better=like or None)
 
-    def _meta(self, number: int, value: str) -> None:
-        try:
-            lists = parse_lists(value)
-        except Unreadable as error:
-            self.complain("FL060", number, value, error)
-            return
-        known = self.given.get("meta", {})
-        assert isinstance(known, dict)
-        self.given["meta"] = known | lists
-        self.given["has_meta"] = True
-        at = 0
-        for part in value.split("|"):
-            equals = part.find("=")
-            if 0 <= equals < (part.find(":") if ":" in part else len(part)):
-                text = f"{quote(part)} has '=' behind its key; it is read as ':'"
-                start = at + equals
-                self.say("FL027", number, text, "write ':'", start=start, end=start + 1, better=":")
-            at += len(part) + 1
-
     def _meta_file(self, number: int, value: str) -> None:
         self.given["meta_file"] = value
         if not value:
@@ -316,24 +281,28 @@ class Options:
             self.known.required[value] = (lone[1],)
             return (lone[1],)
         names: list[str] = []
-        at, alone, good = 0, True, True
+        at, alone, bad = 0, True, 0
+        most = lists.worth_words(self, "FL041")
         for found in _TOKEN.finditer(value):
             alone &= _BETWEEN.fullmatch(value, at, found.start()) is not None
             at = found.end()
             names.append(found[1])
             if _NAME.fullmatch(found[1]) is None:
-                good = False
+                bad += 1
+                if bad > most:
+                    continue
                 text = f"{quote(found[1])} is no name for a token: letters, digits and _ are"
                 start, end = (-1, -1) if on_key else found.span()
                 self.say("FL041", number, text, on_key=on_key, start=start, end=end)
         alone &= _BETWEEN.fullmatch(value, at) is not None
+        lists.count(self, "FL041", number, bad)
         hint = "write require={meta:name}, several with commas"
         if not names:
             self.say("FL041", number, f"{quote(value)} names no token to require", hint, on_key=on_key)
         elif not alone:
             text = f"{quote(value)} holds more than tokens; the rest is left out"
             self.say("FL043", number, text, hint, on_key=on_key)
-        elif good:
+        elif not bad:
             self.known.required[value] = tuple(names)
         return tuple(names)
 
@@ -367,7 +336,7 @@ _TAKE: Final[dict[str, _Take]] = {
     "alert_to": kinds.channel,
     "for": kinds.lasting("for_ns", negative=True),
     "by": Options._by,
-    "meta": Options._meta,
+    "meta": lists.meta,
     "meta-file": Options._meta_file,
     "pass": Options._pass,
     "batch_limit": kinds.number("batch_limit", 1),

@@ -11,7 +11,8 @@ from flowlord.model.workflow import Rule
 from flowlord.rules.metastring import format_meta, unescape
 from flowlord.spec.document import MOST_FINDINGS, Finding, Table, kind_of, named
 from flowlord.spec.elsewhere import schedule_in_words
-from flowlord.spec.options import Options, Pair
+from flowlord.spec.options import Options
+from flowlord.spec.remark import Pair
 
 _BITS: Final = re.compile(r"(?:%[0-9A-Fa-f]{2})+|\+")
 EMPTY: Final = Rule()
@@ -145,7 +146,7 @@ def _placed(text: str, pairs: list[Pair], options: Options, plain: bool) -> list
         pieces.append((start, piece))
         start += len(piece) + 1
     for code, number, words, hint, on_key, first, last, better in options.remarks:
-        if full(code):
+        if not words or full(code):  # it is only counted
             findings.append(Finding(code, (), ""))
             continue
         at, piece = pieces[number]

@@ -40,7 +40,7 @@ PAGES: Final = {
     ),
     "FL024": Page(
         "Of an option that is given twice the first counts; only files, ignore, meta, pass and require "
-        "add up. The second one looks as if it did something.",
+        "add up. The second one looks as if it did something. Of two lists of meta with one name the last counts.",
         _rule("cron=@daily&«cron»=@hourly"),
         _rule("cron=@daily"),
     ),
