@@ -18,6 +18,7 @@ from flowlord.rules.durations import parse_duration, short_duration
 from flowlord.rules.errors import Unreadable
 from flowlord.rules.zones import first_change, offset_at, zone_of
 from flowlord.spec.author.advice import Advice
+from flowlord.spec.kinds import WIDEST
 
 LOOKED_AHEAD: Final = timedelta(days=2 * 366)
 _MOST_LOOKED_AT: Final = 40  # schedules of one file whose next starts are looked for: some walk over years
@@ -54,6 +55,7 @@ class _Known:
 
     zones: set[str] = field(default_factory=set)
     starts: dict[tuple[str, str, datetime, bool], list[datetime]] = field(default_factory=dict)
+    schedules: set[tuple[str, str, bool]] = field(default_factory=set)  # those of `starts`
 
 
 _WHOLE: Final = {
@@ -65,8 +67,9 @@ _WHOLE: Final = {
 def check(advice: Advice) -> None:
     """Tell what is surprising about the schedules of a file."""
     known = _Known()
+    future = (advice.now + WIDEST).date().isoformat()
     for number, _, rule in advice.ruled:
-        if rule.until:
+        if rule.until and not rule.until[:10] > future:
             _until(advice, number, rule)
         if not rule.cron:
             continue
@@ -169,6 +172,8 @@ def _days(advice: Advice, number: int, text: str, zone: str) -> None:
 
 
 def _clocks(advice: Advice, number: int, rule: Rule, known: _Known) -> None:
+    if len(known.zones) == _MOST_ZONES and rule.tz not in known.zones and "TZ=" not in rule.cron:
+        return
     cron = _fields(rule.cron, rule.tz)
     if cron is None or cron.fields is None or cron.tz is UTC:
         return
@@ -254,8 +259,12 @@ def _until(advice: Advice, number: int, rule: Rule) -> None:
 
 def _bounds(advice: Advice, number: int, rule: Rule, known: _Known) -> None:
     """Look at the next starts: whether some lie within the bounds, and whether jitter carries one past the next."""
+    schedule = rule.cron, rule.tz, bool(rule.jitter_ns)
     try:
-        cron, zone = parsed(rule.cron, rule.tz), zone_of(rule.tz)
+        cron = parsed(rule.cron, rule.tz)
+        if cron.every_ns is None and len(known.starts) >= _MOST_LOOKED_AT and schedule not in known.schedules:
+            return
+        zone = zone_of(rule.tz)
         first = first_instant(rule.first, zone) if rule.first else None
         last = last_instant(rule.until, zone) if rule.until else None
     except Unreadable:
@@ -268,6 +277,7 @@ def _bounds(advice: Advice, number: int, rule: Rule, known: _Known) -> None:
         if key not in known.starts:
             if len(known.starts) >= _MOST_LOOKED_AT:
                 return
+            known.schedules.add(schedule)
             known.starts[key] = list(islice(cron.upcoming(since), 8 if rule.jitter_ns else 1))
         starts = known.starts[key]
         if last is not None and last >= advice.now and (not starts or starts[0] > last) and first != last:
