@@ -18,6 +18,7 @@ _PAIR: Final = re.compile(r'[ \t]*+([A-Za-z0-9_-]++)[ \t]*+=[ \t]*+("(?!"")[^"\\
 _LINE: Final = re.compile(
     r"""[ \t]*+([A-Za-z0-9_-]++)[ \t]*+=[ \t]*+("(?!"")[^"\\\n]*+"|[^\s"'\[\]{}#]++)[ \t]*+(?:\n|\Z)"""
 )
+_HEADER: Final = re.compile(r"((\[{1,2}+)([A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]++)*+)\]{1,2}+)\n*+")
 _FLAT: Final = r"""(?:[^\[\]{}"'#]++|"(?!"")(?:[^"\\\n]++|\\.)*+"|'(?!'')[^'\n]*+')"""
 # A list or table with others in it at most, without comments and long strings.
 _CLOSED: Final = re.compile(rf"[\[{{](?:{_FLAT}|[\[{{]{_FLAT}*+[\]}}])*+[\]}}]")
@@ -115,34 +116,19 @@ class _Scan:
                 self.pair(table)
                 continue
             start = self.at
-            many = text.startswith("[[", start)
-            self.at += 2 if many else 1
-            *above, last = self.key()
-            self.at += 2 if many else 1
-            table = self.open(root, above, last, start, many)
-
-    def open(
-        self,
-        root: Node,
-        above: list[tuple[str, int, int]],
-        last: tuple[str, int, int],
-        start: int,
-        many: bool,
-    ) -> Node:
-        """Return the table that a header at `start` opens."""
-        table = root
-        for part in above:
-            table = _latest(_child(table, part, {}))
-        if not many:
-            node = _child(table, last, {})
-            node.start, node.end = start, self.at
-            return node
-        entries = _child(table, last, [])
-        if not isinstance(entries.inside, list):  # what it adds to stands before the part that is looked at
-            entries.inside = []
-        node = Node(start, self.at, last[1], last[2], {})
-        entries.inside.append(node)
-        return node
+            if header := _HEADER.match(text, start):  # of bare words without blanks, as most are
+                self.at = header.end()
+                stop, many, at, parts = header.end(1), header[2] == "[[", header.start(3), []
+                for name in header[3].split("."):
+                    parts.append((name, at, at := at + len(name)))
+                    at += 1
+            else:
+                many = text.startswith("[[", start)
+                self.at += 2 if many else 1
+                parts = self.key()
+                self.at += 2 if many else 1
+                stop = self.at
+            table = _opened(root, parts, start, stop, many)
 
     def skip(self, gap: re.Pattern[str]) -> None:
         found = gap.match(self.text, self.at)
@@ -234,6 +220,28 @@ class _Scan:
         return True
 
 
+def _opened(root: Node, parts: list[tuple[str, int, int]], start: int, end: int, many: bool) -> Node:
+    """Return the table that a header from `start` to `end` opens."""
+    table = root
+    last = parts.pop()
+    for part in parts:
+        inside = table.inside
+        assert isinstance(inside, dict)
+        table = inside.get(part[0]) or _child(table, part, {})
+        if isinstance(table.inside, list):
+            table = table.inside[-1]  # a header adds to the latest
+    if not many:
+        node = _child(table, last, {})
+        node.start, node.end = start, end
+        return node
+    entries = _child(table, last, [])
+    if not isinstance(entries.inside, list):  # what it adds to stands before the part that is looked at
+        entries.inside = []
+    node = Node(start, end, last[1], last[2], {})
+    entries.inside.append(node)
+    return node
+
+
 def _child(table: Node, part: tuple[str, int, int], inside: dict[str, Node] | list[Node]) -> Node:
     """Return the part of a table by its key, made when it is not there yet."""
     name, start, end = part
@@ -242,8 +250,3 @@ def _child(table: Node, part: tuple[str, int, int], inside: dict[str, Node] | li
     if node is None:
         node = table.inside[name] = Node(start, end, start, end, inside)
     return node
-
-
-def _latest(node: Node) -> Node:
-    """Return the table that a header below `node` adds to."""
-    return node.inside[-1] if isinstance(node.inside, list) else node
