@@ -1,11 +1,13 @@
 """Checks for authors: what surprises is told, what is meant is left alone."""
 
+import itertools
+import random
 from datetime import UTC, datetime
 
 import pytest
 
 from flowlord.model.problem import Problem, Severity
-from flowlord.rules.globs import share
+from flowlord.rules.globs import Glob, covers, share
 from flowlord.spec.author import watch
 from flowlord.spec.author.inspect import Inspected, inspect, reader, verdict
 from flowlord.spec.load import load
@@ -230,6 +232,22 @@ def test_patterns_of_several_files_are_compared(tmp_path):
 def test_two_patterns_share_a_path_or_do_not(one, other, together):
     assert share(one, other) is together
     assert share(other, one) is together
+
+
+def test_a_pattern_that_covers_another_one_matches_all_that_it_matches():
+    chance, covering = random.Random(7), 0
+    pieces = ["a", "b", "/", "*", "**", "?", "[ab]", "[^a]", "[b-a]"]
+    paths = ["".join(path) for size in range(5) for path in itertools.product("abc/", repeat=size)]
+    for _ in range(2_000):
+        one, other = ("".join(chance.choices(pieces, k=chance.randint(1, 4))) for _ in range(2))
+        if covers(one, other):
+            covering += 1
+            wide, narrow = Glob.compile(one), Glob.compile(other)
+            assert [path for path in paths if narrow.matches(path) and not wide.matches(path)] == [], (
+                one,
+                other,
+            )
+    assert covering > 100
 
 
 def test_whatever_loading_tells_authors_are_told_as_well():

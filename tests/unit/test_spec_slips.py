@@ -330,3 +330,80 @@ def test_a_step_of_hours_is_measured_by_the_day():
     assert "the step 5 does not divide the day" in str(
         told(b'[[phase]]\ntask = "a"\nrule = "cron=0 */5 * * *"\n', "f.toml")[0]
     )
+
+
+def of_rule(rule: str) -> list[Problem]:
+    text = f"[[phase]]\ntask = 'a'\nrule = '''{rule}'''\ntemplate = '{{meta:a}}'\n"
+    return [each for each in told(text.encode(), "f.toml") if each.code != "FL042"]
+
+
+@pytest.mark.parametrize("meta, column", [
+    ("meta=a:1|a:2", 32), ("meta=a:1&meta=b:2|a:3", 41), ("meta=a:1|b:2|a:1", 36), ("meta=a:x:1|a=2", 34),
+])  # fmt: skip
+def test_a_list_of_meta_that_takes_the_place_of_another_one_is_told(meta, column):
+    found = next(each for each in of_rule(f"cron=@daily&{meta}") if each.code == "FL024")
+    assert (found.column, found.text) == (column, "the list 'a' is given again; the last one counts")
+
+
+def test_lists_of_meta_of_different_names_are_not_told():
+    assert of_rule("cron=@daily&meta=a:1,2|b:a,a&meta=c:1,2") == []
+
+
+@pytest.mark.parametrize("zone, bounds", [
+    ("Asia/Tokyo", "from=0001-01-01&until=0001-01-02"), ("Asia/Tokyo", "from=0001-01-01"),
+    ("America/New_York", "from=2027-01-01&until=9999-12-31T23:00"),
+])  # fmt: skip
+def test_a_bound_that_is_no_time_in_the_zone_of_the_rule_is_told(zone, bounds):
+    [found] = of_rule(f"cron=@daily&tz={zone}&{bounds}")
+    assert (found.code, found.text.rpartition('"')[2]) == ("FL032", " is no time that exists")
+
+
+@pytest.mark.parametrize("rule, begin, end, mended", [
+    ("files=/a/[z-a]", 20, 25, "files=/a/[a-z]"),
+    ("files=/a/[9-0z-y]", 20, 28, ""),
+    ("files=/a/*&ignore=/a/[9-0]*", 32, 37, "files=/a/*&ignore=/a/[0-9]*"),
+    ('files="/a/*.csv"', 17, 27, "files=/a/*.csv"),
+    ("files='/a/*.csv'", 17, 27, "files=/a/*.csv"),
+    ('files="/a/%2525"', 17, 27, ""),
+    ("files= /a/*.csv", 17, 18, "files=/a/*.csv"),
+    ("files=/a/*.csv ", 25, 26, "files=/a/*.csv"),
+    ("files=/a/*.csv%20 ", 25, 29, "files=/a/*.csv"),
+    ("files=/a/*&ignore= *.tmp", 29, 30, "files=/a/*&ignore=*.tmp"),
+])  # fmt: skip
+def test_what_belongs_to_a_pattern_by_mistake_is_told_and_mended(rule, begin, end, mended):
+    [found] = of_rule(rule)
+    assert (found.code, found.column, found.end) == ("FL072", begin, end)
+    assert (found.fix is not None) is bool(mended)
+    if mended:
+        text = f"[[phase]]\ntask = 'a'\nrule = '''{rule}'''\n".encode()
+        changed = mend(text, "f.toml", "f.toml", NOW, told=told(text, "f.toml"), wanted=lambda _: True).data
+        assert changed == text.replace(rule.encode(), mended.encode())
+
+
+@pytest.mark.parametrize(
+    "files", ["/a/[a-z]", "/a/[^z-a]", "/a/[z-ab]", r"/a/\[z-a]", "/z-a/[0-9]", "/a/it's", "/a b/*"]
+)
+def test_a_pattern_that_may_match_is_not(files):
+    assert of_rule(f"files={files}") == []
+
+
+def test_a_bucket_without_a_name_is_asked_for_one():
+    [found] = of_rule("files=s3://")
+    assert (found.text, found.hint) == ("'s3://' names no bucket: it matches nothing", "write s3://BUCKET/**")
+
+
+@pytest.mark.parametrize("rule, column", [
+    ("files=/a/*.csv&ignore=/a/*", 33), ("files=/a/*.csv&ignore=*.c?v", 33), ("files=/a/**b.csv&ignore=*.csv", 35),
+    ("files=/a/x.csv&files=/b/y.csv&ignore=*.csv", 48), ("files=/a/**/x&ignore=/a/**", 32),
+])  # fmt: skip
+def test_an_ignore_that_is_wider_than_the_files_is_told(rule, column):
+    [found] = of_rule(rule)
+    assert (found.code, found.column) == ("FL074", column)
+
+
+@pytest.mark.parametrize("rule", [
+    "files=/a/*.csv&ignore=/a/*x*", "files=/a/**.csv&ignore=*b.csv", "files=/a/**&ignore=/a/*", "files=/a/*&ignore=*.c",
+    "files=/a/x.csv&files=/b/y.txt&ignore=*.csv", "files=/a/[a-z].csv&ignore=[a-y].csv",
+])  # fmt: skip
+def test_an_ignore_that_leaves_some_files_is_not(rule):
+    assert of_rule(rule) == []

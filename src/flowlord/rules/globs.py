@@ -257,6 +257,58 @@ def share(one: str, other: str) -> bool:
     return bool(_flood(reached, stars | deep) >> len(second))
 
 
+def covers(one: str, other: str) -> bool:
+    """Tell whether surely every path that `other` matches is matched by `one`, too; in doubt it is not.
+
+    Walks along `other` with the places in `one` that are reached whatever its stars and classes stand for.
+
+    Raises:
+        Unreadable: as `Glob.compile`.
+    """
+    asked = _asked(one)
+    stars = sum(1 << j for j, b in enumerate(asked) if b in _STARS)
+    deep = sum(1 << j for j, b in enumerate(asked) if b == "**")
+    surely: dict[str | _Class, int] = {}
+    reached = _flood(1, stars)
+    for a in _asked(other):
+        if a in _STARS:
+            reached &= stars if a == "*" else deep
+        else:
+            if a not in surely:
+                surely[a] = sum(1 << j for j, b in enumerate(asked) if b not in _STARS and _within(a, b))
+            stays = stars if _within(a, "?") else deep
+            reached = (reached & stays) | (reached & surely[a]) << 1
+        reached = _flood(reached, stars)
+        if not reached:
+            return False
+    return bool(reached >> len(asked))
+
+
+def empty_class(pattern: str) -> tuple[int, int]:
+    """Return where the first class stands that no character is in, such as `[z-a]`; (0, 0) when there is none."""
+    at = 0
+    while at < len(pattern):
+        start = at
+        if pattern[at] == "[":
+            found, at = _read_class(pattern, at)
+            if not found.negated and all(low > high for low, high in found.ranges):
+                return start, at
+        else:
+            at += 2 if pattern[at] == "\\" else 1
+    return 0, 0
+
+
+def _within(one: str | _Class, other: str | _Class) -> bool:
+    """Tell whether `other` surely takes each character that `one` may be; neither is a star."""
+    if one == other:
+        return True
+    if isinstance(one, _Class):
+        return other == "?" and not one.has("/")
+    if one == "?":
+        return False
+    return other.has(one[1]) if isinstance(other, _Class) else other == "?" and one != "\\/"
+
+
 def _flood(reached: int, through: int) -> int:
     """Add to each bit the ones above it, as far as those below them are all in `through`."""
     return reached | (through ^ (through + (reached & through)))

@@ -12,7 +12,7 @@ import msgspec
 from flowlord.model.problem import Problem
 from flowlord.model.workflow import Rule
 from flowlord.rules.errors import Unreadable
-from flowlord.rules.globs import Glob, share
+from flowlord.rules.globs import covers, empty_class, share
 from flowlord.rules.places import place_of
 from flowlord.spec.author.advice import Advice
 from flowlord.spec.codes import problem
@@ -41,6 +41,11 @@ _COMMA: Final = re.compile(r",(?=\s*(?:/|\*\.|[a-z][a-z0-9]*://))")
 _SUSPECT: Final = re.compile(
     r"[:$~{,]|//|(?:^|/)\.\.?(?:/|\Z)|/\Z"
 )  # some of this is in all that is told of one pattern
+_MOST_LEFT_OUT: Final = 2_000  # patterns of `files` and `ignore` of one tree that are compared
+_QUOTES: Final = ("'", '"')
+_PLAIN: Final = re.compile(r"[\w./*?:@-]+", re.ASCII)  # characters that nobody has to escape
+_RANGE: Final = re.compile(r"(?=(.)-(.))", re.DOTALL)
+_LONE_RANGE: Final = re.compile(r"\[([0-9A-Za-z])-([0-9A-Za-z])\]")
 MOST_COMPARED: Final = 20_000  # pairs of patterns of one tree
 _MOST_PLACES: Final = 10_000  # pairs of characters, and more the more patterns there are
 
@@ -68,14 +73,15 @@ class Watched(msgspec.Struct, frozen=True, dict=True):
 def check(advice: Advice) -> list[tuple[str, int, int]]:
     """Tell what is odd about the patterns of a file; return each with its phase and its number in the rule."""
     found: list[tuple[str, int, int]] = []
+    left_out = _LeftOut()
     for number, _, rule in advice.ruled:
         for nth, pattern in enumerate(rule.files):
             found.append((pattern, number, nth))
             _pattern(advice, number, nth, pattern)
-            if rule.ignore and all(_left_out(each, rule.ignore) for each in rule.files) and nth == 0:
+        if rule.files and rule.ignore:
+            if all(left_out(each, rule.ignore) for each in rule.files):
                 text = "every file that 'files' matches is left out again by 'ignore'"
                 advice.at_option("FL074", number, "ignore", text, "make one of them narrower")
-        if rule.files and rule.ignore:
             _ignored(advice, number, rule)
     return found
 
@@ -84,6 +90,7 @@ def _ignored(advice: Advice, number: int, rule: Rule) -> None:
     """Tell the patterns of paths under which no file of the phase can be known."""
     spellings = {_spelling(each) for each in rule.files}
     for nth, each in enumerate(rule.ignore):
+        _edges(advice, number, "ignore", nth, each)
         _ordinary(advice, number, "ignore", nth, each)
         spelling = _spelling(each)
         if "/" in each and spelling and not spellings & {spelling, ""}:
@@ -107,7 +114,45 @@ def _spelling(pattern: str) -> str:
     )
 
 
+def _edges(advice: Advice, number: int, option: str, nth: int, pattern: str) -> None:
+    """Tell what belongs to a pattern by mistake: quotes and blanks around it, and a class that is upside down."""
+    first, last = pattern[:1], pattern[-1:]
+    if first in _QUOTES and first == last and len(pattern) > 2:
+        bare = pattern[1:-1]
+        text = f"the quotes belong to the pattern {named(pattern)}: no path without them matches"
+        hint = "take them out: what stands behind '=' is the pattern"
+        better = bare if _PLAIN.fullmatch(bare) else None
+        advice.at_option(
+            "FL072", number, option, text, hint, nth=nth, start=0, end=len(pattern), better=better
+        )
+    elif first.isspace() or last.isspace():
+        bare = pattern.strip()
+        begin = pattern.index(bare)
+        for start, end in ((0, begin), (begin + len(bare), len(pattern))):
+            if start < end:
+                text = f"the blank belongs to the pattern {named(pattern)}: no path without it matches"
+                hint = "take it out, or write ? for a blank that names do have"
+                better = "" if bare else None
+                advice.at_option(
+                    "FL072", number, option, text, hint, nth=nth, start=start, end=end, better=better
+                )
+    if "[" in pattern and any(low > high for low, high in _RANGE.findall(pattern)):
+        start, end = empty_class(pattern)
+        if start < end:
+            written = pattern[start:end]
+            lone = _LONE_RANGE.fullmatch(written)
+            better = f"[{lone[2]}-{lone[1]}]" if lone else None
+            text = f"no character is in {named(written)}: the pattern matches nothing"
+            hint = (
+                f"did you mean {better!r}?" if better else "the first character of a range is the lower one"
+            )
+            advice.at_option(
+                "FL072", number, option, text, hint, nth=nth, start=start, end=end, better=better
+            )
+
+
 def _pattern(advice: Advice, number: int, nth: int, pattern: str) -> None:
+    _edges(advice, number, "files", nth, pattern)
     if _SUSPECT.search(pattern) is None:  # as in nearly all
         return
     scheme = _SCHEME.match(pattern)
@@ -155,8 +200,9 @@ def _address(pattern: str, scheme: re.Match[str] | None) -> tuple[str, str, int,
             None,
         )
     if begin.removesuffix("://") in REMOTE and "/" not in pattern[len(begin) :]:
-        text = f"{named(pattern)} names a bucket and no file in it: it matches nothing"
-        return text, f"write {pattern}/**", len(pattern), None
+        bucket = pattern[len(begin) :]
+        text = f"{named(pattern)} names {'a bucket and no file in it' if bucket else 'no bucket'}: it matches nothing"
+        return text, f"write {begin}{bucket or 'BUCKET'}/**", len(pattern), None
     return None
 
 
@@ -178,17 +224,34 @@ def _ordinary(advice: Advice, number: int, option: str, nth: int, pattern: str) 
     advice.at_option("FL075", number, option, text, hint, nth=nth, start=start, end=end)
 
 
-def _left_out(pattern: str, ignore: Iterable[str]) -> bool:
-    name = pattern.rpartition("/")[2]
-    for each in ignore:
-        if each in ("*", "**", pattern) or ("/" not in each and each == name):
-            return True
-        try:
-            if not _WILD.search(name) and "/" not in each and Glob.compile(each).matches(name):
+class _LeftOut:
+    """Tells whether surely all files of a pattern are left out by `ignore`, as long as that is no great work."""
+
+    def __init__(self) -> None:
+        self.left = _MOST_LEFT_OUT
+
+    def __call__(self, pattern: str, ignore: Iterable[str]) -> bool:
+        """Tell it of one pattern; of what has a slash in it paths are left out, else names."""
+        name = pattern.rpartition("/")[2]
+        if _WILD.search(name) and ("[" in pattern or "\\" in pattern):
+            return any(each in ("*", "**", pattern) or each == name for each in ignore)
+        if "**" in name:  # the name begins anywhere in it
+            name = f"*{name.rpartition('**')[2]}"
+        for each in ignore:
+            if each in ("*", "**", pattern):
                 return True
-        except Unreadable:
-            continue
-    return False
+            whole = pattern if "/" in each else name
+            if each == whole:
+                return True
+            if not _WILD.search(each) or not _ends(whole)[1].endswith(_ends(each)[1]):
+                continue
+            self.left -= 1
+            try:
+                if self.left > 0 and covers(each, whole):
+                    return True
+            except Unreadable:
+                continue
+        return False
 
 
 def shared(watched: Iterable[Watched]) -> list[Problem]:

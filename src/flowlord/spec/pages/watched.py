@@ -28,8 +28,8 @@ PAGES: Final = {
     "FL072": Page(
         "No file has such a path. The folder in front of the first wildcard is taken as it is spelled, so ./in/*.csv "
         "and ../in/*.csv do match. Behind it paths have one slash between folders and neither . nor .. in them; they "
-        "end in a name, ~ is not filled in, and in a bucket they begin with s3:// or gs://. Such a pattern matches "
-        "nothing, and says so to nobody.",
+        "end in a name, ~ is not filled in, and in a bucket they begin with s3:// or gs://. Quotes and blanks around a "
+        "pattern belong to it, and no character is in [z-a].",
         _rule("files=/in/*«//»*.csv"),
         _rule("files=/in/*/*.csv"),
     ),
@@ -46,7 +46,8 @@ PAGES: Final = {
         ),
     ),
     "FL074": Page(
-        "ignore leaves out every file that files takes, so the phase never starts.",
+        "ignore leaves out every file that files takes, by its name or, with a slash in it, by its path, so the phase "
+        "never starts.",
         _rule("files=/in/*.tmp&ignore=«*.tmp»"),
         _rule("files=/in/*&ignore=*.tmp"),
     ),
