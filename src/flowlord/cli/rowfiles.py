@@ -68,7 +68,7 @@ def _found(rows: Rows, storage: Storage) -> list[str]:
 
     For the daemon may be started there, and a file that lies ready is no reason for a warning.
     """
-    beside = os.path.dirname(rows.at_option.path) or "."
+    beside = os.path.dirname(rows.path) or "."
     for folder in ("", beside, os.path.dirname(os.path.abspath(beside))):
         try:
             return [each.path for each in storage.paths(os.path.join(folder, rows.source.pattern))]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from functools import cached_property
+from typing import Final, TypeAlias
 
 from flowlord.model.problem import Problem
 from flowlord.spec.author import batches, ignores, times, tokens, use, watch, words
@@ -20,16 +21,35 @@ from flowlord.spec.known import Known
 from flowlord.spec.parse import is_yaml, read_document, revision_of
 from flowlord.spec.source import Refused
 
-MOST_PLACED: Final = 200  # patterns of one file whose places are found before anybody asks
+_Places: TypeAlias = tuple[Problem, Problem]
+MOST_PLACED: Final = 200  # patterns and meta-files of one file whose places are found before anybody asks
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rows:
-    """A meta-file that a phase names, and where to tell what is wrong with it."""
+    """A meta-file that a phase names, and where to tell what is wrong with it.
+
+    Of many the places are found when somebody asks; until then they keep the whole file in memory.
+    """
 
     source: RowSource
-    at_option: Problem
-    at_template: Problem
+    path: str  # of the file that names it
+    at: _Places | Callable[[RowSource], _Places] = field(compare=False, repr=False)
+
+    @cached_property
+    def places(self) -> _Places:
+        """Problems without words, at the option and at the template."""
+        return self.at if isinstance(self.at, tuple) else self.at(self.source)
+
+    @property
+    def at_option(self) -> Problem:
+        """A problem without words at the option."""
+        return self.places[0]
+
+    @property
+    def at_template(self) -> Problem:
+        """A problem without words at the template."""
+        return self.places[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +92,7 @@ def inspect(data: bytes, name: str, path: str, now: datetime, known: Known | Non
             parsed.phases,
             parsed.draft,
             _watched(advice, patterns),
-            tuple(_rows(advice, each) for each in sources),
+            _rows(advice, sources),
             ignored,
         )
     except Refused as error:
@@ -118,7 +138,11 @@ def _watched(advice: Advice, patterns: Sequence[tuple[str, int, int]]) -> tuple[
     )
 
 
-def _rows(advice: Advice, source: RowSource) -> Rows:
-    template = advice.fields[source.number].where("template")
-    at_template = advice.document.problem(Finding("FL068", template, ""))
-    return Rows(source, advice.option_problem("FL066", source.number, "meta-file"), at_template)
+def _rows(advice: Advice, sources: Sequence[RowSource]) -> tuple[Rows, ...]:
+    def find(source: RowSource) -> _Places:
+        template = advice.fields[source.number].where("template")
+        at_template = advice.document.problem(Finding("FL068", template, ""))
+        return advice.option_problem("FL066", source.number, "meta-file"), at_template
+
+    path, later = advice.document.source.path, len(sources) > MOST_PLACED
+    return tuple([Rows(each, path, find if later else find(each)) for each in sources])
