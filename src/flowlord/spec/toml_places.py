@@ -20,8 +20,10 @@ _LINE: Final = re.compile(
 )
 _HEADER: Final = re.compile(r"((\[{1,2}+)([A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]++)*+)\]{1,2}+)\n*+")
 _FLAT: Final = r"""(?:[^\[\]{}"'#]++|"(?!"")(?:[^"\\\n]++|\\.)*+"|'(?!'')[^'\n]*+')"""
-# A list or table with others in it at most, without comments and long strings.
-_CLOSED: Final = re.compile(rf"[\[{{](?:{_FLAT}|[\[{{]{_FLAT}*+[\]}}])*+[\]}}]")
+_INNER: Final = rf"[\[{{]{_FLAT}*+[\]}}]"
+_MIDDLE: Final = rf"[\[{{](?:{_FLAT}|{_INNER})*+[\]}}]"
+# A list or table with others in it, two deep at most, without comments and long strings.
+_CLOSED: Final = re.compile(rf"[\[{{](?:{_FLAT}|{_MIDDLE})*+[\]}}]")
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]++")
 _STRING: Final = re.compile(
     r'"""(?:[^"\\]++|\\.|"{1,2}(?!"))*+"{3,5}'
