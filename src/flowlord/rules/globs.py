@@ -234,27 +234,66 @@ def share(one: str, other: str) -> bool:
     Raises:
         Unreadable: as `Glob.compile`.
     """
-    first, second = _asked(one), _asked(other)
-    places: dict[str | _Class, int] = {}
-    for j, b in enumerate(second):
-        places[b] = places.get(b, 0) | 1 << j
-    stars, deep = places.pop("*", 0), places.pop("**", 0)
-    ordinary = (1 << len(second)) - 1 & ~(stars | deep)
-    level = ordinary & ~places.get("\\/", 0)
+    places = _places(other)
+    through, deep = places.stars, places.deep
     meets: dict[str | _Class, int] = {}
     reached = 1
-    for a in first:
+    for a in _asked(one):
         if a in _STARS:  # it stands for nothing, or for what the other one asks for
-            reached = _flood(reached, stars | deep | (ordinary if a == "**" else level))
+            reached = _flood(reached, through | (places.ordinary if a == "**" else places.level))
             continue
-        reached = _flood(reached, stars | deep)
+        reached = _flood(reached, through)
         if a not in meets:
-            meets[a] = sum(bits for b, bits in places.items() if _meet(a, b))
-        stays = stars | deep if a != "\\/" else deep
+            meets[a] = places.meeting(a)
+        stays = through if a != "\\/" else deep
         reached = (reached & stays) | (reached & meets[a]) << 1
         if not reached:
             return False
-    return bool(_flood(reached, stars | deep) >> len(second))
+    return bool(_flood(reached, through) >> places.length)
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """What a pattern asks for, the other way about: where it asks for each thing, as a mask."""
+
+    length: int
+    asked: dict[str | _Class, int]  # without stars
+    classes: tuple[tuple[_Class, int], ...]
+    stars: int
+    deep: int
+    ordinary: int  # all but the stars
+    level: int  # and but the slashes
+
+    def meeting(self, one: str | _Class) -> int:
+        """Return the places that may ask for the same character as `one`, which is no star."""
+        if not isinstance(one, str) or one == "?":
+            return sum(bits for each, bits in self.asked.items() if _meet(one, each))
+        places = self.asked.get(one, 0)
+        if one != "\\/":
+            places |= self.asked.get("?", 0)
+        for each, bits in self.classes:
+            if each.has(one[1]):
+                places |= bits
+        return places
+
+    def taking(self, one: str | _Class) -> int:
+        """Return the places that surely take each character that `one`, which is no star, may be."""
+        if isinstance(one, _Class):
+            return self.asked.get(one, 0) | (0 if one.has("/") else self.asked.get("?", 0))
+        return self.asked.get(one, 0) if one == "?" else self.meeting(one)
+
+
+@lru_cache(maxsize=256)
+def _places(pattern: str) -> _Places:
+    places: dict[str | _Class, int] = {}
+    asked = _asked(pattern)
+    for j, each in enumerate(asked):
+        places[each] = places.get(each, 0) | 1 << j
+    deep = places.pop("**", 0)
+    stars = places.pop("*", 0) | deep
+    ordinary = (1 << len(asked)) - 1 & ~stars
+    classes = tuple((each, bits) for each, bits in places.items() if isinstance(each, _Class))
+    return _Places(len(asked), places, classes, stars, deep, ordinary, ordinary & ~places.get("\\/", 0))
 
 
 def covers(one: str, other: str) -> bool:
@@ -265,23 +304,19 @@ def covers(one: str, other: str) -> bool:
     Raises:
         Unreadable: as `Glob.compile`.
     """
-    asked = _asked(one)
-    stars = sum(1 << j for j, b in enumerate(asked) if b in _STARS)
-    deep = sum(1 << j for j, b in enumerate(asked) if b == "**")
-    surely: dict[str | _Class, int] = {}
+    places = _places(one)
+    stars, deep = places.stars, places.deep
     reached = _flood(1, stars)
     for a in _asked(other):
         if a in _STARS:
             reached &= stars if a == "*" else deep
         else:
-            if a not in surely:
-                surely[a] = sum(1 << j for j, b in enumerate(asked) if b not in _STARS and _within(a, b))
-            stays = stars if _within(a, "?") else deep
-            reached = (reached & stays) | (reached & surely[a]) << 1
+            may_cross = a.has("/") if isinstance(a, _Class) else a == "\\/"
+            reached = (reached & (deep if may_cross else stars)) | (reached & places.taking(a)) << 1
         reached = _flood(reached, stars)
         if not reached:
             return False
-    return bool(reached >> len(asked))
+    return bool(reached >> places.length)
 
 
 def empty_class(pattern: str) -> tuple[int, int]:
@@ -296,17 +331,6 @@ def empty_class(pattern: str) -> tuple[int, int]:
         else:
             at += 2 if pattern[at] == "\\" else 1
     return 0, 0
-
-
-def _within(one: str | _Class, other: str | _Class) -> bool:
-    """Tell whether `other` surely takes each character that `one` may be; neither is a star."""
-    if one == other:
-        return True
-    if isinstance(one, _Class):
-        return other == "?" and not one.has("/")
-    if one == "?":
-        return False
-    return other.has(one[1]) if isinstance(other, _Class) else other == "?" and one != "\\/"
 
 
 def _flood(reached: int, through: int) -> int:

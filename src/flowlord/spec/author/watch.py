@@ -41,7 +41,7 @@ _COMMA: Final = re.compile(r",(?=\s*(?:/|\*\.|[a-z][a-z0-9]*://))")
 _SUSPECT: Final = re.compile(
     r"[:$~{,]|//|(?:^|/)\.\.?(?:/|\Z)|/\Z"
 )  # some of this is in all that is told of one pattern
-_MOST_LEFT_OUT: Final = 2_000  # patterns of `files` and `ignore` of one tree that are compared
+_MOST_LEFT_OUT: Final = 500  # patterns of `ignore` in one file that are compared with those of `files`
 _QUOTES: Final = ("'", '"')
 _PLAIN: Final = re.compile(r"[\w./*?:@-]+", re.ASCII)  # characters that nobody has to escape
 _RANGE: Final = re.compile(r"(?=(.)-(.))", re.DOTALL)
@@ -164,17 +164,17 @@ def _pattern(advice: Advice, number: int, nth: int, pattern: str) -> None:
     if told := _address(pattern, scheme):
         text, hint, end, better = told
         advice.at_option("FL072", number, "files", text, hint, nth=nth, start=0, end=end, better=better)
-    elif not scheme and (doubled := _DOUBLED.search(pattern, begin)):
+    elif not scheme and "//" in pattern and (doubled := _DOUBLED.search(pattern, begin)):
         start, end = doubled.span()
         text = "no path that is found holds //: the pattern matches nothing"
         hint = "write one slash; ** stands for any folders in between"
         advice.at_option("FL072", number, "files", text, hint, nth=nth, start=start, end=end, better="/")
     elif dots := _DOTS.search(pattern, begin):
-        start, end = dots.span(1)
-        text = f"no path that is found holds {named(dots[1])}: the pattern matches nothing"
-        advice.at_option(
-            "FL072", number, "files", text, "write the whole path", nth=nth, start=start, end=end
-        )
+        if advice.wants("FL072"):
+            start, end = dots.span(1)
+            text = f"no path that is found holds {named(dots[1])}: the pattern matches nothing"
+            hint = "write the whole path"
+            advice.at_option("FL072", number, "files", text, hint, nth=nth, start=start, end=end)
     elif pattern.endswith("/"):
         text = "a pattern that ends in / matches no file"
         advice.at_option("FL072", number, "files", text, "write /* or /** behind the folder", nth=nth)
@@ -188,7 +188,7 @@ def _address(pattern: str, scheme: re.Match[str] | None) -> tuple[str, str, int,
         better = near[0].rstrip(":/").lower() + "://"
         text = f"{named(near[0])} names no bucket: this is a path of this machine"
         return text, f"did you mean {better!r}?", near.end(), better
-    if not scheme and (unfilled := _UNFILLED.search(pattern)):
+    if not scheme and ("$" in pattern or "~" in pattern) and (unfilled := _UNFILLED.search(pattern)):
         text = f"{named(unfilled[0])} is not filled in: the pattern matches nothing"
         return text, "write the whole path", unfilled.end(), None
     if begin in _PAGES:
@@ -208,6 +208,8 @@ def _address(pattern: str, scheme: re.Match[str] | None) -> tuple[str, str, int,
 
 def _ordinary(advice: Advice, number: int, option: str, nth: int, pattern: str) -> None:
     """Tell what stands in a pattern for itself and looks as if it stood for something else."""
+    if "{" not in pattern and "," not in pattern:  # as most are
+        return
     if braces := _BRACES.search(pattern):
         what, hint = "braces are no alternatives here", f"give {option}= once for each"
     elif braces := _TOKEN.search(pattern):
