@@ -32,7 +32,11 @@ MOST_CALLS = {  # thousands of one file, about a tenth more than there are
     "values.yaml": 25, "keys.yaml": 10, "unknown keys.toml": 90, "lists.yaml": 75,
     "hours.toml": 30, "signs.toml": 30, "zones.toml": 90, "wrong zones.toml": 95, "ignored one by one.yaml": 105,
     "numbers.toml": 1, "shared patterns.toml": 194, "meta of files.toml": 142,
-    "percents.toml": 30, "notches.toml": 60,
+    "percents.toml": 30, "notches.toml": 60, "old lists in one rule.toml": 120, "lists given again.toml": 146,
+    "old lists.toml": 200, "old requirements.toml": 185, "bounds in zones.toml": 140, "headers in headers.toml": 227,
+    "lists in tables in tables.toml": 254, "like patterns.toml": 172, "dots in patterns.toml": 210,
+    "ignored patterns.toml": 259, "many ignored patterns.toml": 248, "carriage returns.yaml": 173,
+    "tables of options.yaml": 162, "files of rows.toml": 90,
 }  # fmt: skip
 START = '[[phase]]\ntask = "a"\nrule = "'
 
@@ -128,6 +132,40 @@ DENSE = {
     "brackets in brackets.toml": filled("a=[", lambda _: "[" * 29 + "]" * 29 + ",", "]\n"),
     "backslashes.toml": filled(f"{START}files=", lambda _: "\\\\", '"\n'),
     "phases in braces.yaml": filled("phases:\n", lambda n: f"- {{task: a{n}, rule: b}}\n"),
+    "old lists in one rule.toml": filled(f"{START}cron=@daily&meta=", lambda n: f"a{n}=1|", 'z=1"\n'),
+    "lists given again.toml": filled(f"{START}cron=@daily&meta=", lambda n: "a:1|", 'z:1"\n'),
+    "old lists.toml": filled("", lambda n: phase(f"a{n}", rule=f"cron=@daily&meta=a{n}=1,2|b=1,3")),
+    "bad names in one rule.toml": filled(f"{START}require=", lambda n: f"{{meta:x-{n}}},", '"\n'),
+    "old requirements.toml": filled(phase("p"), lambda n: phase(f"a{n}", dependsOn="p", rule=f"require:{{meta:x{n}}}")),
+    "bounds in zones.toml": filled(
+        "",
+        lambda n: phase(
+            f"a{n}",
+            rule=f"cron=0 {n % 24} 13 * FRI&from=2027-01-{n % 28 + 1:02}&until=2027-02-01T{n % 24:02}:00"
+            f"&tz={ZONES[n % len(ZONES)]}",
+        ),
+    ),
+    "lists in tables in tables.toml": filled(
+        "phase=[", lambda n: f'{{task="a{n}",rule={{files=["a","b"],ignore=["c"],meta=["a:1"]}}}},', "]\n"
+    ),
+    "headers in headers.toml": filled("", lambda _: "[[a]]\n[[a.b]]\n[a.b.c]\n"),
+    "like patterns.toml": filled("", lambda n: phase(f"a{n}", rule=f"files=/a/*{n}*")),
+    "dots in patterns.toml": filled("", lambda n: phase(f"a{n}", rule=f"files=/a/*/../b{n}")),
+    "ignored patterns.toml": filled("", lambda n: phase(f"a{n}", rule=f"files=/a/*b*{n}*&ignore=*{n}*")),
+    "many ignored patterns.toml": filled(
+        "",
+        lambda n: phase(
+            f"a{n}", rule="&".join(f"files=/a/b*{i}*&ignore=*b*x{i}*" for i in range(200)) + "&ignore=b*"
+        ),
+    ),
+    "files of rows.toml": filled(
+        "", lambda n: phase(f"a{n}", rule=f"cron=@daily&meta-file={word(n)}.csv", template="{meta:x}")
+    ),
+    "carriage returns.yaml": filled("phases:\r", lambda n: f"- task: a{n}\r"),
+    "json.yaml": filled('{"phases":[', lambda n: f'{{"task":"a{n}"}},', "]}\n"),
+    "tables of options.yaml": filled(
+        "phases:\n", lambda n: f'- task: a{n}\n  rule: {{{word(n)}: 1, cron: "@daily"}}\n'
+    ),
     "ignored one by one.yaml": filled("phases:\n", lambda n: f"- task: a{n} # flowlord: ignore FL101\n"),
 }  # fmt: skip
 
