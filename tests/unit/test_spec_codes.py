@@ -27,6 +27,11 @@ EXAMPLES: dict[str, list[tuple[str, str | bytes, tuple[int, int, int]]]] = {
         ("a.toml", "x-a = 1\nx-b = [[" + "1," * 5_001 + "]]", (2, 8, 8)),
         ("a.toml", "[x-a]\n[[x-a.b]]\n[x-a.b.c]\n" + "".join(f"k{n} = 1\n" for n in range(1_001)), (3, 8, 9)),
         ("a.yaml", "phases: [" + "a," * 5_001 + "]", (1, 10_010, 10_011)),
+        (
+            "a.yaml",
+            f"a: &a [b, &c '{'x' * 1_000}']\nd: [" + "*c, " * 12 + "*a, " * 21 + "*a]\n",
+            (2, 133, 135),
+        ),
         ("a.yaml", "phases: {" + "".join(f"{n}," for n in range(1_001)) + "}", (1, 3_900, 3_904)),
         ("a.toml", rule("&a" * 501), (3, 8, 1012)),
     ],

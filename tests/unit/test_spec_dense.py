@@ -166,6 +166,8 @@ DENSE = {
     "tables of options.yaml": filled(
         "phases:\n", lambda n: f'- task: a{n}\n  rule: {{{word(n)}: 1, cron: "@daily"}}\n'
     ),
+    "repeated blanks.yaml": "phases:\n- task: &a |\n" + "\n" * 60_000 + "    x\n" + "- task: *a\n" * 90,
+    "repeated texts.yaml": "phases:\n- template: &a >\n" + "    x {yyy}\n" * 3_000 + "- template: *a\n" * 90,
     "ignored one by one.yaml": filled("phases:\n", lambda n: f"- task: a{n} # flowlord: ignore FL101\n"),
 }  # fmt: skip
 

@@ -80,7 +80,10 @@ def test_the_nodes_of_yaml_are_counted_while_they_are_made(monkeypatch):
 
 def test_a_bomb_of_aliases_counts_as_if_it_were_written_out():
     _, [problem] = parse(BOMB.encode(), "a.yaml")
-    assert (problem.code, problem.line) == ("FL003", 6)
+    assert (problem.code, problem.line) == ("FL003", 5)
+    assert problem.text.endswith("characters stand behind aliases")
+    _, [problem] = parse((BOMB + "# what makes a file long\n" * 40_000).encode(), "a.yaml")
+    assert (problem.code, problem.text) == ("FL003", "the file has more than 100,000 values")
     flow, _ = parse(
         b"p: &p [x, y]\nphases: [{task: a, rule: {files: *p}}, {task: b, rule: {files: *p}}]", "a.yaml"
     )
