@@ -265,3 +265,67 @@ def test_any_bytes_give_the_workflow_that_loading_gives():
             found = inspect(data, name, name, NOW)
             assert isinstance(found, Inspected)
             assert found.workflow == parse(data, name)[0]
+
+
+@pytest.mark.parametrize(
+    ("template", "code", "better"),
+    [
+        ("?time={YYYY}-{MM}-{DD}T{HH}:{mm}", "FL082", "{min}"),
+        ("?time={yyyy}-{mm}-{dd}T{HH}{MM}", "FL082", "{min}"),
+        ("?date={YYYY}-{MM}-{DD}T{HH}", "FL048", "hour"),
+        ("?day={Yyyy}-{mm}-{Dd}t{hH}", "FL048", "hour"),
+    ],
+)
+def test_a_slip_with_tokens_in_capitals_is_told_as_in_small_letters(template, code, better):
+    [problem] = told(rule("cron=@daily", f'template = "{template}"'))
+    assert problem.code == code
+    assert better in problem.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "template", "better"),
+    [
+        ("files=/in/*", "{file}", "meta:file"), ("files=/in/*", "{Filename}", "meta:filename"),
+        ("files=/in/*", "{dir}", "meta:dir"), ("files=/in/*", "{count}", "meta:count"),
+        ("files=/in/*", "{Meta:file}", "meta:file"), ("files=/in/*", "{meta:File}", "meta:file"),
+        ("files=/in/*", "{meta:fil}", "meta:file"),
+        ("cron=@daily&meta=region:eu", "{region}{meta:region}", "meta:region"),
+        ("cron=@daily&meta=region:eu", "{meta:Region}{meta:region}", "meta:region"),
+        ("cron=@daily", "{ Meta:job }", "meta:job"),
+    ],
+)  # fmt: skip
+def test_the_token_that_a_misspelt_one_was_meant_for_is_named(text, template, better):
+    [problem] = told(rule(text, f'template = "{template}"'))
+    assert problem.code in ("FL040", "FL042")
+    assert f"did you mean '{{{better}}}'?" in problem.hint
+
+
+def test_a_name_that_no_token_has_is_not_said_to_be_mended_by_small_letters():
+    [problem] = told(rule("cron=@daily", 'template = "{Meta:my-key}"'))
+    assert problem.hint == "it is {meta:name}, with letters, digits and _"
+
+
+@pytest.mark.parametrize(
+    ("name", "zone"),
+    [
+        ("Europe/Berlim", "Europe/Berlin"), ("Europe/Berlinn", "Europe/Berlin"), ("europe/berln", "Europe/Berlin"),
+        ("Amercia/New York", "America/New_York"), ("Berlim", "Europe/Berlin"), ("Middle/Earth", ""), ("XYZ", ""),
+    ],
+)  # fmt: skip
+def test_the_zone_that_a_misspelt_one_was_meant_for_is_named(name, zone):
+    [problem] = told(rule(f"cron=@daily&tz={name}"))
+    assert problem.code == "FL031"
+    assert problem.hint == (f"did you mean '{zone}'?" if zone else "")
+
+
+def test_a_topic_is_the_nearest_parent_where_its_phases_have_jobs():
+    [problem] = told(rule("cron=@daily", task="load:users") + phase('dependsOn = "laod"', task="b"))
+    assert (problem.code, problem.hint) == ("FL102", "did you mean 'load' (line 1)?")
+    [problem] = told(rule("cron=@daily", task="a") + phase('dependsOn = "laod"', task="load:users"))
+    assert "did you mean" not in problem.hint  # itself
+
+
+def test_a_bare_schedule_is_told_once():
+    assert codes(phase('rule = "@daily"')) == ["FL026"]
+    assert codes(phase('rule = "0 6 * * *"')) == ["FL026"]
+    assert codes(phase('rule = "retry_delay=3s"')) == ["FL101", "FL029"]

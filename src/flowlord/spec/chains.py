@@ -50,9 +50,9 @@ def check_chains(phases: Sequence[Phase], fields: Sequence[Fields], findings: Fi
         if phase.job:
             jobs[phase.topic, phase.job] = number
     lost: list[Lost] = []
-    lines: dict[str, int] = {}  # of the first phase of each name, for hints
+    lines: dict[str, int] = {}  # of the first phase of each name and topic, for hints
     names: Names | None = None
-    hints = min(_MOST_HINTS, _MOST_COMPARED // (max(len(topics), len(jobs)) + 1))
+    hints = min(_MOST_HINTS, _MOST_COMPARED // (len(topics) + len(jobs) + 1))
     backwards = False
     for number, phase in children:
         parent = phase.parent
@@ -62,8 +62,10 @@ def check_chains(phases: Sequence[Phase], fields: Sequence[Fields], findings: Fi
             if len(lost) < hints:
                 for each in () if lines else phases:
                     lines.setdefault(each.base_name, each.line)
+                    lines.setdefault(each.topic, each.line)  # which names every job of it
                 names = names or Names(lines, _MOST_TRIES)
                 like = names.nearest(phase.depends_on, but=phase.base_name)
+                like = "" if like == phase.topic else like  # its own
             lost.append(_lost(phase, fields[number].where("dependsOn"), like, lines))
         elif last >= number:
             backwards = True

@@ -40,6 +40,8 @@ _OPTIONS: Final = {
     **dict.fromkeys(("concurrency", "max_active_runs"), "overlap=skip or overlap=queue hold back a second start"),
     "": "the name of the option is missing",
 }  # fmt: skip
+OF_FILES: Final = frozenset(("file", "filename", "files", "dir", "count"))
+"""What a task of files has in its meta; the last two when several came together."""
 _DAY: Final = "{yyyy}-{mm}-{dd}"
 _TOKENS: Final = {
     **dict.fromkeys(("year", "yr"), "{yyyy}"),
@@ -61,6 +63,7 @@ _OTHER_CRON: Final = re.compile(
 _OFFSET: Final = re.compile(r"(?:UTC|GMT)?[+-]?\d{1,2}(?::?\d\d)?", re.ASCII)
 _LONGEST_VALUE: Final = 200
 _LONGEST_ZONE: Final = 40
+_SHORTEST_ZONE: Final = 5  # letters of what is compared: two of the shorter ones are soon alike
 _OTHER_MARK: Final = re.compile(r"[;,|\s]\s*[a-z][a-z_-]+=")
 _BEAT: Final = re.compile(r"every\s+((?:\d+[smhdw])+)", re.ASCII | re.IGNORECASE)
 _LISTS: Final = frozenset(("task", "tasks", "job", "jobs", "step", "steps", "workflow", "workflows", "dag"))
@@ -144,8 +147,23 @@ def hint_of(code: str, value: str) -> str:
 def _zone_hint(name: str) -> str:
     if _OFFSET.fullmatch(name):
         return "an offset is no zone; Etc/GMT-2 is two hours before UTC, all the year"
-    like = _zones().get(name.lower().replace(" ", "_"))
+    low, zones = name.lower().replace(" ", "_"), _zones()
+    like = zones[low] if low in zones else _like_zone(low)
     return f"did you mean {like!r}?" if like else ""
+
+
+def _like_zone(low: str) -> str:
+    """Return the zone of which a name differs by a letter or by two that are swapped; nothing when there is none."""
+    if len(low) < _SHORTEST_ZONE:
+        return ""
+    known = _zones_less_a_letter()
+    if low in known:
+        return known[low]
+    for number in range(len(low)):
+        less = low[:number] + low[number + 1 :]
+        if less in known:
+            return known[less]
+    return ""
 
 
 @lru_cache(maxsize=1)
@@ -156,3 +174,17 @@ def _zones() -> dict[str, str]:
     names = sorted(zone_names(), key=lambda each: (each.count("/") != 1, each), reverse=True)
     cities = {name.rpartition("/")[2].lower(): name for name in names if "/" in name}
     return cities | {name.lower(): name for name in names}
+
+
+@lru_cache(maxsize=1)
+def _zones_less_a_letter() -> dict[str, str]:
+    """The same without the short ones, by what is left of each when any one letter is taken out, and whole.
+
+    So one wrong letter is found by a look for each letter of a word, however many zones there are.
+    """
+    known = {low: name for low, name in _zones().items() if len(low) >= _SHORTEST_ZONE}
+    less: dict[str, str] = {}
+    for low, name in known.items():
+        for number in range(len(low)):
+            less.setdefault(low[:number] + low[number + 1 :], name)
+    return less | known

@@ -21,7 +21,7 @@ from flowlord.spec.document import (
     kind_of,
     named,
 )
-from flowlord.spec.elsewhere import token_for
+from flowlord.spec.elsewhere import OF_FILES, token_for
 from flowlord.spec.keys import AUTHORS_OWN, FIELDS, KNOWN_KEYS, MOST_STRAYS, stray_key
 from flowlord.spec.known import Known
 from flowlord.spec.near import nearest
@@ -50,6 +50,8 @@ _ODD_TOKEN: Final = re.compile(
 _INTEGER: Final = re.compile(r"0|[1-9][0-9]{0,6}", re.ASCII)
 _SIMPLE: Final = re.compile(r"[\w:.-]+", re.ASCII)
 _META_TOKEN: Final = re.compile(r"\{meta:([0-9A-Za-z_]+)\}", re.ASCII)
+_META_NAME: Final = re.compile(r"[0-9A-Za-z_]+", re.ASCII)
+_MOST_LISTS: Final = 20  # names of lists that a misspelt one is compared with
 _OWN_META: Final = frozenset(("workflow", "cron", "job"))
 
 
@@ -162,7 +164,7 @@ class PhaseReader:
         if type(retry) is not int or not 0 <= retry <= MOST_RETRIES:
             retry = self.retry(fields.where("retry"), retry)
         if "{" in template and _ODD_TOKEN.search(template):
-            self.tokens(fields.where("template"), template)
+            self.tokens(fields.where("template"), template, rule)
         if not depends_on and findings.counts[_ERROR] == errors:  # else it may be meant otherwise
             if rule.cron:
                 if "{meta:" in template:
@@ -185,7 +187,10 @@ class PhaseReader:
         kept = self.findings.kept
         if len(kept) == before:
             return False
-        return any(found.code == "FL013" and "cron=" in found.hint for found in kept[before:])
+        return any(
+            found.code == "FL026" or (found.code == "FL013" and "cron=" in found.hint)
+            for found in kept[before:]
+        )
 
     def fields(self, item: Item) -> Fields | None:
         """Return the fields of a phase under their own names; None for what is no table."""
@@ -321,16 +326,22 @@ class PhaseReader:
             where = (*where, next(key for key, _ in rule.pairs if key.lower() == "meta"))
         self.tell("FL061", where, text, "row n takes item n of each list", start=start, end=end)
 
-    def tokens(self, where: Path, template: str) -> None:
+    def tokens(self, where: Path, template: str, rule: Rule) -> None:
         protected = template.find("#")
         for found in _ODD_TOKEN.finditer(template, 0, protected if protected > 0 else len(template)):
             word, better = found[1], None
             if not self.findings.wants("FL040"):
                 continue
             if word.lower().startswith("meta:"):
-                hint = "it is {meta:name}, with letters, digits and _"
+                name = word[5:]
+                better = (
+                    f"{{meta:{name}}}" if _META_NAME.fullmatch(name) else None
+                )  # the word itself is in capitals
+                hint = (
+                    f"did you mean {better!r}?" if better else "it is {meta:name}, with letters, digits and _"
+                )
             else:
-                better = token_for(word) or _like_token(word) or None
+                better = _given_by(rule, word) or token_for(word) or _like_token(word) or None
                 hint = f"did you mean {better!r}?" if better else "it stays as it is"
             text = f"unknown token {named(found[0])}"
             self.tell("FL040", where, text, hint, start=found.start(), end=found.end(), better=better)
@@ -340,9 +351,14 @@ class PhaseReader:
         if rule.meta_file or rule.files:
             return
         for found in _META_TOKEN.finditer(template):
-            if found[1] not in rule.meta and found[1] not in _OWN_META:
+            if found[1] not in rule.meta and found[1] not in _OWN_META and self.findings.wants("FL042"):
                 text = f"{named(found[0])} is always empty: the schedule gives no such value"
-                hint = "give it by meta= or meta-file= in the rule"
+                like = nearest(found[1], rule.meta) if len(rule.meta) <= _MOST_LISTS else ""
+                hint = (
+                    f"did you mean '{{meta:{like}}}'?"
+                    if like
+                    else "give it by meta= or meta-file= in the rule"
+                )
                 self.tell("FL042", where, text, hint, start=found.start(), end=found.end())
 
     def again(self, fields: Fields, name: str) -> str:
@@ -355,6 +371,14 @@ class PhaseReader:
             hint = "results come back to the first one: give it a job of its own"
             self.tell("FL104", fields.where("task"), text, hint)
         return f"{name}#{number}"
+
+
+def _given_by(rule: Rule, word: str) -> str:
+    """Return the token for a value that what starts a phase gives, when a word is its name; else nothing."""
+    if word in rule.meta:
+        return f"{{meta:{word}}}" if _META_NAME.fullmatch(word) else ""
+    low = word.lower()
+    return f"{{meta:{low}}}" if rule.files and low in OF_FILES else ""
 
 
 @lru_cache(maxsize=1024)

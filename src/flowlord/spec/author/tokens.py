@@ -12,14 +12,15 @@ from flowlord.model.workflow import Phase
 from flowlord.rules.moments import time_of_path
 from flowlord.spec.author.advice import MOST_NAMES, Advice
 from flowlord.spec.document import named
-from flowlord.spec.elsewhere import token_for
-from flowlord.spec.near import Names, near_miss
+from flowlord.spec.elsewhere import OF_FILES, token_for
+from flowlord.spec.near import Names, near_miss, nearest
 
 _META: Final = re.compile(r"\{meta:([0-9A-Za-z_]+)\}", re.ASCII)
 _TIME: Final = re.compile(r"(?i)\{(?:yyyy|yy|mm|dd|hh|min|ts|slug|hour_slug|day_slug|month_slug)\}", re.ASCII)
 _MINUTES: Final = re.compile(r"(?i)\{(?:min|ts)\}", re.ASCII)
-_HOUR_AS_DAY: Final = re.compile(r"(?i)(?:^|[?&])(date|day)=\{yyyy\}-\{mm\}-\{dd\}T\{hh\}(?![:{])")
-_MONTH_AS_MINUTE: Final = re.compile(r"(?i)\{hh\}[:/_.-]?(\{mm\})")
+_HOUR_AS_DAY: Final = re.compile(r"(?i)(?:^|[?&])(date|day)=\{yyyy\}-\{mm\}-\{dd\}T\{hh\}(?![:{])", re.ASCII)
+_MONTH: Final = re.compile(r"(?i)\{mm\}", re.ASCII)
+_MONTH_AS_MINUTE: Final = re.compile(r"(?i)\{hh\}[:/_.-]?(\{mm\})", re.ASCII)
 # How other systems write a time or a value: Airflow and Jinja, and strftime outside of a command that fills it in.
 _FOREIGN: Final = re.compile(
     r"\{\{ *([A-Za-z_][\w.]*)[^{}]*\}\}|(?<!\+)%[Yy][-/_.]?%m(?:[-/_.]?%d)?", re.ASCII
@@ -45,15 +46,14 @@ _SLIPS: Final = {
     "dollar": "stands behind a $, which stays",
     "open": "is never closed and stays as it is",
 }
+_META_WORD: Final = re.compile(r"(?i)^meta:", re.ASCII)  # in small letters alone
 _META_HINT: Final = "it is {meta:name}, with letters, digits and _"
 _WILD: Final = re.compile(r"[*?\[\\]")
 _OWN_NAMES: Final = ("cron", "job", "workflow")
 _OWN: Final = frozenset(_OWN_NAMES)
-_OF_FILES: Final = frozenset(
-    ("file", "filename", "files", "dir", "count")
-)  # the last two of several together
 _HOUR_NS: Final = 3_600_000_000_000
 _MOST_COMPARED: Final = 10_000  # names, in all questions about one file
+_MOST_BROUGHT: Final = 20  # names that a misspelt one is compared with
 _MOST_FOREIGN: Final = 20  # of one template
 _DEEPEST: Final = 50  # parents of parents that are looked at
 
@@ -80,9 +80,10 @@ def check(advice: Advice) -> None:
                 _time(advice, number, phase, roots.of(phase), found)
         elif rule.is_batch and not rule.files:
             _cut(advice, number, phase)
-        if "{hh}" in template and "{mm}" in template[template.index("{hh}") :]:
+        low = template.lower()  # tokens are read in any case
+        if "{hh}" in low and "{mm}" in low[low.index("{hh}") :]:
             _month(advice, number, template)
-        if "T{hh}" in template:
+        if "t{hh}" in low:
             for found in _HOUR_AS_DAY.finditer(template):
                 if not advice.wants("FL048"):
                     continue
@@ -101,8 +102,8 @@ def check(advice: Advice) -> None:
 
 def _month(advice: Advice, number: int, template: str) -> None:
     """Tell a {mm} behind the hour, where a month stands already."""
-    month = template.lower().find("{mm}")
-    if month >= 0 and (found := _MONTH_AS_MINUTE.search(template, month)):
+    month = _MONTH.search(template)
+    if month and (found := _MONTH_AS_MINUTE.search(template, month.end())):
         start, end = found.span(1)
         text = f"{named(found[1])} behind the hour is the month again; the minute is '{{min}}'"
         advice.at_field(
@@ -141,7 +142,7 @@ def _slips(advice: Advice, number: int, template: str) -> None:
         if kind == "meta":
             text, hint, better = f"unknown token {named(found[0])}", _META_HINT, None
         else:
-            better = f"{{{found[0].strip('{}$ ')}}}"
+            better = f"{{{_META_WORD.sub('meta:', found[0].strip('{}$ '))}}}"
             text, hint = f"{named(found[0])} {_SLIPS[kind]}", f"did you mean {better!r}?"
         advice.at_field("FL040", number, "template", text, hint, start=start, end=end, better=better)
     for found in islice(_FOREIGN.finditer(template), _MOST_FOREIGN):
@@ -176,7 +177,9 @@ def _values(advice: Advice, number: int, phase: Phase, given: Set[str] | None, l
             if not advice.wants("FL042"):
                 continue
             text = f"{named(found[0])} is always empty: a file that arrives brings no such value"
-            hint = f"it brings {', '.join(sorted(given - _OWN))}"
+            like = nearest(name, tuple(sorted(given - _OWN))) if len(given) <= _MOST_BROUGHT else ""
+            brings = f"it brings {', '.join(sorted(given - _OWN))}"
+            hint = f"did you mean '{{meta:{like}}}'? {brings}" if like else brings
             advice.at_field("FL042", number, "template", text, hint, start=start, end=end)
         elif name in rule.require:
             continue  # the author knows
@@ -223,7 +226,7 @@ class _Givers:
         if rule.meta:
             given = given | rule.meta.keys()
         if rule.files:
-            given = given | _OF_FILES
+            given = given | OF_FILES
         if rule.files and rule.unknown:
             given = given | {name for name, _ in rule.unknown}
         return given
@@ -237,7 +240,7 @@ class _Givers:
             parent = self.advice.phases[number]
             rule = parent.rule
             if rule.files:
-                given |= _OF_FILES
+                given |= OF_FILES
                 given.update(name for name, _ in rule.unknown)
             if rule.meta or rule.meta_file:
                 given.update(

@@ -17,7 +17,7 @@ PAGES: Final = {
     "FL040": Page(
         "A word in braces that is no token stays as it is, so the task would carry the braces. Tokens are"
         " {yyyy} {yy} {mm} {dd} {hh} {min} {ts} {slug} {day_slug} {month_slug} {host} {pod} {uuid} and "
-        "{meta:name}.",
+        "{meta:name}. They are read in any case, but meta: is written in small letters.",
         Example(phase(_DAILY, 'template = "?day=«{yyy}»-{mm}-{dd}"')),
         Example(phase(_DAILY, 'template = "?day={yyyy}-{mm}-{dd}"')),
     ),
@@ -29,7 +29,8 @@ PAGES: Final = {
     ),
     "FL042": Page(
         "What starts this phase gives no such value, so the token is always empty. A schedule gives the "
-        "rows of meta= and meta-file=, a file that arrives gives file, filename and files.",
+        "rows of meta= and meta-file=, a file that arrives gives file, filename and files, and several that "
+        "count as one also dir and count.",
         Example(phase(_DAILY, 'template = "?region=«{meta:region}»"')),
         Example(phase('rule = "cron=@daily&meta=region:eu,us"', 'template = "?region={meta:region}"')),
     ),
