@@ -329,3 +329,43 @@ def test_a_bare_schedule_is_told_once():
     assert codes(phase('rule = "@daily"')) == ["FL026"]
     assert codes(phase('rule = "0 6 * * *"')) == ["FL026"]
     assert codes(phase('rule = "retry_delay=3s"')) == ["FL101", "FL029"]
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("PGPASSWORD=hunter22 psql", "hunter22"), ("x --password=hunter22", "hunter22"),
+        ("db_password=hunter22", "hunter22"), ('{"password": "hunter22"}', "hunter22"),
+        ("?access_key=abcdefgh1234", "abcdefgh1234"), ("Authorization: Bearer abcdefgh12345678", "abcdefgh12345678"),
+        ("?token=550e8400-e29b-41d4-a716-446655440000", "550e8400-e29b-41d4-a716-446655440000"),
+        ("?PASSWORD=hunter", "hunter"), ("?a=1&api_token=x9x9x9x9", "x9x9x9x9"),
+    ],
+)  # fmt: skip
+def test_a_secret_is_told_in_commands_headers_and_json(text, secret):
+    [problem] = told(rule("cron=@daily", f"template = '{text}'"))
+    assert problem.code == "FL080"
+    assert problem.end - problem.column == len(secret)
+    assert problem.column == len("template = '") + text.index(secret) + 1
+
+
+def test_a_secret_is_told_in_the_rule_as_text_and_as_table():
+    for written in (
+        '"cron=@daily&password=hunter22"',
+        '{cron="@daily", password="hunter22"}',
+        '{cron="@daily", db-token="hunter22"}',
+        '"cron=@daily&meta=password:hunter22"',
+    ):
+        assert codes(phase(f"rule = {written}")).count("FL080") == 1, written
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "?token=next-page", "?token=users_2026", "?password=env:PASSWORD1", "?password=vault:x1y2z3/y",
+        "?password=file:/run/x1y2z3", "?password=arn:aws:secretsmanager:x1y2z3", "?password=${PW1234}",
+        "?password={meta:cron}", '{"password": "required"}', "forgot_password=template", "?page_token=t1,t2,t3",
+        "?monkey=abcdef12", "?design=abcdef12", "a bearer of news", "?x=secret:{meta:job}", "?tokens=abcdef12",
+    ],
+)  # fmt: skip
+def test_what_only_names_a_secret_is_none(text):
+    assert "FL080" not in codes(rule("cron=@daily", f"template = '{text}'"))

@@ -77,6 +77,8 @@ DENSE = {
     "nearly a scheme.toml": filled('[[phase]]\ntask="a"\ntemplate="pass', lambda _: "a", '://"\n'),
     "nearly a token.toml": filled('[[phase]]\ntask="a"\ntemplate="', lambda _: "eyJaaaaaaaaaaa-", '"\n'),
     "secrets.toml": filled('[[phase]]\ntask="a"\ntemplate="', lambda n: f"?password={word(n, 8)}", '"\n'),
+    "nearly secrets.toml": filled('[[phase]]\ntask="a"\ntemplate="', lambda _: "token=abcdefg-", '"\n'),
+    "references.toml": filled('[[phase]]\ntask="a"\ntemplate="', lambda _: "token=env:", '"\n'),
     "a chain.toml": filled("", lambda n: phase(f"a{n}", dependsOn=f"a{n - 1}", template="{yyyy}{min}")),
     "a chain upwards.toml": filled("", lambda n: phase(f"a{n}", dependsOn=f"a{n + 1}", template="{yyyy}{min}")),
     "children of many.toml": filled("", lambda n: phase(f"a:{n}", dependsOn="a" if n > 40 else "", template="{min}")),

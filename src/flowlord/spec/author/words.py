@@ -27,18 +27,42 @@ _ISSUED: Final = re.compile(
     r"|(?P<private>-----BEGIN [A-Z ]*PRIVATE KEY-----)",
     re.ASCII,
 )
-_GIVEN: Final = re.compile(r"(?<![0-9A-Za-z_.-])([A-Za-z_]{3,32}+)=", re.ASCII)
-# Looked for behind such a name alone: of what stands behind others, a part may be a secret again.
-_VALUE: Final = re.compile(r"[^&#\s{}<>$*\"']{6,}")
+# Names behind which a secret stands, whatever it looks like, when they are a whole word and = follows.
 _GIVEN_AS: Final = frozenset((
     "password", "passwd", "pwd", "secret", "client_secret", "secret_key", "secret_access_key", "aws_secret_key",
-    "aws_secret_access_key", "api_key", "apikey", "access_token", "accesstoken", "auth_token", "authtoken", "token",
+    "aws_secret_access_key", "api_key", "apikey", "access_token", "accesstoken", "auth_token", "authtoken",
     "sig", "signature",
 ))  # fmt: skip
+# And those whose values are often something else: what stands there must look like a secret, as behind longer names.
+_PERHAPS_AS: Final = frozenset(("token", "access_key", "account_key", "accountkey", "private_key", "bearer"))
+_NAMED: Final = re.compile(
+    f"({'|'.join(sorted(_GIVEN_AS | _PERHAPS_AS))})"
+    r"(?:\\?[\"']?[ ]{0,3}([=:])[ ]{0,3}\\?[\"']?|(?<=bearer)[ ]+)",
+    re.ASCII,
+)  # looked for in small letters; it begins with a letter that can be looked for, so what stands in front comes later
+_KEY: Final = re.compile(
+    rf"(?i)(?:.*[_-])?(?:{'|'.join(sorted(_GIVEN_AS | _PERHAPS_AS - {'bearer'}))})|\w*passw(?:or)?d"
+)
+_LONGEST_KEY: Final = 64
+_ENDS_ANY: Final = ("password", "passwd")  # these end a name of one word, too, as in PGPASSWORD
+_LETTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
+_OF_WORDS: Final = _LETTERS | frozenset("_.-")
+# Looked for behind such a name alone: of what stands behind others, a part may be a secret again.
+_VALUE: Final = re.compile(r"[^&#\s{}<>$*\"'\\]{6,}")
+_VALUE_BEGINS: Final = re.compile(r"[^&#\s{}<>$*\"'\\]{6,64}")
+_ITEM: Final = re.compile(r"[^&#\s{}<>$*\"'\\,|;]{6,}")  # in lists, as those of meta are
+_ITEM_BEGINS: Final = re.compile(r"[^&#\s{}<>$*\"'\\,|;]{6,64}")
+_REFERENCE: Final = re.compile(
+    r"[a-z]{1,16}:"
+)  # env:PW, vault:x/y, arn:aws:…: where the secret is, and not what it is
+# A word of letters and digits mixed.
+_MIXED: Final = re.compile(
+    r"(?<![0-9A-Za-z])(?=[0-9A-Za-z]{6})(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])", re.ASCII
+)
 # One of these is in every text that holds a secret: asked first, for nearly no file has one.
 _SIGNS: Final = (
     "akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "glpat-", "xox", "aiza", "sk_live_", "eyj",
-    "hooks.slack.com", "private key", "pass", "pwd", "secret", "key=", "token", "sig",
+    "hooks.slack.com", "private", "pass", "pwd", "secret", "key", "token", "sig", "bearer",
 )  # fmt: skip
 # With what the alternatives above begin, behind what they only look back at, and a rare letter of each: that one of
 # them is not in a text is known in a tenth of the time.
@@ -47,7 +71,7 @@ _OF_ISSUED: Final = (
     ("glpat-", "-"), ("xox", "x"), ("AIza", "I"), ("sk_live_", "_"), ("eyJ", "J"), ("hooks.slack.com/services/", "."),
     ("-----BEGIN ", "B"),
 )  # fmt: skip
-_OF_GIVEN: Final = ("password=", "passwd=", "pwd=", "secret=", "key=", "token=", "sig=", "signature=")
+_OF_GIVEN: Final = ("passw", "pwd", "secret", "key", "token", "sig", "bearer")
 _CREDENTIALS: Final = re.compile(r"://[^\s/]*@")
 # What stands behind the scheme of such an address: looked for first, for it begins with a text and not with any letter.
 _AUTHORITY: Final = re.compile(r"://[^\s/?#@:{}\"'<>$]*:[^\s/?#@{}\"'<>$*]{3,}@")
@@ -77,7 +101,7 @@ def check(advice: Advice) -> None:
         issued = "\\" in source or any(sign in source for sign, _ in _OF_ISSUED)
         for item in advice.document.items:
             for path, value in _texts(item.path, item.value, 0):
-                for kind, start, end in _secrets(value, issued=issued):
+                for kind, start, end in _secrets(value, issued=issued, key=str(path[-1])):
                     text = f"{_NAMES[kind]} stands here for everybody who reads this file, a log or a task"
                     hint = "let the worker take it from its environment"
                     advice.examined.findings.add(Finding("FL080", path, text, hint, False, start, end))
@@ -103,23 +127,25 @@ def _may_hold_secrets(text: str) -> bool:
     return (
         any(True for _ in _issued(text))
         or _AUTHORITY.search(text) is not None
-        or ("=" in text and any(sign in low for sign in _OF_GIVEN) and any(True for _ in _given(text)))
+        or (any(sign in low for sign in _OF_GIVEN) and any(True for _ in _given(text)))
     )
 
 
-def _secrets(text: str, *, issued: bool = True) -> list[tuple[str, int, int]]:
+def _secrets(text: str, *, issued: bool = True, key: str = "") -> list[tuple[str, int, int]]:
     """Return kind and place of each secret in a text, in their order; what lies in another one is left out.
 
     Args:
         issued: whether the file holds the sign of a secret that somebody issued: for nearly none does.
+        key: of the text, where it has one in a table.
     """
     found: list[tuple[int, int, str]] = []
     if "://" in text:
         found += [(*each.span("password"), "password") for each in _ADDRESS.finditer(text)]
     if issued:
         found += _issued(text)
-    if "=" in text:
-        found += [(*span, "value") for span in _given(text)]
+    if len(key) <= _LONGEST_KEY and _KEY.fullmatch(key):
+        found += [(*span, "value") for span in _value(text, 0, surely=False)]
+    found += [(*span, "value") for span in _given(text)]
     found.sort()
     told: list[tuple[str, int, int]] = []
     reached = 0
@@ -144,13 +170,36 @@ def _issued(text: str) -> Iterator[tuple[int, int, str]]:
 
 def _given(text: str) -> Iterator[tuple[int, int]]:
     """Yield where the values of parameters stand that are named as secrets are, also within that of another one."""
+    low = text.lower()
+    if len(low) != len(text):  # a letter of which the small one is two
+        low = text
     reached = 0
-    for each in _GIVEN.finditer(text):
-        if each.end() < reached or each[1].lower() not in _GIVEN_AS:
+    for each in _NAMED.finditer(low):
+        start, name = each.start(), each[1]
+        before = low[start - 1] if start else ""
+        if each.end() < reached or (before in _LETTERS and name not in _ENDS_ANY):
             continue
-        if value := _VALUE.match(text, each.end()):
-            reached = value.end()
-            yield value.span()
+        surely = each[2] == "=" and before not in _OF_WORDS and name in _GIVEN_AS
+        for span in _value(text, each.end(), surely=surely, in_list=each[2] == ":"):
+            reached = span[1]
+            yield span
+
+
+def _value(text: str, at: int, *, surely: bool, in_list: bool = False) -> Iterator[tuple[int, int]]:
+    """Yield where the value stands that begins at a place, if it is a secret.
+
+    Args:
+        surely: whatever it looks like; else letters and digits are mixed in it.
+        in_list: whether a comma ends it.
+    """
+    if _REFERENCE.match(text, at):
+        return
+    if not surely:  # what is none may hold the next name, so that not all of it may be looked at
+        begins = (_ITEM_BEGINS if in_list else _VALUE_BEGINS).match(text, at)
+        if not begins or not _MIXED.search(begins[0]):
+            return
+    if value := (_ITEM if in_list else _VALUE).match(text, at):
+        yield value.span()
 
 
 def _texts(path: Path, value: object, depth: int) -> Iterator[tuple[Path, str]]:

@@ -11,7 +11,9 @@ _DAILY: Final = 'rule = "cron=@daily"'
 PAGES: Final = {
     "FL080": Page(
         "What stands in a workflow file stands in its history, in tasks, in logs and on pages. A secret "
-        "belongs into the environment of the worker that needs it. Its text is not repeated by validate.",
+        "belongs into the environment of its worker. Told is what stands behind password=, secret= and the like; "
+        "behind token=, longer names such as PGPASSWORD=, and a colon, only a word of letters and digits mixed. "
+        "env:NAME, vault:PATH and the like are none. Its text is not repeated by validate.",
         Example(phase(_DAILY, 'template = "postgres://etl:«hunter2»@db/users"')),
         Example(phase(_DAILY, 'template = "postgres://db/users"')),
     ),
