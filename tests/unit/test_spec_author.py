@@ -339,6 +339,7 @@ def test_a_bare_schedule_is_told_once():
         ("?access_key=abcdefgh1234", "abcdefgh1234"), ("Authorization: Bearer abcdefgh12345678", "abcdefgh12345678"),
         ("?token=550e8400-e29b-41d4-a716-446655440000", "550e8400-e29b-41d4-a716-446655440000"),
         ("?PASSWORD=hunter", "hunter"), ("?a=1&api_token=x9x9x9x9", "x9x9x9x9"),
+        ("curl -H x-api-key:x9x9x9x9", "x9x9x9x9"),
     ],
 )  # fmt: skip
 def test_a_secret_is_told_in_commands_headers_and_json(text, secret):

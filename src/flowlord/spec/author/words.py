@@ -34,12 +34,15 @@ _GIVEN_AS: Final = frozenset((
     "sig", "signature",
 ))  # fmt: skip
 # And those whose values are often something else: what stands there must look like a secret, as behind longer names.
-_PERHAPS_AS: Final = frozenset(("token", "access_key", "account_key", "accountkey", "private_key", "bearer"))
+_PERHAPS_AS: Final = frozenset(
+    ("token", "access_key", "account_key", "accountkey", "private_key", "bearer", "api-key", "access-key")
+)
+# Looked for in small letters. It begins with a letter that can be looked for: what stands in front is looked at later.
 _NAMED: Final = re.compile(
     f"({'|'.join(sorted(_GIVEN_AS | _PERHAPS_AS))})"
     r"(?:\\?[\"']?[ ]{0,3}([=:])[ ]{0,3}\\?[\"']?|(?<=bearer)[ ]+)",
     re.ASCII,
-)  # looked for in small letters; it begins with a letter that can be looked for, so what stands in front comes later
+)
 _KEY: Final = re.compile(
     rf"(?i)(?:.*[_-])?(?:{'|'.join(sorted(_GIVEN_AS | _PERHAPS_AS - {'bearer'}))})|\w*passw(?:or)?d"
 )
@@ -52,10 +55,9 @@ _VALUE: Final = re.compile(r"[^&#\s{}<>$*\"'\\]{6,}")
 _VALUE_BEGINS: Final = re.compile(r"[^&#\s{}<>$*\"'\\]{6,64}")
 _ITEM: Final = re.compile(r"[^&#\s{}<>$*\"'\\,|;]{6,}")  # in lists, as those of meta are
 _ITEM_BEGINS: Final = re.compile(r"[^&#\s{}<>$*\"'\\,|;]{6,64}")
-_REFERENCE: Final = re.compile(
-    r"[a-z]{1,16}:"
-)  # env:PW, vault:x/y, arn:aws:…: where the secret is, and not what it is
-# A word of letters and digits mixed.
+# env:PW, vault:x/y, arn:aws:…: where the secret is, and not what it is.
+_REFERENCE: Final = re.compile(r"[a-z]{1,16}:")
+# Where a word of six and more begins in which letters and digits are mixed.
 _MIXED: Final = re.compile(
     r"(?<![0-9A-Za-z])(?=[0-9A-Za-z]{6})(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])", re.ASCII
 )
