@@ -132,11 +132,23 @@ def test_links_are_followed_and_circles_of_them_end(tmp_path):
     (tmp_path / "real/up").symlink_to(tmp_path)
     (tmp_path / "linked").symlink_to(tmp_path / "real")
     (tmp_path / "b.toml").symlink_to(tmp_path / "real/a.toml")
-    (tmp_path / "c.toml").symlink_to(tmp_path / "nowhere")
     loaded = load(tmp_path)
     assert {"b.toml", "linked/a.toml", "real/a.toml"} <= set(loaded.files)
     assert len(loaded.files) < 10
-    assert "c.toml" in loaded.ignored
+
+
+def test_a_link_to_nowhere_is_a_file_that_cannot_be_read_and_keeps_its_last_good_workflow(tmp_path):
+    write(tmp_path, {"folder/real.toml": GOOD, "b.toml": GOOD})
+    (tmp_path / "c.toml").symlink_to(tmp_path / "folder/real.toml")
+    (tmp_path / "note").symlink_to(tmp_path / "nowhere")
+    before = load(tmp_path)
+    (tmp_path / "folder/real.toml").unlink()
+    loaded = load(tmp_path)
+    [problem] = loaded.problems
+    assert (problem.code, problem.path) == ("FL001", str(tmp_path / "c.toml"))
+    assert problem.text == "cannot be read: it is a link to a file that is not there"
+    assert (loaded.broken, loaded.ignored) == (("c.toml",), ("note",))
+    assert reload(before, tmp_path).kept == ("c.toml",)
 
 
 def test_pipes_and_devices_are_not_read(tmp_path):

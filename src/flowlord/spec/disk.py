@@ -41,7 +41,12 @@ class DiskTree:
     def read(self, place: Place, before: Stamp | None) -> tuple[Stamp, bytes | None]:
         """See Tree."""
         # Neither a pipe nor a device may hold us up, so nothing is opened for good before it is known to be a file.
-        handle = os.open(place.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            handle = os.open(place.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError as error:
+            if os.path.islink(place.path):
+                raise OSError(errno.ENOENT, "it is a link to a file that is not there") from error
+            raise
         try:
             status = os.fstat(handle)
             if not mode.S_ISREG(status.st_mode):
@@ -96,8 +101,10 @@ def _walk(
             continue
         try:
             status = entry.stat()
-        except OSError:  # a link to nowhere, or gone since it was listed
-            yield name, Place(entry.path, None), False
+        except OSError as error:
+            # What is gone since it was listed is none; a link to nowhere is a file that cannot be read.
+            is_gone = isinstance(error, FileNotFoundError) and not entry.is_symlink()
+            yield name, Place(entry.path, None), not is_gone
             continue
         if not mode.S_ISDIR(status.st_mode):
             yield name, Place(entry.path, _stamp_of(status)), mode.S_ISREG(status.st_mode)
