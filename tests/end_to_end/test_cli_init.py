@@ -115,3 +115,13 @@ def test_the_way_of_a_missing_folder_is_made_and_taken_back(tmp_path):
 )
 def test_the_way_on_can_be_pasted(folder, shown, tmp_path):
     assert shown in flowlord("init", "--", folder, cwd=tmp_path).err
+
+
+def test_a_run_that_waits_for_workers_elsewhere_says_so(tmp_path):
+    write(tmp_path, {"a.toml": '[[phase]]\ntask = "a"\nrule = "cron=0 0 29 2 *"\n'})
+    once = ("run", "a.toml", "--once", "--bus", "memory:", "--no-cache")
+    words = "workers    none in here: this ends when those elsewhere have done what starts"
+    ended = flowlord(*once, cwd=tmp_path)
+    assert (ended.code, words in ended.err) == (0, True)
+    ended = flowlord(*once, "--worker", "a=true", cwd=tmp_path)
+    assert (ended.code, words in ended.err) == (0, False)

@@ -2,12 +2,16 @@
 
 import io
 import json
+import os
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
-from flowlord.cli import validate
+from flowlord.cli import convert, validate
+from flowlord.cli.author import app
 from flowlord.cli.validate import Wanted, run
+from flowlord.model.errors import InvalidConfig
 
 BAD = '[[phase]]\ntask = "u"\nrule = "cron=@daily&ofset=1h"\n\ttemplate = "{yyy}"\n'
 
@@ -139,3 +143,57 @@ def test_a_folder_that_vanishes_is_watched_on(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(validate, "LOOK_S", 0)
     monkeypatch.setattr(validate, "run", lambda *_, **__: next(answers))
     assert validate.watch([str(tmp_path)], Wanted()) == 130
+
+
+def test_one_missing_path_does_not_hide_what_is_wrong_elsewhere(folder, capsys):
+    (folder / "good.toml").write_text('[[phase]]\ntask = "a"\nrule = "cron=@daily"\n', "utf-8")
+    assert run(["good.toml", "missing.toml", "a.toml"]) == 2
+    out, err = capsys.readouterr()
+    assert "a.toml:3:21: FL021 error" in out
+    assert "error: missing.toml: there is no such file or folder" in err
+    assert "2 files, 2 phases: 1 error, 1 warning" in err
+    assert run(["missing.toml", "a.toml"], Wanted(fix="fix")) == 2
+    assert (folder / "a.toml").read_text("utf-8") == BAD  # mended is what was named in full
+
+
+def test_a_link_to_nowhere_is_an_error(tmp_path, capsys):
+    (tmp_path / "x.toml").symlink_to("nowhere")
+    assert run([str(tmp_path)]) == 1
+    out, _ = capsys.readouterr()
+    assert "x.toml: FL001 error: cannot be read: it is a link to a file that is not there" in out
+
+
+def test_a_path_without_letters_is_named(capsys):
+    assert run([""]) == 2
+    assert "error: '': there is no such file or folder" in capsys.readouterr().err
+
+
+def test_a_pipe_is_told_how_it_is_read(tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe")
+    assert run([str(tmp_path / "pipe")]) == 1
+    out, _ = capsys.readouterr()
+    assert "no regular file" in out
+    assert "hint: - is stdin: flowlord validate - < FILE" in out
+
+
+def test_that_there_are_more_problems_is_told_last(tmp_path, capsys):
+    (tmp_path / "a.toml").write_text(
+        '[[phase]]\ntask = "a"\nrule = "cron=@daily"\ntemplate = "{yyy}"\n' * 2000, "utf-8"
+    )
+    run([str(tmp_path)], Wanted("concise"))
+    lines = capsys.readouterr().out.splitlines()
+    assert [number for number, line in enumerate(lines) if " FL009 " in line] == [len(lines) - 1]
+
+
+def test_a_configuration_that_is_not_there_is_told(folder):
+    found = CliRunner().invoke(app, ["validate", "a.toml", "--config", "nope.toml"])
+    assert isinstance(found.exception, InvalidConfig)
+    assert "names a file that is not there" in str(found.exception)
+
+
+def test_convert_and_validate_call_stdin_the_same(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"[[phase]]\ntask = 1\n")))
+    assert convert.run("-", source="flowlord") == 1
+    err = capsys.readouterr().err
+    assert "<stdin>:2:8: FL010" in err
+    assert "<stdin> is not converted" in err

@@ -80,7 +80,7 @@ def validate(
 
     See also: rule, run, config.
     """
-    settings = None if paths else settings_of(config=config)
+    settings = settings_of(config=config) if config or not paths else None
     from flowlord.cli import printer
     from flowlord.cli import validate as body
     from flowlord.cli.exits import WRONG_USE

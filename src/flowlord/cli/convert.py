@@ -10,7 +10,7 @@ from typing import Literal
 
 from flowlord.cli import printer
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, WRONG_USE
-from flowlord.cli.places import from_stdin
+from flowlord.cli.places import STDIN_PATH, from_stdin
 from flowlord.cli.texts import some
 from flowlord.model.errors import FlowlordError
 from flowlord.model.problem import Problem
@@ -44,6 +44,7 @@ def run(
         return WRONG_USE
     data = _read(path)
     kind = _kind(path, data, source)
+    path = STDIN_PATH if path == "-" else path
     target = _target(kind, to)
     found = (
         _crontab(data, path, target, zone)
@@ -70,11 +71,13 @@ def _read(path: str) -> bytes:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(handle, "rb") as file:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise FlowlordError(f"{path} is no regular file", hint="name one phase file, or one crontab")
+                raise FlowlordError(
+                    f"{path} is no regular file", hint="name one phase file, or one crontab; - is stdin"
+                )
             return file.read(MAX_BYTES + 1)
     except OSError as error:
         reason = "there is no such file" if isinstance(error, FileNotFoundError) else error.strerror
-        raise FlowlordError(f"{path}: {reason}") from error
+        raise FlowlordError(f"{path or repr(path)}: {reason}") from error
 
 
 def _kind(path: str, data: bytes, source: str) -> Kind:
@@ -114,7 +117,7 @@ def _crontab(data: bytes, path: str, to: Format, zone: str) -> Converted:
         source = Source.decode(path, data)
     except Refused as error:
         return Converted(None, (error.problem,))
-    system = True if os.path.abspath(path).startswith(SYSTEM) and path != "-" else None
+    system = True if os.path.abspath(path).startswith(SYSTEM) and path != STDIN_PATH else None
     draft, notes = read_crontab(source, zone=zone or _zone_of_machine(), system=system, users=_users())
     text = write(draft, to)
     flow, problems = parse(text.encode("utf-8", "replace"), f"x.{to}", path)

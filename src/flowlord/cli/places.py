@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from flowlord.storage.open import Storage
 
 
+STDIN_PATH = "<stdin>"  # what problems call it
+
+
 def place_at(
     path: str, *, storage: Storage | None = None, where: StorageSettings | None = None, config: str = ""
 ) -> Tree:
@@ -53,7 +56,7 @@ def unreadable(path: str, error: OSError, command: str) -> int:
         return WRONG_USE if missing else UNREACHABLE
     is_missing = isinstance(error, FileNotFoundError)
     reason = "there is no such file or folder" if is_missing else error.strerror or str(error)
-    printer.error(f"{path}: {reason}", hint=hint)
+    printer.error(f"{path or repr(path)}: {reason}", hint=hint)
     return WRONG_USE
 
 

@@ -101,7 +101,7 @@ def run(
             if found is None:
                 return DONE
             loaded, about = found
-            _tell_start(loaded, around, settings, about)
+            _tell_start(loaded, around, settings, about, waits=once and not workers and not app)
             if not app:
                 rarely_look_for_garbage()
             return _refusal(loaded, around, strict)
@@ -315,8 +315,10 @@ def _hosted(
     return host
 
 
-def _tell_start(loaded: Loaded, around: Surroundings, settings: Settings, about: Mapping[str, str]) -> None:
-    """Say what is running, as a person wants to see it first."""
+def _tell_start(
+    loaded: Loaded, around: Surroundings, settings: Settings, about: Mapping[str, str], *, waits: bool
+) -> None:
+    """Say what is running, as a person wants to see it first; `waits` for workers elsewhere until it may end."""
     phases = [phase for flow in around.workflows.by_name.values() for phase in flow.phases]
     ticks = sum(1 for phase in phases if phase.rule.cron)
     children = sum(1 for phase in phases if phase.parent)
@@ -335,6 +337,10 @@ def _tell_start(loaded: Loaded, around: Surroundings, settings: Settings, about:
     if "note" in about:
         printer.say(f"             {about['note']}")
     printer.say(f"  history    {settings.cache.path if settings.cache.enabled else 'off'}")
+    if waits:
+        printer.say(
+            "  workers    none in here: this ends when those elsewhere have done what starts; --app hosts some"
+        )
     names = ", ".join(spec.name for spec in settings.alerts.channels)
     printer.say(f"  alerts     {names or 'kept, and told to nobody: there is no channel'}")
     for problem in loaded.problems:

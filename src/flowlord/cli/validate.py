@@ -5,24 +5,27 @@ from __future__ import annotations
 import gc
 import os
 import re
+import stat
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from msgspec import structs
+
 from flowlord.cli import clock, printer, problems
 from flowlord.cli.exits import ANSWER_IS_BAD, DONE, WRONG_USE
-from flowlord.cli.places import from_stdin, place_at, unreadable
+from flowlord.cli.places import STDIN_PATH, from_stdin, place_at, unreadable
 from flowlord.cli.problems import COUNTED, OUTPUTS
 from flowlord.cli.texts import some
 from flowlord.model.problem import Problem, Severity
 from flowlord.spec.author.inspect import Inspected, inspect, reader, verdict
 from flowlord.spec.load import Read, load, stamp
 from flowlord.spec.source import MAX_BYTES
-from flowlord.storage.address import is_remote
+from flowlord.storage.address import is_remote, local_path
 
 STDIN = "stdin.toml"
-STDIN_PATH = "<stdin>"
+NO_FILE = "- is stdin: flowlord validate - < FILE"
 SHOWN_IGNORED = 3
 _YAML = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s|#[^\n]*\n)*+(?:---\s|(?i:phases?)[ \t]*:)")  # how no TOML begins
 LOOK_S = 0.5  # between two looks at the files with --watch
@@ -74,6 +77,7 @@ class _Found:
     ignored: list[str] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
     texts: dict[str, bytes] = field(default_factory=dict)  # of files that cannot be read again
+    code: int = DONE  # another one when a path cannot be read at all, which was told then
 
     def count(self, severity: Severity) -> int:
         return sum(problem.severity is severity for problem in self.problems)
@@ -102,14 +106,14 @@ def run(
         )
         return WRONG_USE
     found = _gathered(paths, wanted, now or clock.now())
-    if isinstance(found, int):
-        return found
+    if found.code and (wanted.fix or not found.files):
+        return found.code
     changed = 0
     if wanted.fix:
         changed = _mend(found, wanted, now or clock.now())
         if wanted.fix == "fix":
             again = _gathered(paths, wanted, now or clock.now(), found.texts)
-            found = found if isinstance(again, int) else again
+            found = found if again.code else again
     shows_text = wanted.fix and found.texts  # stdout holds the mended text, so words go elsewhere
     if wanted.statistics:
         problems.count(found.problems, wanted.output)
@@ -120,6 +124,8 @@ def run(
             printer.problem(each)
     if not wanted.quiet:
         _sum_up(found, paths, wanted)
+    if found.code:
+        return found.code
     failed = (
         found.count(Severity.ERROR) or (wanted.strict and found.count(Severity.WARNING)) or not found.files
     )
@@ -164,8 +170,8 @@ def _stamps(path: str, config: str) -> object:
 
 def _gathered(
     paths: Sequence[str], wanted: Wanted, now: datetime, texts: dict[str, bytes] | None = None
-) -> _Found | int:
-    """Read everything; an exit code when a path cannot be read at all, which was told then."""
+) -> _Found:
+    """Read everything that can be read; the rest was told."""
     found = _Found()
     read = reader(now)
     gc.disable()  # all that is made stays until it is told: looking for garbage meanwhile costs a seventh of the time
@@ -182,7 +188,7 @@ def _gather(
     read: Read,
     now: datetime,
     texts: dict[str, bytes] | None,
-) -> _Found | int:
+) -> _Found:
     for path in paths:
         if path == "-":
             data = texts[STDIN_PATH] if texts else from_stdin(MAX_BYTES + 1)
@@ -194,15 +200,30 @@ def _gather(
         try:
             loaded = load(place_at(path, config=wanted.config), read)
         except OSError as error:
-            return unreadable(path, error, "validate")
-        _conclude(
-            found, [each for each in loaded.parsed if isinstance(each, Inspected)], loaded.problems, wanted
-        )
+            found.code = max(found.code, unreadable(path, error, "validate"))
+            continue
+        told = loaded.problems
+        if _is_stream(path):
+            told = tuple(
+                structs.replace(each, hint=NO_FILE) if each.code == "FL001" else each for each in told
+            )
+        _conclude(found, [each for each in loaded.parsed if isinstance(each, Inspected)], told, wanted)
         found.names |= loaded.paths
         found.files += len(loaded.files)
         found.phases += loaded.phases
         found.ignored += loaded.ignored
     return found
+
+
+def _is_stream(path: str) -> bool:
+    """Tell whether a path of this machine is that of a pipe, a terminal or the like, as /dev/stdin and <(…) are."""
+    if is_remote(path):
+        return False
+    try:
+        mode = os.stat(local_path(path)).st_mode
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode)
 
 
 def _of_stdin(found: _Found, data: bytes, name: str, now: datetime) -> Inspected:

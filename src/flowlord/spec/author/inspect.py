@@ -119,7 +119,10 @@ def verdict(
     comments = {path: each.ignores for each in inspected if (path := each.ignores.path)}
     told: list[Problem] = []
     for path in sorted({*by_path, *comments}):
-        own = sorted(by_path.get(path, ()), key=lambda each: (each.line, each.column, each.code))
+        # That there are more problems has no place, and is of interest behind those that are told.
+        own = sorted(
+            by_path.get(path, ()), key=lambda each: (each.code == "FL009", each.line, each.column, each.code)
+        )
         told += ignores.settle(own, comments.get(path, NONE), looked_at_files=looked_at_files)
     return told
 
