@@ -117,4 +117,4 @@ def test_commas_in_texts_and_comments_are_no_values(comma):
 
 def test_too_many_values_are_told_before_they_are_read():
     _, [problem] = parse(("a = [" + "1," * 30_000).encode(), "a.toml")
-    assert (problem.code, problem.text) == ("FL003", "the file has more than 15,000 values")
+    assert (problem.code, problem.text) == ("FL003", "the file has more than 12,500 values")

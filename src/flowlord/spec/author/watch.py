@@ -41,7 +41,7 @@ _COMMA: Final = re.compile(r",(?=\s*(?:/|\*\.|[a-z][a-z0-9]*://))")
 _SUSPECT: Final = re.compile(
     r"[:$~{,]|//|(?:^|/)\.\.?(?:/|\Z)|/\Z"
 )  # some of this is in all that is told of one pattern
-_MOST_LEFT_OUT: Final = 500  # patterns of `ignore` in one file that are compared with those of `files`
+_MOST_LEFT_OUT: Final = 200  # patterns of `ignore` in one file that are compared with those of `files`
 _QUOTES: Final = ("'", '"')
 _PLAIN: Final = re.compile(r"[\w./*?:@-]+", re.ASCII)  # characters that nobody has to escape
 _RANGE: Final = re.compile(r"(?=(.)-(.))", re.DOTALL)
@@ -88,12 +88,13 @@ def check(advice: Advice) -> list[tuple[str, int, int]]:
 
 def _ignored(advice: Advice, number: int, rule: Rule) -> None:
     """Tell the patterns of paths under which no file of the phase can be known."""
-    spellings = {_spelling(each) for each in rule.files}
     for nth, each in enumerate(rule.ignore):
         _edges(advice, number, "ignore", nth, each)
         _ordinary(advice, number, "ignore", nth, each)
-        spelling = _spelling(each)
-        if "/" in each and spelling and not spellings & {spelling, ""}:
+        if "/" not in each or not (spelling := _spelling(each)):
+            continue
+        spellings = {_spelling(pattern) for pattern in rule.files}
+        if not spellings & {spelling, ""}:
             text = f"{named(each)} is {spelling}, and 'files' is {' or '.join(sorted(spellings))}: it matches nothing"
             hint = "spell it as 'files' is spelled, or begin it with **/"
             advice.at_option("FL072", number, "ignore", text, hint, nth=nth)
