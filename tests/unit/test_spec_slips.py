@@ -407,3 +407,16 @@ def test_an_ignore_that_is_wider_than_the_files_is_told(rule, column):
 ])  # fmt: skip
 def test_an_ignore_that_leaves_some_files_is_not(rule):
     assert of_rule(rule) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("phases:\n- task: a\n  rule: “cron=@daily”\n", "FL021"),  # one of two quotes would be left
+        ("phases:\n- task: a\n  dependsOn:\n    - b\n", "FL016"),  # the dash would be left
+    ],
+)
+def test_what_would_be_mended_by_half_is_not_offered(text, code):
+    problems = inspect(text.encode(), "a.yaml", "a.yaml", NOW).problems
+    [found] = [each for each in problems if each.code == code]
+    assert found.fix is None

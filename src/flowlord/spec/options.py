@@ -153,7 +153,8 @@ class Options:
                 return
         meant, is_the_one = ("", False) if name in NO_MISSES else _meant(name)
         if meant:
-            better, hint = meant if is_the_one else None, f"did you mean {meant!r}?"
+            # Quotes for readers stand at both ends of a text: to mend one of them would be half of it.
+            better, hint = meant if is_the_one and key.isascii() else None, f"did you mean {meant!r}?"
             if meant not in _REPEATED and any(each.lower() == meant for _, each, _ in self.pairs):
                 better, hint = None, f"{meant!r} is given, too: take one of them out"
             self.say("FL021", number, f"unknown rule option {named(key)}", hint, on_key=True, better=better)

@@ -258,7 +258,11 @@ class PhaseReader:
             text = "a list of parents means waiting for all of them, which this version cannot do yet"
             parents = fields.values["dependsOn"]
             lone = parents[0] if len(parents) == 1 else None
-            better = f'"{lone}"' if isinstance(lone, str) and _SIMPLE.fullmatch(lone) else None
+            where = self.document.node(fields.where("dependsOn")).start
+            is_inline = self.document.source.text.startswith(
+                "[", where
+            )  # below its key it is more than a value
+            better = f'"{lone}"' if is_inline and isinstance(lone, str) and _SIMPLE.fullmatch(lone) else None
             self.tell("FL016", fields.where("dependsOn"), text, "name one parent", better=better, raw=True)
             return ""
         depends_on = self.text(fields, "dependsOn")
