@@ -29,7 +29,7 @@ EXAMPLES: dict[str, list[tuple[str, str | bytes, tuple[int, int, int]]]] = {
         ("a.yaml", "phases: [" + "a," * 5_001 + "]", (1, 10_010, 10_011)),
         (
             "a.yaml",
-            f"a: &a [b, &c '{'x' * 1_000}']\nd: [" + "*c, " * 12 + "*a, " * 21 + "*a]\n",
+            f"a: &a [b, &c '{'x' * 8_000}']\nd: [" + "*c, " * 12 + "*a, " * 21 + "*a]\n",
             (2, 133, 135),
         ),
         ("a.yaml", "phases: {" + "".join(f"{n}," for n in range(1_001)) + "}", (1, 3_900, 3_904)),

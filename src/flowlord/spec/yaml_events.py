@@ -28,7 +28,7 @@ from flowlord.spec.yaml_plain import DIGITS, INTEGER, WORDS
 
 LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 MAX_ALIASES: Final = 100
-LEAST_REPEATED: Final = 32 * 1024
+LEAST_REPEATED: Final = 256 * 1024
 """Characters that any file may have behind its aliases, and one more for each four of its text: each is checked where
 it is repeated."""
 _CORE: Final = "tag:yaml.org,2002:"
