@@ -99,6 +99,19 @@ def test_a_long_rule_may_stand_behind_every_alias():
     assert flow is not None, problems
 
 
+def test_comments_behind_an_anchored_table_do_not_stand_behind_its_aliases():
+    comments = "# what may be said of it at length\n" * 100
+    text = f"phases:\n- task: a\n  rule: &r\n    cron: '@daily'\n{comments}" + "- task: b\n  rule: *r\n" * 99
+    flow, problems = parse(text.encode(), "a.yaml")
+    assert flow is not None, problems
+
+
+def test_a_table_that_ends_with_an_alias_is_counted_whole():
+    text = f"a: &a b\nc: &c\n  d: {'e' * 60_000}\n  f: *a\nphases: [{'*c, ' * 9}*c]\n"
+    _, [problem] = parse(text.encode(), "a.yaml")
+    assert problem.text.endswith("characters stand behind aliases")
+
+
 def test_a_reader_that_is_deep_down_already_gets_a_problem():
     def dive(depth: int) -> tuple[object, ...]:
         return dive(depth - 1) if depth else parse(b"a = [[[[[[[[[1]]]]]]]]]", "a.toml")[1]

@@ -410,6 +410,14 @@ def test_an_ignore_that_leaves_some_files_is_not(rule):
 
 
 @pytest.mark.parametrize(
+    "rule", ["files=/in/[a/b].csv&ignore=*].csv", "files=b**&ignore=b**", "files=/[ab]**b&ignore=[ab]**b"]
+)
+def test_what_may_not_be_left_out_is_not_told_as_left_out(rule):
+    text = f'[[phase]]\ntask = "a"\nrule = "{rule}"\n'
+    assert "FL074" not in {each.code for each in inspect(text.encode(), "f.toml", "f.toml", NOW).problems}
+
+
+@pytest.mark.parametrize(
     ("text", "code"),
     [
         ("phases:\n- task: a\n  rule: “cron=@daily”\n", "FL021"),  # one of two quotes would be left

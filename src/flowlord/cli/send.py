@@ -298,7 +298,7 @@ def _note_odd(topics: Collection[str]) -> None:
     """Say which topics hold what other programs would trip over, as validate does of a phase."""
     if all(topic.isascii() and topic.isalnum() for topic in topics):
         return  # nearly always: nothing is loaded for them
-    from flowlord.spec.author.words import SAFE_LETTERS, odd_in
+    from flowlord.spec.author.topics import SAFE_LETTERS, odd_in
 
     for topic in sorted(topics):
         if odd := odd_in(topic):

@@ -27,6 +27,7 @@ _BLOCK: Final = re.compile(r"[|>][^\n]*\n[ \t\n]*")
 
 Path: TypeAlias = tuple[str | int, ...]
 Table: TypeAlias = dict[str, object]
+Inside: TypeAlias = "dict[str, Node] | list[Node] | None"
 
 
 @dataclass(slots=True)
@@ -41,7 +42,28 @@ class Node:
     end: int
     key: int
     key_end: int
-    inside: dict[str, Node] | list[Node] | None = None
+    inside: Inside = None
+
+
+class Unopened(Node):
+    """A list or table, the places of whose parts are found when somebody asks."""
+
+    __slots__ = ("_find", "_found")
+
+    def __init__(self, start: int, end: int, key: int, key_end: int, find: Callable[[], Inside]) -> None:
+        self._find = find
+        self._found: Inside = None
+        self.start, self.end, self.key, self.key_end = start, end, key, key_end
+
+    @property
+    def inside(self) -> Inside:
+        if self._found is None:
+            self._found = self._find()
+        return self._found
+
+    @inside.setter
+    def inside(self, value: Inside) -> None:
+        self._found = value
 
 
 class Finding(msgspec.Struct, frozen=True):

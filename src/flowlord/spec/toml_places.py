@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Final
 
 import tomli
 
-from flowlord.spec.document import Node
+from flowlord.spec.document import Inside, Node, Unopened
 
 _BLANK: Final = re.compile(r"[ \t]*+")
 _GAP: Final = re.compile(r"(?:[ \t\r\n]++|#[^\n]*+)*+")
@@ -72,25 +73,8 @@ def spell(text: str, node: Node) -> list[int]:
     return spelt
 
 
-class _Unopened(Node):
-    """A list or table within a line, the places of whose parts are found when somebody asks."""
-
-    __slots__ = ("_found", "_text")
-
-    def __init__(self, start: int, end: int, key: int, key_end: int, text: str) -> None:
-        self._found: dict[str, Node] | list[Node] | None = None
-        self._text = text
-        self.start, self.end, self.key, self.key_end = start, end, key, key_end
-
-    @property
-    def inside(self) -> dict[str, Node] | list[Node] | None:
-        if self._found is None:
-            self._found = _Scan(self._text, self.start).parts(0, 0).inside
-        return self._found
-
-    @inside.setter
-    def inside(self, value: dict[str, Node] | list[Node] | None) -> None:
-        self._found = value
+def _parts(text: str, start: int) -> Inside:
+    return _Scan(text, start).parts(0, 0).inside
 
 
 class _Scan:
@@ -184,7 +168,7 @@ class _Scan:
             return Node(start, self.at, key, key_end)
         if closed := _CLOSED.match(self.text, start):
             self.at = closed.end()
-            return _Unopened(start, self.at, key, key_end, self.text)
+            return Unopened(start, self.at, key, key_end, partial(_parts, self.text, start))
         return self.parts(key, key_end)
 
     def parts(self, key: int, key_end: int) -> Node:

@@ -23,7 +23,7 @@ from flowlord.spec.source import (
     Source,
     most_nodes,
 )
-from flowlord.spec.yaml_places import Spot, leaves_of, part_of, place_of, span_of, spell
+from flowlord.spec.yaml_places import Spot, end_of, leaves_of, part_of, place_of, span_of, spell
 from flowlord.spec.yaml_plain import DIGITS, INTEGER, WORDS
 
 LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -121,8 +121,7 @@ class _Compose:
         else:
             data, spot = self.mapping(event, depth, name)
         if event.anchor is not None:
-            last = spot[2] if len(spot) > 2 else event
-            letters = self.letters - letters + span_of(last)[1] - span_of(event)[0]
+            letters = self.letters - letters + end_of(spot) - span_of(event)[0]
             self.anchors[event.anchor] = data, spot, before - self.left + self.repeated, letters
         return data, spot
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any, Final, TypeAlias
 
-from flowlord.spec.document import Node
+from flowlord.spec.document import Inside, Node, Unopened
 
 _ESCAPE: Final = re.compile(
     r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|[ \t]*\n[ \t]*|.)", re.DOTALL
@@ -22,6 +23,21 @@ or table those of both its ends, and the spots of what is inside. Few are asked 
 def span_of(event: Any) -> tuple[int, int]:
     """Return where the text of an event begins and ends."""
     return event.start_mark.index, event.end_mark.index
+
+
+def end_of(spot: Spot) -> int:
+    """Return where a value ends: with the last one inside, for events of blocks take in the comments behind them."""
+    _, opening, *more = spot
+    if not more or span_of(more[0])[0] < span_of(more[0])[1]:  # with a bracket of its own
+        return span_of(more[0] if more else opening)[1]
+    reached = span_of(opening)[0]
+    inside = more[1]
+    for each in inside.values() if isinstance(inside, dict) else inside:
+        if each[0]:
+            reached = max(reached, span_of(each[0])[1])
+        if span_of(each[1])[0] >= reached:  # else it is an alias, and stands above
+            reached = end_of(each)
+    return reached
 
 
 def leaves_of(spot: Spot) -> list[tuple[int, int, int]]:
@@ -53,33 +69,13 @@ def place_of(spot: Spot) -> Node:
     if not more:
         return Node(start, end, key, key_end)
     closing, spots = more
-    return _Part(start, span_of(closing)[1], key, key_end, spots)
+    return Unopened(start, span_of(closing)[1], key, key_end, partial(_parts, spots))
 
 
-class _Part(Node):
-    """A list or table, the places of whose parts are found when somebody asks."""
-
-    __slots__ = ("_found", "_spots")
-
-    def __init__(
-        self, start: int, end: int, key: int, key_end: int, spots: dict[str, Spot] | list[Spot]
-    ) -> None:
-        self._found: dict[str, Node] | list[Node] | None = None
-        self._spots = spots
-        self.start, self.end, self.key, self.key_end = start, end, key, key_end
-
-    @property
-    def inside(self) -> dict[str, Node] | list[Node] | None:
-        if self._found is None:
-            if isinstance(self._spots, dict):
-                self._found = {key: place_of(spot) for key, spot in self._spots.items()}
-            else:
-                self._found = list(map(place_of, self._spots))
-        return self._found
-
-    @inside.setter
-    def inside(self, value: dict[str, Node] | list[Node] | None) -> None:
-        self._found = value
+def _parts(spots: dict[str, Spot] | list[Spot]) -> Inside:
+    if isinstance(spots, dict):
+        return {key: place_of(spot) for key, spot in spots.items()}
+    return list(map(place_of, spots))
 
 
 def spell(text: str, node: Node, value: str) -> list[int]:

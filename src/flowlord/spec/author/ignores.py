@@ -134,7 +134,7 @@ def settle(problems: Sequence[Problem], ignores: Ignores, *, looked_at_files: bo
         by_lines.setdefault(lines, []).append(number)
         if ignore.task:
             heads.setdefault((ignore.code, *ignore.task), set()).add(lines)
-    ranges: dict[str, list[tuple[int, int]]] = {}  # of each code; they have no line in common
+    ranges: dict[str, list[tuple[int, int]]] = {}  # of each code; two have a line in common at most
     for code, first, last in sorted(by_lines.keys() | heads.keys()):
         ranges.setdefault(code, []).append((first, last))
     used: set[_Lines] = set()

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Final, TypeAlias
 
 from flowlord.model.problem import Problem
-from flowlord.spec.author import batches, ignores, times, tokens, use, watch, words
+from flowlord.spec.author import batches, ignores, secrets, times, tokens, topics, use, watch
 from flowlord.spec.author.advice import Advice
 from flowlord.spec.author.batches import RowSource
 from flowlord.spec.author.ignores import NONE, Ignores
@@ -79,7 +79,7 @@ def inspect(data: bytes, name: str, path: str, now: datetime, known: Known | Non
         document = read_document(data, name, path)
         examined = examine(document, name, known)
         advice = Advice(examined, now, known)
-        for check in (use.check, times.check, tokens.check, words.check):
+        for check in (use.check, times.check, tokens.check, topics.check, secrets.check):
             check(advice)
         sources = batches.check(advice)
         patterns = watch.check(advice)

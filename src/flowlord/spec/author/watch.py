@@ -236,12 +236,13 @@ class _LeftOut:
     def __call__(self, pattern: str, ignore: Iterable[str]) -> bool:
         """Tell it of one pattern; of what has a slash in it paths are left out, else names."""
         name = pattern.rpartition("/")[2]
-        if _WILD.search(name) and ("[" in pattern or "\\" in pattern):
-            return any(each in ("*", "**", pattern) or each == name for each in ignore)
+        if "]" in name or (_WILD.search(name) and ("[" in pattern or "\\" in pattern)):
+            # A class may hold a slash, so nobody knows where the name begins.
+            return any(each in ("*", "**") or (each == pattern and "/" in each) for each in ignore)
         if "**" in name:  # the name begins anywhere in it
             name = f"*{name.rpartition('**')[2]}"
         for each in ignore:
-            if each in ("*", "**", pattern):
+            if each in ("*", "**"):
                 return True
             whole = pattern if "/" in each else name
             if each == whole:

@@ -1,4 +1,4 @@
-"""Texts that should not stand in a file: secrets, and topics that other programs would trip over."""
+"""Secrets, which should not stand in a file: everybody reads it, and logs and tasks repeat it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from flowlord.spec.author.advice import Advice
-from flowlord.spec.document import Finding, Path, named
+from flowlord.spec.document import Finding, Path
 
-_TOPIC: Final = re.compile(r"[0-9A-Za-z_.-]*", re.ASCII)
-_ODD: Final = re.compile(r"[^0-9A-Za-z_.-]+", re.ASCII)
 _DEEPEST: Final = 8
-SAFE_LETTERS: Final = "letters, digits and . _ - are safe everywhere: in keys, command lines and file names"
 # What a secret looks like; each alternative names what it found.
 _ADDRESS: Final = re.compile(
     r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*+://[^\s/?#@:{}\"'<>$]*:(?P<password>[^\s/?#@{}\"'<>$*]{3,})@",
@@ -87,16 +84,8 @@ _NAMES: Final = {
 }
 
 
-def odd_in(topic: str) -> str:
-    """Return what other programs would trip over in a topic; nothing for most."""
-    found = _ODD.search(topic)
-    return found[0] if found else ""
-
-
 def check(advice: Advice) -> None:
-    """Tell the secrets and odd topics of a file."""
-    if not _TOPIC.fullmatch("".join([phase.topic for phase in advice.phases])):
-        _topics(advice)
+    """Tell the secrets of a file."""
     source = advice.document.source.text
     if _may_hold_secrets(source):
         # An escape may stand for a letter of a sign.
@@ -107,15 +96,6 @@ def check(advice: Advice) -> None:
                     text = f"{_NAMES[kind]} stands here for everybody who reads this file, a log or a task"
                     hint = "let the worker take it from its environment"
                     advice.examined.findings.add(Finding("FL080", path, text, hint, False, start, end))
-
-
-def _topics(advice: Advice) -> None:
-    for number, phase in enumerate(advice.phases):
-        odd = _ODD.search(phase.topic)
-        if odd and phase.topic.strip() and advice.wants("FL081"):
-            text = f"the topic {named(phase.topic)} holds {named(odd[0])}"
-            start, end = odd.span()
-            advice.at_field("FL081", number, "task", text, SAFE_LETTERS, start=start, end=end)
 
 
 def _may_hold_secrets(text: str) -> bool:
