@@ -27,8 +27,7 @@ PAGES: Final = {
         "A file has at most 1 MiB, 5,000 phases, 500 different unknown keys and 64 KiB in a line, a folder 1,000 "
         "files, a rule 500 options, all rules of a file 1,000 unknown ones. A list has at most 5,000 values, a table "
         "within the file 1,000 keys, the file 5,000 values and one for each 8 characters, also below keys that begin "
-        "with x-. Behind aliases of YAML may stand 256 KiB and a quarter of its length. So no file, however made, "
-        "holds up a daemon.",
+        "with x-. So no file, however made, holds up a daemon.",
         Example(phase(f'rule = «"{"&a" * 501}"»'), shown='rule = "a&a&a&…"    # 501 options'),
         _GOOD,
     ),
