@@ -1,6 +1,7 @@
 """Runs in a process of its own: races another one for tick marks. Arguments: bus path, name, ticks, ticks a commit.
 
-Says `ready`, starts at the first line of its input, ends with how many ticks it won and how many it was refused.
+Says `ready` before each hundred ticks, which it begins with at a line of its input, and ends with how many ticks it won
+and how many it was refused.
 """
 
 import sys
@@ -10,13 +11,16 @@ from flowlord.model.message import Message
 from flowlord.model.plan import Commit, Committed, Mark, Plan
 from flowlord.model.task import Task
 
+ROUND = 100  # ticks
+
 
 def main(path: str, name: str, ticks: int, size: int) -> None:
     bus = SqliteBus(path, by=name)
-    print("ready", flush=True)
-    sys.stdin.readline()
     won = 0
     for start in range(0, ticks, size):
+        if start % ROUND == 0:
+            print("ready", flush=True)
+            sys.stdin.readline()
         commits = [
             Commit(
                 Plan(
