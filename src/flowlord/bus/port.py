@@ -168,7 +168,7 @@ class Bus(Protocol):
 
         The bus tells every message that lands in the journal as published, save those on `done`: their result is told
         by what is decided from it. A frozen batch is seen as the mark `batch:<key>`, holding `done/total`, until its
-        last chunk is published; freezing it again before that is refused by that mark.
+        last chunk is published; freezing it again before that is refused by that mark, which nobody but the bus writes.
 
         Raises:
             InvalidTask: a task of more than 1 MiB or with text that is no Unicode; nothing landed.
